@@ -1,0 +1,5 @@
+#!/bin/sh
+# Make ./configure from configure.ac. Needs autoconf, automake and pkg-config.
+set -eu
+cd "$(dirname "$0")"
+autoreconf --force --install --warnings=all,no-obsolete

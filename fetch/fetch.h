@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * URL and range in, bytes out: image references, digests, OCI documents, and a client of
+ * registries.
+ *
+ * For: everything that store/ wants from the network. Knows no images at rest and no store paths.
+ * Sequence: fetch_ref_parse(); fetch_client_new(); fetch_manifest_get(); fetch_manifest_parse() (or
+ * fetch_platform_pick() when it is an index, then fetch_manifest_get() again by digest);
+ * fetch_blob_get() for the config and each layer; fetch_client_free().
+ * The only header of fetch/ that other folders include.
+ */
+#ifndef FETCH_FETCH_H
+#define FETCH_FETCH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/buf.h"
+#include "util/err.h"
+#include "util/mem.h"
+
+/* ---- digests (digest.c) ---- */
+
+#define FETCH_DIGEST_LEN  32
+#define FETCH_DIGEST_HEX  (2 * FETCH_DIGEST_LEN + 1)		     /* lower-case digits and NUL */
+#define FETCH_DIGEST_TEXT (sizeof("sha256:") - 1 + FETCH_DIGEST_HEX) /* "sha256:..." and NUL */
+
+/* A sha256 as raw bytes; the only form in which a digest travels inside the program. */
+struct fetch_digest {
+	uint8_t b[FETCH_DIGEST_LEN];
+};
+
+/*
+ * Parse "sha256:" and 64 lower-case hexadecimal digits, nothing before, between or behind.
+ *
+ * Errors:  HR_CORRUPT; other algorithms (sha512, md5) are refused by name.
+ */
+int fetch_digest_parse(const char *s, struct fetch_digest *out, struct hr_err *e) HR_MUST_USE;
+/* The same for the 64 digits alone. */
+int fetch_digest_parse_hex(const char *s, struct fetch_digest *out, struct hr_err *e) HR_MUST_USE;
+/* The digits; returns BUF. */
+char *fetch_digest_hex(const struct fetch_digest *d, char buf[FETCH_DIGEST_HEX]);
+/* "sha256:" and the digits; returns BUF. */
+char *fetch_digest_text(const struct fetch_digest *d, char buf[FETCH_DIGEST_TEXT]);
+bool fetch_digest_equal(const struct fetch_digest *a, const struct fetch_digest *b);
+/* sha256 of N bytes at P. */
+void fetch_digest_of(const void *p, size_t n, struct fetch_digest *out);
+
+/* ---- references (ref.c) ---- */
+
+/* An image reference in full: defaults filled in, grammar checked. */
+struct fetch_ref {
+	char *registry; /* "docker.io", "host:5000", "[::1]:5000" */
+	char *repo;	/* "library/debian" */
+	char *tag; /* "latest" when neither tag nor digest was given; NULL when only a digest was */
+	bool has_digest;
+	struct fetch_digest digest;
+};
+
+/*
+ * Parse what users write: [docker://][HOST[:PORT]/]REPO[:TAG][@DIGEST]. The first part is a host
+ * when it has a dot or a colon or is "localhost"; else docker.io, with library/ before a repo of
+ * one part.
+ *
+ * Errors:  HR_USAGE saying which part breaks which rule (length, upper case, "..", port, digest).
+ * Owns:    *out's strings; fetch_ref_release frees them.
+ */
+int fetch_ref_parse(const char *s, struct fetch_ref *out, struct hr_err *e) HR_MUST_USE;
+void fetch_ref_release(struct fetch_ref *r);
+/* "registry/repo:tag@digest" in full, allocated; the caller frees. */
+char *fetch_ref_text(const struct fetch_ref *r);
+
+/* ---- OCI documents (manifest.c); pure parsers of hostile JSON ---- */
+
+#define FETCH_MANIFEST_LIMIT (4u << 20) /* bytes */
+#define FETCH_CONFIG_LIMIT   (16u << 20)
+#define FETCH_LAYERS_MAX     4096
+
+enum fetch_compression { FETCH_PLAIN, FETCH_GZIP, FETCH_ZSTD };
+
+struct fetch_descriptor {
+	struct fetch_digest digest;
+	uint64_t size;			    /* bytes of the blob */
+	enum fetch_compression compression; /* layers: what the media type says */
+};
+
+/* An image manifest, Docker schema 2 or OCI. */
+struct fetch_manifest {
+	struct fetch_descriptor config;
+	struct fetch_descriptor *layers; /* lowest first */
+	size_t n_layers;
+};
+
+/* What hpcrun takes from an image config. */
+struct fetch_config {
+	char *architecture, *os, *created; /* created as written, or NULL */
+	struct fetch_digest *diff_ids;	   /* lowest first */
+	size_t n_diff_ids;
+	struct hr_strv env, entrypoint, cmd;
+	char *working_dir; /* or NULL */
+	char *user;	   /* or NULL; shown, never obeyed */
+};
+
+/* What kind of document this is, by its content, never by a header. */
+enum fetch_doc_kind { FETCH_DOC_MANIFEST, FETCH_DOC_INDEX };
+/* Errors: HR_CORRUPT when it is neither or both (CVE-2021-41190), or of a kind we refuse, by name
+ * (schema 1, artifact). */
+int fetch_doc_kind(const void *doc, size_t len, enum fetch_doc_kind *out,
+		   struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Bounds:  nesting up to 32; duplicate keys, trailing bytes and wrong types refused; sizes are
+ * integers 0..2^63-1; at most FETCH_LAYERS_MAX layers. Errors:  HR_CORRUPT, naming the field. Owns:
+ * *out; the _release function frees it.
+ */
+int fetch_manifest_parse(const void *doc, size_t len, struct fetch_manifest *out,
+			 struct hr_err *e) HR_MUST_USE;
+void fetch_manifest_release(struct fetch_manifest *m);
+int fetch_config_parse(const void *doc, size_t len, struct fetch_config *out,
+		       struct hr_err *e) HR_MUST_USE;
+void fetch_config_release(struct fetch_config *c);
+
+/*
+ * Pick the manifest for a platform from an index: first entry whose os is linux, whose architecture
+ * is ARCH ("amd64", "arm64") and whose variant is absent or fits; "unknown" platforms
+ * (attestations) are skipped.
+ *
+ * Errors:  HR_NOTFOUND with the list of platforms that are there.
+ */
+int fetch_platform_pick(const void *doc, size_t len, const char *arch, struct fetch_descriptor *out,
+			struct hr_err *e) HR_MUST_USE;
+/* GOARCH name of the machine this program was built for. */
+const char *fetch_host_arch(void);
+
+/* ---- the client (http.c, auth.c, registry.c) ---- */
+
+struct fetch_options {
+	const struct hr_strv *insecure_registries; /* borrowed: hosts where plain http is allowed;
+						      loopback always is */
+	const char *ca_file;			   /* borrowed, or NULL: the system's */
+	const char *proxy; /* borrowed, or NULL: http_proxy, https_proxy, no_proxy */
+	const atomic_bool *
+		cancel; /* borrowed: when it becomes true every call ends with HR_SYS, EINTR soon */
+};
+
+struct fetch_client;
+
+/*
+ * A client for any number of registries and threads. Credentials come from ~/.docker/config.json
+ * ($DOCKER_CONFIG, $REGISTRY_AUTH_FILE) and its helpers when a registry asks for them, and never go
+ * to another host.
+ *
+ * Threads: any number on one client; tokens are shared, one refresh at a time for each registry and
+ * scope.
+ */
+int fetch_client_new(const struct fetch_options *o, struct fetch_client **out,
+		     struct hr_err *e) HR_MUST_USE;
+void fetch_client_free(struct fetch_client *c);
+
+/*
+ * Append the document that REF's digest names, else its tag, to DOC, and compute its digest.
+ *
+ * Bounds:  at most FETCH_MANIFEST_LIMIT bytes.
+ * Errors:  HR_NOTFOUND (unknown tag or repository), HR_DENIED (refused login), HR_CORRUPT (digest
+ * differs), HR_NET.
+ */
+int fetch_manifest_get(struct fetch_client *c, const struct fetch_ref *ref, struct hr_buf *doc,
+		       struct fetch_digest *digest, struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Receives a blob's bytes in order. Returns 0 to go on, -1 with *e filled to stop the transfer;
+ * that failure is returned by the getter unchanged.
+ */
+typedef int fetch_sink(void *arg, const void *p, size_t n, struct hr_err *e);
+
+/*
+ * Stream a blob through SINK, all of it, in order, once.
+ *
+ * A broken connection is resumed by Range where it broke; 429 and 5xx are retried with back-off and
+ * Retry-After; redirects are followed by us, without our Authorization on another host. SINK may
+ * block (back-pressure).
+ *
+ * Bounds:  exactly D->size bytes reach SINK on success, never more.
+ * Errors:  HR_CORRUPT when size or sha256 of the whole differ from D: the sink has seen wrong bytes
+ * and must discard its work; HR_NET, HR_NOTFOUND, HR_DENIED; what SINK returned.
+ */
+int fetch_blob_get(struct fetch_client *c, const struct fetch_ref *ref,
+		   const struct fetch_descriptor *d, fetch_sink *sink, void *arg,
+		   struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Check USER and PASSWORD with the registry and, when it accepts them, store them in the credential
+ * file (mode 0600) or its helper; forget them again.
+ *
+ * Errors:  HR_DENIED when refused; logout of an unknown registry is HR_NOTFOUND.
+ */
+int fetch_login(struct fetch_client *c, const char *registry, const char *user,
+		const char *password, struct hr_err *e) HR_MUST_USE;
+int fetch_logout(struct fetch_client *c, const char *registry, struct hr_err *e) HR_MUST_USE;
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* util: errors, numbers, printable text, option tables, configuration. */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "util/buf.h"
+#include "util/conf.h"
+#include "util/err.h"
+#include "util/mem.h"
+#include "util/opt.h"
+#include "util/poison.h"
+
+static void wrap_keeps_the_cause_when_the_text_is_full(void **state)
+{
+	struct hr_err e = { 0 };
+	char longer[2000];
+
+	(void)state;
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	assert_int_equal(hr_fail(&e, HR_SYS, 2, "cannot open '%s'", longer), -1);
+	assert_int_equal(strlen(e.text), sizeof(e.text) - 1);
+	assert_non_null(strstr(e.text, "No such file"));
+	hr_wrap(&e, "outer");
+	assert_null(strstr(e.text, "outer"));
+	hr_err_clear(&e);
+	hr_fail(&e, HR_SYS, 0, "cause");
+	hr_wrap(&e, "outer %d", 1);
+	assert_string_equal(e.text, "outer 1: cause");
+	hr_hint(&e, "first");
+	hr_hint(&e, "second");
+	assert_string_equal(e.hint, "first");
+}
+
+static void numbers(void **state)
+{
+	static const struct {
+		const char *text;
+		bool ok;
+		uint64_t value;
+	} rows[] = {
+		{ "0", true, 0 },
+		{ "10", true, 10 },
+		{ "11", false, 0 },
+		{ "", false, 0 },
+		{ "-1", false, 0 },
+		{ "+1", false, 0 },
+		{ " 1", false, 0 },
+		{ "1 ", false, 0 },
+		{ "0x1", false, 0 },
+		{ "007", true, 7 },
+		{ "18446744073709551616", false, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		struct hr_err e = { 0 };
+		uint64_t v = 0;
+		int r = hr_parse_u64(rows[i].text, "n", 0, 10, &v, &e);
+
+		if ((r == 0) != rows[i].ok || v != rows[i].value)
+			fail_msg("row '%s': %d, %llu", rows[i].text, r, (unsigned long long)v);
+	}
+}
+
+static void sizes(void **state)
+{
+	static const struct {
+		const char *text;
+		bool ok;
+		uint64_t value;
+	} rows[] = {
+		{ "1", true, 1 },
+		{ "1K", true, 1024 },
+		{ "2MiB", true, 2 << 20 },
+		{ "3g", true, 3ull << 30 },
+		{ "1TB", true, 1ull << 40 },
+		{ "1X", false, 0 },
+		{ "1KK", false, 0 },
+		{ "99999999999999T", false, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		struct hr_err e = { 0 };
+		uint64_t v = 0;
+		int r = hr_parse_size(rows[i].text, "n", 0, UINT64_MAX, &v, &e);
+
+		if ((r == 0) != rows[i].ok || v != rows[i].value)
+			fail_msg("row '%s': %d, %llu", rows[i].text, r, (unsigned long long)v);
+	}
+}
+
+static void untrusted_text_loses_its_escapes(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{ "plain", "plain" },
+		{ "\x1b[2J", "\\x1b[2J" },
+		{ "a\nb", "a\\x0ab" },
+		{ "\xc3\xa9", "\xc3\xa9" },
+		{ "\xc2\x9b", "\\xc2\\x9b" },
+		{ "\x9b", "\\x9b" },
+		{ "\xe2\x80\xae", "\\xe2\\x80\\xae" },
+		{ "\xc3", "\\xc3" },
+		{ "\xed\xa0\x80", "\\xed\\xa0\\x80" },
+		{ "\xff", "\\xff" },
+		{ "\x7f", "\\x7f" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		hr_autobuf struct hr_buf b = { 0 };
+
+		hr_buf_untrusted(&b, rows[i].in, strlen(rows[i].in));
+		assert_string_equal((const char *)b.p, rows[i].out);
+	}
+}
+
+struct args {
+	bool flag;
+	unsigned int verbose;
+	const char *name;
+	uint64_t size;
+	struct hr_strv list;
+	int mode;
+	int seen_operands;
+};
+static const char *const modes[] = { "auto", "host", NULL };
+static const struct hr_opt opts[] = {
+	HR_OPT_FLAG('f', "flag", struct args, flag, "set the flag"),
+	HR_OPT_COUNT('v', "verbose", struct args, verbose, "say more"),
+	HR_OPT_STR('n', "name", "NAME", struct args, name, "a name"),
+	HR_OPT_SIZE(0, "size", "SIZE", struct args, size, 1, 4096, "a size"),
+	HR_OPT_LIST('b', "bind", "SRC", struct args, list, "a list"),
+	HR_OPT_ENUM(0, "mode", "auto|host", struct args, mode, modes, "a mode"),
+	HR_OPT_END
+};
+static struct args seen;
+
+static int record(void *a, int argc, char **argv, struct hr_err *e)
+{
+	(void)argv;
+	(void)e;
+	seen = *(struct args *)a;
+	seen.seen_operands = argc;
+	return 7;
+}
+
+static const struct hr_cmd cmd = {
+	.name = "verb",
+	.operands = "IMAGE [ARG]...",
+	.summary = "test",
+	.opts = opts,
+	.args_size = sizeof(struct args),
+	.min_operands = 1,
+	.max_operands = -1,
+	.main = record,
+	.stop_at_operand = true,
+};
+
+static void option_tables(void **state)
+{
+	static const struct {
+		const char *what;
+		const char *argv[8];
+		int result;
+		const char *text, *hint;
+	} rows[] = {
+		{ "all forms",
+		  { "-fvv", "--name=x", "--size", "4K", "-bA", "-b", "B", "img" },
+		  7,
+		  NULL,
+		  NULL },
+		{ "unknown", { "--nmae", "img" }, -1, "unknown option '--nmae'", "'--name'" },
+		{ "unknown letter", { "-x", "img" }, -1, "unknown option '-x'", NULL },
+		{ "no value", { "--name" }, -1, "needs a value", NULL },
+		{ "value too many", { "--flag=1", "img" }, -1, "takes no value", NULL },
+		{ "size over", { "--size=5K", "img" }, -1, "not a number from 1 to 4096", NULL },
+		{ "enum", { "--mode", "hots", "img" }, -1, "not one of auto|host", "'host'" },
+		{ "no operand", { "-f" }, -1, "too few operands", "usage: hpcrun verb" },
+		{ "stops", { "img", "--bogus" }, 7, NULL, NULL },
+		{ "dashes", { "--", "-f" }, 7, NULL, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		struct hr_err e = { 0 };
+		char *argv[9] = { NULL };
+		int argc = 0, r;
+
+		while (argc < 8 && rows[i].argv[argc]) {
+			argv[argc] = (char *)(uintptr_t)rows[i].argv[argc];
+			argc++;
+		}
+		r = hr_cmd_run("hpcrun", &cmd, argc, argv, &e);
+		if (r != rows[i].result || (rows[i].text && !strstr(e.text, rows[i].text)) ||
+		    (rows[i].hint && !strstr(e.hint, rows[i].hint)))
+			fail_msg("row '%s': %d '%s' '%s'", rows[i].what, r, e.text, e.hint);
+		if (i == 0) {
+			assert_true(seen.flag);
+			assert_int_equal(seen.verbose, 2);
+			assert_int_equal(seen.size, 4096);
+			assert_int_equal(seen.list.n, 2);
+			assert_int_equal(seen.seen_operands, 1);
+		}
+	}
+}
+
+static void configuration(void **state)
+{
+	static const struct {
+		const char *text, *message;
+	} rows[] = {
+		{ "store = /a\nstore = /b\nserve_memory = 64M\n", NULL },
+		{ "stroe = /a\n", "conf, line 1: unknown key 'stroe'" },
+		{ "\nsession_linger = x\n", "conf, line 2: session_linger: 'x' is not a number" },
+		{ "[x]\nstore = /a\n", "unknown section '[x]'" },
+		{ "nonsense\n", "conf, line 1: not a 'key = value' line" },
+		{ "verify = maybe\n", "'maybe' is not one of fast, full" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		struct hr_err e = { 0 };
+		struct hr_conf c;
+		int r;
+
+		hr_conf_init(&c);
+		r = hr_conf_parse(&c, "conf", rows[i].text, &e);
+		if ((r == 0) != !rows[i].message ||
+		    (rows[i].message && !strstr(e.text, rows[i].message)))
+			fail_msg("row %zu: %d '%s'", i, r, e.text);
+		if (i == 0) {
+			assert_int_equal(c.stores.n, 2);
+			assert_int_equal(c.serve_memory, 64u << 20);
+		}
+		hr_conf_release(&c);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(wrap_keeps_the_cause_when_the_text_is_full),
+		cmocka_unit_test(numbers),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(untrusted_text_loses_its_escapes),
+		cmocka_unit_test(option_tables),
+		cmocka_unit_test(configuration),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

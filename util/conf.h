@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * hpcrun.conf: the site's settings, then the user's, from one table of keys.
+ *
+ * For: hpcrun-session, hpcrun-store and hpcrun-serve. Not for: hpcrun itself, which parses no file.
+ * The format is ini (inih); hpcrun.conf(5) lists the keys.
+ * Sequence: struct hr_conf c; hr_conf_load(&c, e); use; hr_conf_release(&c).
+ */
+#ifndef HR_CONF_H
+#define HR_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/err.h"
+#include "util/mem.h"
+
+struct hr_conf {
+	struct hr_strv stores; /* store = PATH-OR-URL, in order, repeatable */
+	struct hr_strv binds;  /* bind = SRC[:DST[:ro]], repeatable */
+	struct hr_strv
+		insecure_registries; /* insecure_registry = HOST[:PORT]: plain http allowed */
+	char *ca_file;		     /* ca_file = PATH, or NULL */
+	char *http_proxy;	     /* proxy = URL, or NULL: the environment's */
+	uint64_t serve_memory; /* serve_memory = SIZE, bytes of decompressed chunks, default 192M */
+	uint64_t linger_s;     /* session_linger = SECONDS, default 30 */
+	uint64_t compress_level;   /* compress_level = 1..19, default 1 */
+	uint64_t import_max_bytes; /* import_max_bytes = SIZE, uncompressed bytes of one layer,
+				      default 1T */
+	bool verify_full;	   /* verify = fast | full: sha256 on every read of a local store */
+};
+
+/*
+ * Fill *C with the defaults, then SYSCONFDIR/hpcrun/hpcrun.conf (or the file that HPCRUN_CONF
+ * names), then ~/.config/hpcrun/hpcrun.conf of the user.
+ *
+ * Bounds:  a missing file is fine; a file over 1 MiB is refused.
+ * Owns:    everything in *C; hr_conf_release frees it, also after an error.
+ * Errors:  HR_USAGE naming file, line, key and what is wrong; unknown keys are errors with the
+ * nearest known one.
+ */
+int hr_conf_load(struct hr_conf *c, struct hr_err *e) HR_MUST_USE;
+void hr_conf_release(struct hr_conf *c);
+
+/* Parse one configuration text in memory on top of *C; NAME is for messages. Pure, for tests and
+ * fuzzing. */
+int hr_conf_parse(struct hr_conf *c, const char *name, const char *text,
+		  struct hr_err *e) HR_MUST_USE;
+
+/* Set the defaults. */
+void hr_conf_init(struct hr_conf *c);
+
+#endif

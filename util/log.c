@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "util/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/buf.h"
+#include "util/poison.h"
+
+static const char *log_program = "hpcrun";
+static enum hr_level log_max = HR_LOG_WARN;
+
+void hr_log_setup(const char *program, enum hr_level max)
+{
+	log_program = program;
+	log_max = max;
+}
+
+enum hr_level hr_log_level(void)
+{
+	return log_max;
+}
+
+/* One write; a closed or full stderr never stops the job. */
+static void emit(const struct hr_buf *line)
+{
+	ssize_t n = write(STDERR_FILENO, line->p, line->len);
+
+	(void)n; /* there is nobody left to tell */
+}
+
+static void log_line(enum hr_level level, const char *name, const char *fmt, va_list ap)
+{
+	hr_autobuf struct hr_buf line = { 0 };
+	char host[64] = "", text[1024];
+
+	if (level > log_max)
+		return;
+	if (gethostname(host, sizeof(host) - 1) < 0)
+		host[0] = '\0';
+	vsnprintf(text, sizeof(text), fmt, ap);
+	hr_buf_printf(&line, "%s[%s:%d]: %s: ", log_program, host, (int)getpid(), name);
+	hr_buf_untrusted(&line, text, strlen(text));
+	hr_buf_str(&line, "\n");
+	emit(&line);
+}
+
+#define LOG_FUNCTION(fn, level, name)                                                              \
+	void fn(const char *fmt, ...)                                                              \
+	{                                                                                          \
+		va_list ap;                                                                        \
+                                                                                                   \
+		va_start(ap, fmt);                                                                 \
+		log_line(level, name, fmt, ap);                                                    \
+		va_end(ap);                                                                        \
+	}
+
+LOG_FUNCTION(hr_warn, HR_LOG_WARN, "warning")
+LOG_FUNCTION(hr_info, HR_LOG_INFO, "info")
+LOG_FUNCTION(hr_debug, HR_LOG_DEBUG, "debug")
+
+void hr_err_print(const struct hr_err *e)
+{
+	hr_autobuf struct hr_buf line = { 0 };
+
+	hr_buf_str(&line, "hpcrun: ");
+	hr_buf_untrusted(&line, e->text, strlen(e->text));
+	hr_buf_str(&line, "\n");
+	if (e->hint[0] != '\0') {
+		hr_buf_str(&line, "hpcrun: hint: ");
+		hr_buf_untrusted(&line, e->hint, strlen(e->hint));
+		hr_buf_str(&line, "\n");
+	}
+	emit(&line);
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "util/opt.h"
+
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "util/poison.h"
+
+#define HELP_COLUMN   28
+#define HELP_WIDTH    80
+#define NEAR_WORD_MAX 64
+
+/* Levenshtein distance, for words short enough to be typed; longer ones are never near. */
+static unsigned int distance(const char *a, const char *b)
+{
+	size_t na = strlen(a), nb = strlen(b);
+	unsigned int row[NEAR_WORD_MAX + 1];
+
+	if (na > NEAR_WORD_MAX || nb > NEAR_WORD_MAX)
+		return NEAR_WORD_MAX;
+	for (size_t j = 0; j <= nb; j++)
+		row[j] = (unsigned int)j;
+	for (size_t i = 1; i <= na; i++) {
+		unsigned int diagonal = row[0];
+
+		row[0] = (unsigned int)i;
+		for (size_t j = 1; j <= nb; j++) {
+			unsigned int best = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			best = best < row[j] + 1 ? best : row[j] + 1;
+			row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
+		}
+	}
+	return row[nb];
+}
+
+const char *hr_nearest(const char *word, const char *const *known)
+{
+	const char *best = NULL;
+	unsigned int best_distance = (unsigned int)strlen(word) / 3 + 2; /* further is a guess */
+
+	for (; *known; known++) {
+		unsigned int d = distance(word, *known);
+
+		if (d < best_distance) {
+			best_distance = d;
+			best = *known;
+		}
+	}
+	return best;
+}
+
+/* The I-th option of the verb: its own, then the common ones; NULL behind the last. */
+static const struct hr_opt *opt_at(const struct hr_cmd *cmd, size_t i)
+{
+	const struct hr_opt *tables[] = { cmd->opts, cmd->common };
+
+	for (size_t t = 0; t < HR_COUNT(tables); t++)
+		for (const struct hr_opt *o = tables[t]; o && o->kind != HR_OPT_KIND_END; o++)
+			if (i-- == 0)
+				return o;
+	return NULL;
+}
+
+static const struct hr_opt *find_long(const struct hr_cmd *cmd, const char *name, size_t len)
+{
+	const struct hr_opt *o;
+
+	for (size_t i = 0; (o = opt_at(cmd, i)); i++)
+		if (strlen(o->name) == len && memcmp(o->name, name, len) == 0)
+			return o;
+	return NULL;
+}
+
+static const struct hr_opt *find_letter(const struct hr_cmd *cmd, char letter)
+{
+	const struct hr_opt *o;
+
+	for (size_t i = 0; (o = opt_at(cmd, i)); i++)
+		if (o->letter != 0 && o->letter == letter)
+			return o;
+	return NULL;
+}
+
+static bool takes_value(const struct hr_opt *o)
+{
+	return o->kind != HR_OPT_KIND_FLAG && o->kind != HR_OPT_KIND_COUNT;
+}
+
+static int store_enum(const struct hr_opt *o, void *at, const char *value, struct hr_err *e)
+{
+	const char *near;
+	int index = 0;
+
+	for (const char *const *v = o->values; *v; v++, index++) {
+		if (strcmp(*v, value) == 0) {
+			memcpy(at, &index, sizeof(index));
+			return 0;
+		}
+	}
+	hr_fail(e, HR_USAGE, 0, "--%s: '%s' is not one of %s", o->name, value, o->value);
+	near = hr_nearest(value, o->values);
+	if (near)
+		hr_hint(e, "did you mean '%s'?", near);
+	return -1;
+}
+
+static int store_value(const struct hr_opt *o, void *args, const char *value, struct hr_err *e)
+{
+	void *at = (char *)args + o->offset;
+	hr_autofree char *what = hr_xasprintf("--%s", o->name);
+
+	switch (o->kind) {
+	case HR_OPT_KIND_FLAG:
+		*(bool *)at = true;
+		return 0;
+	case HR_OPT_KIND_COUNT:
+		*(unsigned int *)at += 1;
+		return 0;
+	case HR_OPT_KIND_STR:
+		*(const char **)at = value;
+		return 0;
+	case HR_OPT_KIND_U64:
+		return hr_parse_u64(value, what, o->min, o->max, at, e);
+	case HR_OPT_KIND_SIZE:
+		return hr_parse_size(value, what, o->min, o->max, at, e);
+	case HR_OPT_KIND_LIST:
+		hr_strv_add(at, value);
+		return 0;
+	case HR_OPT_KIND_ENUM:
+		return store_enum(o, at, value, e);
+	case HR_OPT_KIND_END:
+		break;
+	}
+	HR_BUG_ON(true);
+	return -1;
+}
+
+static int unknown_option(const char *program, const struct hr_cmd *cmd, const char *word,
+			  size_t len, struct hr_err *e)
+{
+	hr_autofree char *name = hr_xstrndup(word, len);
+	const char *names[128] = { "help" };
+	const struct hr_opt *o;
+	const char *near;
+
+	for (size_t i = 0; (o = opt_at(cmd, i)) && i + 2 < HR_COUNT(names); i++)
+		names[i + 1] = o->name;
+	hr_fail(e, HR_USAGE, 0, "%s %s: unknown option '--%s'", program, cmd->name, name);
+	near = hr_nearest(name, names);
+	if (near)
+		hr_hint(e, "did you mean '--%s'?", near);
+	else
+		hr_hint(e, "'%s %s --help' lists the options", program, cmd->name);
+	return -1;
+}
+
+/* One "--word[=value]" at argv[*i]; 1 when it asks for help. */
+static int parse_long(const char *program, const struct hr_cmd *cmd, void *args, int argc,
+		      char **argv, int *i, struct hr_err *e)
+{
+	const char *word = argv[*i] + 2;
+	size_t len = strcspn(word, "=");
+	const char *value = word[len] == '=' ? word + len + 1 : NULL;
+	const struct hr_opt *o = find_long(cmd, word, len);
+
+	if (!o && len == 4 && memcmp(word, "help", 4) == 0)
+		return 1;
+	if (!o)
+		return unknown_option(program, cmd, word, len, e);
+	if (!takes_value(o) && value)
+		return hr_fail(e, HR_USAGE, 0, "--%s takes no value, got '%s'", o->name, value);
+	if (takes_value(o) && !value) {
+		if (*i + 1 >= argc)
+			return hr_fail(e, HR_USAGE, 0, "--%s needs a value (%s)", o->name,
+				       o->value);
+		value = argv[++*i];
+	}
+	return store_value(o, args, value, e);
+}
+
+/* One "-abc" or "-nVALUE" at argv[*i]; 1 when it asks for help. */
+static int parse_short(const char *program, const struct hr_cmd *cmd, void *args, int argc,
+		       char **argv, int *i, struct hr_err *e)
+{
+	for (const char *p = argv[*i] + 1; *p; p++) {
+		const struct hr_opt *o = find_letter(cmd, *p);
+		const char *value = NULL;
+
+		if (!o && *p == 'h')
+			return 1;
+		if (!o) {
+			hr_fail(e, HR_USAGE, 0, "%s %s: unknown option '-%c'", program, cmd->name,
+				*p);
+			hr_hint(e, "'%s %s --help' lists the options", program, cmd->name);
+			return -1;
+		}
+		if (takes_value(o)) {
+			if (p[1] != '\0')
+				value = p + 1;
+			else if (*i + 1 < argc)
+				value = argv[++*i];
+			else
+				return hr_fail(e, HR_USAGE, 0, "-%c needs a value (%s)", *p,
+					       o->value);
+			return store_value(o, args, value, e);
+		}
+		if (store_value(o, args, NULL, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Parse options and move operands to the front of argv, in order; *n is their number. */
+static int parse_words(const char *program, const struct hr_cmd *cmd, void *args, int argc,
+		       char **argv, int *n, struct hr_err *e)
+{
+	int i = 0, r;
+
+	*n = 0;
+	for (; i < argc; i++) {
+		char *word = argv[i];
+
+		if (strcmp(word, "--") == 0) {
+			i++;
+			break;
+		}
+		if (word[0] != '-' || word[1] == '\0') {
+			if (cmd->stop_at_operand)
+				break;
+			argv[(*n)++] = word;
+			continue;
+		}
+		r = word[1] == '-' ? parse_long(program, cmd, args, argc, argv, &i, e)
+				   : parse_short(program, cmd, args, argc, argv, &i, e);
+		if (r > 0)
+			hr_cmd_help(stdout, program, cmd);
+		if (r != 0)
+			return r;
+	}
+	for (; i < argc; i++)
+		argv[(*n)++] = argv[i];
+	return 0;
+}
+
+int hr_opt_parse(const char *program, const struct hr_cmd *cmd, void *args, int argc, char **argv,
+		 int *n, struct hr_err *e)
+{
+	int r = parse_words(program, cmd, args, argc, argv, n, e);
+
+	if (r != 0)
+		return r;
+	if (*n < cmd->min_operands || (cmd->max_operands >= 0 && *n > cmd->max_operands)) {
+		if (*n < cmd->min_operands)
+			hr_fail(e, HR_USAGE, 0, "%s %s: too few operands", program, cmd->name);
+		else
+			hr_fail(e, HR_USAGE, 0, "%s %s: surplus operand '%s'", program, cmd->name,
+				argv[cmd->max_operands]);
+		hr_hint(e, "usage: %s %s [OPTION]... %s", program, cmd->name, cmd->operands);
+		return -1;
+	}
+	return 0;
+}
+
+void hr_opt_release(const struct hr_cmd *cmd, void *args)
+{
+	const struct hr_opt *o;
+
+	for (size_t i = 0; (o = opt_at(cmd, i)); i++)
+		if (o->kind == HR_OPT_KIND_LIST)
+			hr_strv_release((struct hr_strv *)((char *)args + o->offset));
+}
+
+int hr_cmd_run(const char *program, const struct hr_cmd *cmd, int argc, char **argv,
+	       struct hr_err *e)
+{
+	void *args = hr_xmalloc(cmd->args_size);
+	char **words = hr_xmalloc(((size_t)argc + 1) * sizeof(*words));
+	int n = 0, r;
+
+	memcpy(words, argv, (size_t)argc * sizeof(*words));
+	r = hr_opt_parse(program, cmd, args, argc, words, &n, e);
+	if (r == 0) {
+		words[n] = NULL;
+		r = cmd->main(args, n, words, e);
+	} else if (r > 0) {
+		r = 0;
+	}
+	hr_opt_release(cmd, args);
+	free(args);
+	free(words);
+	return r;
+}
+
+static void help_line(FILE *f, const char *left, const char *text)
+{
+	int column = fprintf(f, "  %s", left);
+
+	if (column > HELP_COLUMN - 2)
+		column = fprintf(f, "\n") - 1;
+	while (*text) {
+		size_t len = strcspn(text, " ");
+
+		if (column < HELP_COLUMN)
+			column += fprintf(f, "%*s", HELP_COLUMN - column, "");
+		else if (column + 1 + (int)len >= HELP_WIDTH)
+			column = fprintf(f, "\n%*s", HELP_COLUMN, "") - 1;
+		else
+			column += fprintf(f, " ");
+		column += fprintf(f, "%.*s", (int)len, text);
+		text += len + strspn(text + len, " ");
+	}
+	fprintf(f, "\n");
+}
+
+void hr_cmd_help(FILE *f, const char *program, const struct hr_cmd *cmd)
+{
+	const struct hr_opt *o;
+
+	fprintf(f, "usage: %s %s [OPTION]...%s%s\n\n%s\n", program, cmd->name,
+		cmd->operands[0] ? " " : "", cmd->operands, cmd->summary);
+	if (cmd->more)
+		fprintf(f, "\n%s\n", cmd->more);
+	fprintf(f, "\noptions:\n");
+	for (size_t i = 0; (o = opt_at(cmd, i)); i++) {
+		char letter[8] = "    ";
+		hr_autofree char *left = NULL;
+
+		if (o->letter)
+			snprintf(letter, sizeof(letter), "-%c, ", o->letter);
+		left = hr_xasprintf("%s--%s%s%s", letter, o->name, o->value ? " " : "",
+				    o->value ? o->value : "");
+		help_line(f, left, o->help);
+	}
+	help_line(f, "-h, --help", "print this help");
+}

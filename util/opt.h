@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The option-table engine: one table per verb is all there is to know about its command line.
+ *
+ * For: parsing, --help, shell completion and the man-page check, all from `struct hr_cmd`.
+ * Not for: policy (runtime/plan.c decides what options mean together).
+ *
+ * Sequence: a verb declares a table with HR_OPT_* over its own args struct and a `struct hr_cmd`;
+ * main calls hr_cmd_run(), which parses into a zeroed args struct and calls .main.
+ *
+ * Grammar: --name VALUE, --name=VALUE, -n VALUE, -nVALUE, bundled flags -vq, "--" ends options.
+ * An option given twice: the last wins; lists collect; counters count. -h and --help are always
+ * there.
+ */
+#ifndef HR_OPT_H
+#define HR_OPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "util/err.h"
+#include "util/mem.h"
+
+enum hr_opt_kind {
+	HR_OPT_KIND_END,
+	HR_OPT_KIND_FLAG,  /* bool */
+	HR_OPT_KIND_COUNT, /* unsigned int, one more each time */
+	HR_OPT_KIND_STR,   /* const char *, borrowed from argv */
+	HR_OPT_KIND_U64,   /* uint64_t with bounds */
+	HR_OPT_KIND_SIZE,  /* uint64_t with bounds, K M G T accepted */
+	HR_OPT_KIND_LIST,  /* struct hr_strv */
+	HR_OPT_KIND_ENUM   /* int, the index into values[] */
+};
+
+struct hr_opt {
+	enum hr_opt_kind kind;
+	char letter;	   /* 0: no short form */
+	const char *name;  /* without the dashes */
+	const char *value; /* what --help calls the value; NULL for flags */
+	const char *help;  /* one line, lower case, no full stop */
+	size_t offset;
+	uint64_t min, max;	   /* U64, SIZE */
+	const char *const *values; /* ENUM, NULL-ended */
+};
+
+#define HR_OPT_MEMBER_(type, args, member)                                                         \
+	(offsetof(args, member) + 0 * sizeof(_Generic(&((args *)NULL)->member, type * : 1)))
+#define HR_OPT_FLAG(l, n, args, m, h)                                                              \
+	{                                                                                          \
+		HR_OPT_KIND_FLAG, l, n, NULL, h, HR_OPT_MEMBER_(bool, args, m), 0, 0, NULL         \
+	}
+#define HR_OPT_COUNT(l, n, args, m, h)                                                             \
+	{                                                                                          \
+		HR_OPT_KIND_COUNT, l, n, NULL, h, HR_OPT_MEMBER_(unsigned int, args, m), 0, 0,     \
+			NULL                                                                       \
+	}
+#define HR_OPT_STR(l, n, v, args, m, h)                                                            \
+	{                                                                                          \
+		HR_OPT_KIND_STR, l, n, v, h, HR_OPT_MEMBER_(const char *, args, m), 0, 0, NULL     \
+	}
+#define HR_OPT_U64(l, n, v, args, m, lo, hi, h)                                                    \
+	{                                                                                          \
+		HR_OPT_KIND_U64, l, n, v, h, HR_OPT_MEMBER_(uint64_t, args, m), lo, hi, NULL       \
+	}
+#define HR_OPT_SIZE(l, n, v, args, m, lo, hi, h)                                                   \
+	{                                                                                          \
+		HR_OPT_KIND_SIZE, l, n, v, h, HR_OPT_MEMBER_(uint64_t, args, m), lo, hi, NULL      \
+	}
+#define HR_OPT_LIST(l, n, v, args, m, h)                                                           \
+	{                                                                                          \
+		HR_OPT_KIND_LIST, l, n, v, h, HR_OPT_MEMBER_(struct hr_strv, args, m), 0, 0, NULL  \
+	}
+#define HR_OPT_ENUM(l, n, v, args, m, vals, h)                                                     \
+	{                                                                                          \
+		HR_OPT_KIND_ENUM, l, n, v, h, HR_OPT_MEMBER_(int, args, m), 0, 0, vals             \
+	}
+#define HR_OPT_END                                                                                 \
+	{                                                                                          \
+		HR_OPT_KIND_END, 0, NULL, NULL, NULL, 0, 0, 0, NULL                                \
+	}
+
+struct hr_cmd {
+	const char *name;
+	const char *operands; /* "IMAGE [COMMAND [ARG]...]", or "" */
+	const char *summary;  /* one line, lower case, no full stop */
+	const char *more;     /* further text for --help, lines of at most 80 columns, or NULL */
+	const struct hr_opt *opts;
+	const struct hr_opt
+		*common; /* options shared by several verbs, same args struct, or NULL */
+	size_t args_size;
+	int min_operands, max_operands; /* max -1: any number */
+	bool stop_at_operand;		/* the first operand ends the options */
+	/*
+	 * Do the verb's work; the exit status, or -1 with *e filled. ARGS is the parsed struct; it
+	 * and the operands live until main returns. argv[argc] is NULL.
+	 */
+	int (*main)(void *args, int argc, char **argv, struct hr_err *e);
+};
+
+/*
+ * Parse ARGV behind the verb (argv[0] is the first word after it) and run the verb.
+ *
+ * PROGRAM is "hpcrun"; help and usage errors name it and the verb.
+ * Errors:  HR_USAGE: unknown option (the nearest known one in the hint), missing or surplus
+ * operand, bad value. --help prints to stdout and returns 0. Owns:    lists inside args are
+ * released afterwards.
+ */
+int hr_cmd_run(const char *program, const struct hr_cmd *cmd, int argc, char **argv,
+	       struct hr_err *e);
+
+/*
+ * Parse alone, for a caller that needs the operands before it runs: ARGS is cmd->args_size zeroed
+ * bytes. *first is the index of the first operand. Returns 0, 1 when help was asked for and
+ * printed, or -1.
+ */
+int hr_opt_parse(const char *program, const struct hr_cmd *cmd, void *args, int argc, char **argv,
+		 int *first, struct hr_err *e) HR_MUST_USE;
+void hr_opt_release(const struct hr_cmd *cmd, void *args);
+
+/* Print the help of one verb; fits 80 columns. */
+void hr_cmd_help(FILE *f, const char *program, const struct hr_cmd *cmd);
+
+/* The entry of a NULL-ended table that WORD comes nearest to, or NULL if nothing is near; for
+ * hints. */
+const char *hr_nearest(const char *word, const char *const *known);
+
+#endif
