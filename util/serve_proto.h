@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How hpcrun-session (runtime/) talks to hpcrun-serve (store/): the command line and the control
+ * socket. Neither links the other; this header is their contract.
+ *
+ *   hpcrun-serve --control-fd=N [--store=PATH]... [--memory=BYTES] [--verify-full] IMAGE
+ *
+ * IMAGE is a reference as users write it, or a manifest digest ("sha256:..."). N is one end of a
+ * SOCK_SEQPACKET socket pair. Standard input and output are /dev/null, standard error is a log.
+ *
+ * Every packet is one struct serve_msg, with at most two file descriptors (SCM_RIGHTS) as listed:
+ *
+ *   serve -> session  SERVE_HELLO   fd: memfd with the OCI image config, verbatim; text: manifest
+ * digest session -> serve  SERVE_START   fds: /dev/fuse as mounted, memfd with the targets (below)
+ *   serve -> session  SERVE_READY   the tree is complete; requests are answered from now on
+ *   serve -> session  SERVE_INIT    data: the FUSE_INIT request as the kernel sent it, to be kept
+ *   serve -> session  SERVE_ERROR   err; the process exits after it
+ *
+ * Targets: records "d/abs/path\0" or "f/abs/path\0", in order. The server makes each exist as a
+ * directory or a regular file: it resolves symlinks inside the image (never outside its root),
+ * keeps what is there with the right type, follows a last part that is a symlink to the right type,
+ * and else puts an empty directory or file in its place. /dev, /proc, /sys and /tmp are made
+ * directories always. Path resolution by openat2(RESOLVE_IN_ROOT) then finds the same node.
+ *
+ * Life: the server ends by itself when the kernel ends the FUSE connection (ENODEV). The end of the
+ * control socket is no reason to end: ranks that joined go on without their session. If the server
+ * dies, the session starts another and sends SERVE_START with the same /dev/fuse, the same targets
+ * and the kept FUSE_INIT in data; node ids are the same in both, because they are positions in the
+ * index, and targets numbered in order behind it.
+ */
+#ifndef HR_SERVE_PROTO_H
+#define HR_SERVE_PROTO_H
+
+#include <stdint.h>
+
+#include "util/err.h"
+
+#define SERVE_MAGIC    0x31767372u /* "rsv1" */
+#define SERVE_DATA_MAX 256
+
+enum serve_msg_type { SERVE_HELLO = 1, SERVE_START, SERVE_READY, SERVE_INIT, SERVE_ERROR };
+
+struct serve_msg {
+	uint32_t magic;
+	uint32_t type;
+	uint32_t uid, gid; /* START: the owner to show, as numbered inside the user namespace */
+	uint32_t data_len; /* START, INIT: bytes of data in use; 0 in a first START */
+	uint32_t flags;	   /* 0; anything else is refused */
+	uint8_t data[SERVE_DATA_MAX];
+	char text[128];	   /* HELLO */
+	struct hr_err err; /* ERROR */
+};
+
+/*
+ * Send or receive one packet with up to two descriptors.
+ *
+ * Owns:    received descriptors are the caller's, close-on-exec; unused entries of FDS are -1. Sent
+ * ones stay the caller's. Errors:  HR_SYS; HR_CORRUPT for a packet of another shape. Receiving: the
+ * end of the socket is HR_NOTFOUND.
+ */
+int hr_serve_send(int sock, const struct serve_msg *m, const int fds[2],
+		  struct hr_err *e) HR_MUST_USE;
+int hr_serve_recv(int sock, struct serve_msg *m, int fds[2], struct hr_err *e) HR_MUST_USE;
+
+#endif
