@@ -1,1 +1,2 @@
-# filled by the folder
+# one page a line, so that two changes seldom meet
+dist_man_MANS += man/hpcrun-store.5
