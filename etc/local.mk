@@ -1,1 +1,2 @@
-# filled by the folder
+# installed as an example: a site's own file is never overwritten
+dist_pkgdata_DATA = etc/hpcrun.conf
