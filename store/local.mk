@@ -2,8 +2,20 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS) $(CRYPTO_CFLAGS) $(ISAL_CFLAGS)
 libstore_a_SOURCES = \
+	store/crc64.c \
 	store/heap.c store/heap.h \
 	store/idmap.c store/idmap.h \
 	store/index.c store/index.h \
 	store/index_build.c store/index_format.h \
+	store/layer.c store/layer.h \
+	store/layer_build.c store/layer_format.h \
+	store/layout.c store/layout.h \
+	store/layout_each.c store/layout_names.h \
+	store/layout_ref.c \
+	store/layout_tmp.c \
+	store/lease.c store/lease.h \
+	store/loc.c store/loc.h \
+	store/process.c store/process.h \
+	store/record.c store/record.h \
+	store/sha256mb.c store/sha256mb.h \
 	store/store.h

@@ -20,7 +20,7 @@
 
 static void check(const size_t *len, size_t n)
 {
-	const uint8_t *p[MESSAGES];
+	const uint8_t *p[MESSAGES] = { NULL };
 	struct fetch_digest got[MESSAGES], expected;
 
 	for (size_t i = 0; i < n; i++) {
@@ -41,7 +41,7 @@ static void check(const size_t *len, size_t n)
 
 static void every_length_around_a_block(void **state)
 {
-	size_t len[MESSAGES];
+	size_t len[MESSAGES] = { 0 };
 
 	(void)state;
 	for (size_t first = 0; first < 200; first += MESSAGES) {
@@ -53,7 +53,7 @@ static void every_length_around_a_block(void **state)
 
 static void any_number_of_messages(void **state)
 {
-	size_t len[MESSAGES];
+	size_t len[MESSAGES] = { 0 };
 
 	(void)state;
 	for (size_t n = 0; n <= MESSAGES; n++) {

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/layout_names.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/poison.h"
+
+#define REFS_DIR  "refs"
+#define TAGS_DIR  "_tags"
+#define REF_DEPTH 64 /* parts of a host and repository, more than 255 bytes of it can have */
+
+static char *ref_path(const struct fetch_ref *ref)
+{
+	return hr_xasprintf(REFS_DIR "/%s/%s/" TAGS_DIR "/%s", ref->registry, ref->repo, ref->tag);
+}
+
+static int need_tag(const struct fetch_ref *ref, struct hr_err *e)
+{
+	return ref->tag ? 0 : hr_fail(e, HR_USAGE, 0, "the reference '%s' has no tag", ref->repo);
+}
+
+int store_ref_read(const struct store *st, const struct fetch_ref *ref, struct store_ref_record *r,
+		   struct hr_err *e)
+{
+	hr_autobuf struct hr_buf text = { 0 };
+	hr_autofree char *path = NULL;
+
+	if (need_tag(ref, e) < 0)
+		return -1;
+	path = ref_path(ref);
+	if (hr_file_read(st->fd, path, STORE_RECORD_LIMIT, &text, e) < 0)
+		return hr_wrap(e, "store '%s'", st->path);
+	if (store_ref_record_parse(text.p, text.len, r, e) < 0) {
+		store_ref_record_release(r);
+		return hr_wrap(e, "'%s/%s'", st->path, path);
+	}
+	return 0;
+}
+
+int store_ref_write(const struct store *st, const struct fetch_ref *ref,
+		    const struct store_ref_record *r, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf text = { 0 };
+	hr_autofree char *path = NULL, *dir = NULL;
+	hr_autofd int fd = -1;
+
+	if (need_tag(ref, e) < 0)
+		return -1;
+	path = ref_path(ref);
+	dir = hr_xstrndup(path, (size_t)(strrchr(path, '/') - path));
+	store_ref_record_write(r, &text);
+	if (hr_mkdir_all(st->fd, dir, LAYOUT_DIR_MODE, e) < 0 ||
+	    hr_file_replace(st->fd, path, text.p, text.len, 0644, e) < 0)
+		return hr_wrap(e, "store '%s'", st->path);
+	fd = openat(st->fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot sync '%s/%s'", st->path, dir);
+	return 0;
+}
+
+int store_ref_remove(const struct store *st, const struct fetch_ref *ref, struct hr_err *e)
+{
+	hr_autofree char *path = NULL;
+
+	if (need_tag(ref, e) < 0)
+		return -1;
+	path = ref_path(ref);
+	if (unlinkat(st->fd, path, 0) < 0)
+		return hr_fail(e, errno == ENOENT ? HR_NOTFOUND : HR_SYS, errno,
+			       "cannot remove '%s/%s'", st->path, path);
+	/* empty directories go too; the first one that is not empty ends it */
+	for (char *slash = strrchr(path, '/'); slash && slash > path + sizeof(REFS_DIR);
+	     slash = strrchr(path, '/')) {
+		*slash = '\0';
+		if (unlinkat(st->fd, path, AT_REMOVEDIR) < 0)
+			break;
+	}
+	return 0;
+}
+
+/* ---- all references ---- */
+
+struct found {
+	struct hr_strv texts; /* "HOST/REPO:TAG" */
+};
+
+static int walk(const struct store *st, int dir, const char *prefix, unsigned int depth,
+		struct found *f, struct hr_err *e);
+
+static int walk_entry(const struct store *st, DIR *d, const char *name, const char *prefix,
+		      unsigned int depth, struct found *f, struct hr_err *e)
+{
+	hr_autofree char *path = NULL;
+	struct stat sb;
+	size_t n = strlen(prefix);
+	int fd;
+
+	if (name[0] == '.' || fstatat(dirfd(d), name, &sb, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (S_ISREG(sb.st_mode)) {
+		if (n > sizeof(TAGS_DIR) &&
+		    strcmp(prefix + n - sizeof(TAGS_DIR), "/" TAGS_DIR) == 0)
+			hr_strv_take(&f->texts, hr_xasprintf("%.*s:%s", (int)(n - sizeof(TAGS_DIR)),
+							     prefix, name));
+		return 0;
+	}
+	if (!S_ISDIR(sb.st_mode) || depth == REF_DEPTH)
+		return 0;
+	fd = openat(dirfd(d), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot open '%s/%s'", prefix, name);
+	path = hr_xasprintf("%s%s%s", prefix, prefix[0] ? "/" : "", name);
+	return walk(st, fd, path, depth + 1, f, e);
+}
+
+/* Owns DIR. */
+static int walk(const struct store *st, int dir, const char *prefix, unsigned int depth,
+		struct found *f, struct hr_err *e)
+{
+	hr_autodir DIR *d = fdopendir(dir);
+	struct dirent *n;
+
+	if (!d) {
+		hr_fail(e, HR_SYS, errno, "cannot list '%s'", prefix);
+		hr_fd_cleanup(&dir);
+		return -1;
+	}
+	while ((n = readdir(d)))
+		if (walk_entry(st, d, n->d_name, prefix, depth, f, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int visit(const struct store *st, const char *text, store_ref_fn *fn, void *arg,
+		 struct hr_err *e)
+{
+	HR_CLEANUP(fetch_ref_release) struct fetch_ref ref = { 0 };
+	HR_CLEANUP(store_ref_record_release) struct store_ref_record r = { 0 };
+	struct hr_err bad = { 0 };
+
+	if (fetch_ref_parse(text, &ref, &bad) < 0 || store_ref_read(st, &ref, &r, &bad) < 0) {
+		hr_warn("passing over the reference '%s': %s", text, bad.text);
+		return 0;
+	}
+	return fn(arg, &ref, &r, e);
+}
+
+int store_ref_each(const struct store *st, store_ref_fn *fn, void *arg, struct hr_err *e)
+{
+	HR_CLEANUP(hr_strv_release) struct hr_strv texts = { 0 };
+	struct found f = { { 0 } };
+	int fd = openat(st->fd, REFS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int r;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot open '%s/" REFS_DIR "'", st->path);
+	r = walk(st, fd, "", 0, &f, e);
+	texts = f.texts;
+	if (r < 0)
+		return hr_wrap(e, "store '%s'", st->path);
+	if (texts.n)
+		qsort(texts.v, texts.n, sizeof(*texts.v), by_text);
+	for (size_t i = 0; i < texts.n; i++)
+		if (visit(st, texts.v[i], fn, arg, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- resolving ---- */
+
+struct wanted {
+	const struct fetch_ref *ref;
+	struct fetch_digest *manifest;
+	bool found;
+};
+
+static int match_document(void *arg, const struct fetch_ref *ref, const struct store_ref_record *r,
+			  struct hr_err *e)
+{
+	struct wanted *w = arg;
+
+	(void)e;
+	if (!w->found && strcmp(ref->registry, w->ref->registry) == 0 &&
+	    strcmp(ref->repo, w->ref->repo) == 0 &&
+	    fetch_digest_equal(&r->document, &w->ref->digest)) {
+		*w->manifest = r->manifest;
+		w->found = true;
+	}
+	return 0;
+}
+
+static int resolve_digest(const struct store *st, const struct fetch_ref *ref,
+			  struct fetch_digest *manifest, struct hr_err *e)
+{
+	struct wanted w = { ref, manifest, false };
+	char text[FETCH_DIGEST_TEXT];
+
+	if (store_object_exists(st, STORE_IMAGE, &ref->digest)) {
+		*manifest = ref->digest;
+		return 0;
+	}
+	if (store_ref_each(st, match_document, &w, e) < 0)
+		return -1;
+	if (w.found)
+		return 0;
+	return hr_fail(e, HR_NOTFOUND, 0, "no image %s in store '%s'",
+		       fetch_digest_text(&ref->digest, text), st->path);
+}
+
+int store_ref_resolve(const struct store *st, const struct fetch_ref *ref,
+		      struct fetch_digest *manifest, struct hr_err *e)
+{
+	HR_CLEANUP(store_ref_record_release) struct store_ref_record r = { 0 };
+	struct hr_err inner = { 0 };
+	hr_autofree char *text = NULL;
+
+	if (ref->has_digest)
+		return resolve_digest(st, ref, manifest, e);
+	if (store_ref_read(st, ref, &r, &inner) == 0) {
+		*manifest = r.manifest;
+		return 0;
+	}
+	if (inner.kind != HR_NOTFOUND) {
+		*e = inner;
+		return -1;
+	}
+	text = fetch_ref_text(ref);
+	return hr_fail(e, HR_NOTFOUND, 0, "no image '%s' in store '%s'", text, st->path);
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "store/lease.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/layout_names.h"
+#include "store/process.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/poison.h"
+
+#define LEASES_DIR    "leases"
+#define IMPORT_PREFIX "import-"
+#define GC_NAME	      "gc"
+#define TOUCH_S	      10
+#define STALE_S	      60
+#define POLL_MS	      200
+
+struct store_lease {
+	const struct store *st;
+	char name[96];	/* "leases/..." */
+	char text[256]; /* what we wrote: proof that it is still ours */
+	pthread_t toucher;
+	bool touching;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop;
+};
+
+/* What a waiter has seen of the lease that it waits for. */
+struct watch {
+	char name[96];
+	struct timespec mtime; /* by the clock of whoever touches it: compared, never ordered */
+	int64_t since_ms;      /* by our clock, when that last changed */
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static bool same_file(const struct store_lease *l)
+{
+	hr_autobuf struct hr_buf b = { 0 };
+	struct hr_err gone = { 0 }; /* then it is not ours any more */
+
+	return hr_file_read(l->st->fd, l->name, sizeof(l->text), &b, &gone) == 0 &&
+	       b.len == strlen(l->text) && memcmp(b.p, l->text, b.len) == 0;
+}
+
+/* ---- keeping it ---- */
+
+static void *touch_main(void *arg)
+{
+	struct store_lease *l = arg;
+	struct timespec until;
+
+	pthread_mutex_lock(&l->lock);
+	while (!l->stop) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += TOUCH_S;
+		pthread_cond_timedwait(&l->wake, &l->lock, &until);
+		if (!l->stop && utimensat(l->st->fd, l->name, NULL, AT_SYMLINK_NOFOLLOW) < 0)
+			hr_debug("cannot touch '%s/%s': %s", l->st->path, l->name, strerror(errno));
+	}
+	pthread_mutex_unlock(&l->lock);
+	return NULL;
+}
+
+static void start_touching(struct store_lease *l)
+{
+	sigset_t all, old;
+
+	/* signals are for the main thread */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	l->touching = pthread_create(&l->toucher, NULL, touch_main, l) == 0;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!l->touching)
+		hr_debug("no thread to touch '%s'", l->name);
+}
+
+void store_lease_release(struct store_lease *l)
+{
+	if (!l)
+		return;
+	if (l->touching) {
+		pthread_mutex_lock(&l->lock);
+		l->stop = true;
+		pthread_cond_signal(&l->wake);
+		pthread_mutex_unlock(&l->lock);
+		pthread_join(l->toucher, NULL);
+	}
+	/* somebody who measured us dead for 60 seconds may own the name now */
+	if (same_file(l) && unlinkat(l->st->fd, l->name, 0) < 0)
+		hr_debug("cannot remove '%s/%s': %s", l->st->path, l->name, strerror(errno));
+	pthread_mutex_destroy(&l->lock);
+	pthread_cond_destroy(&l->wake);
+	free(l);
+}
+
+/* ---- taking it ---- */
+
+/* 1 made, 0 somebody has it. */
+static int create(struct store_lease *l, struct hr_err *e)
+{
+	hr_autofd int fd =
+		openat(l->st->fd, l->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	if (fd < 0 && errno == ENOENT) {
+		if (hr_mkdir_all(l->st->fd, LEASES_DIR, LAYOUT_DIR_MODE, e) < 0)
+			return -1;
+		fd = openat(l->st->fd, l->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	}
+	if (fd < 0 && errno == EEXIST)
+		return 0;
+	if (fd < 0)
+		return hr_fail(e, errno == EACCES ? HR_DENIED : HR_SYS, errno, "cannot create '%s'",
+			       l->name);
+	if (hr_write_all(fd, l->text, strlen(l->text), l->name, e) < 0) {
+		unlinkat(l->st->fd, l->name, 0);
+		return -1;
+	}
+	return 1;
+}
+
+/* Move a stale lease away under a name of our own, so that of two who try one succeeds. */
+static void steal(const struct store *st, const char *name)
+{
+	char process[STORE_PROCESS_NAME], away[200];
+
+	store_process_name(process);
+	snprintf(away, sizeof(away), LEASES_DIR "/.stale-%s-%lx", process,
+		 (unsigned long)pthread_self());
+	if (renameat(st->fd, name, st->fd, away) == 0) {
+		hr_debug("took the stale lease '%s/%s'", st->path, name);
+		unlinkat(st->fd, away, 0);
+	}
+}
+
+/* Is the lease NAME there, and alive? A stale one is moved away. */
+static bool is_held(const struct store *st, const char *name, struct watch *w)
+{
+	hr_autobuf struct hr_buf b = { 0 };
+	struct hr_err gone = { 0 }; /* then nobody holds it */
+	const char *process;
+	struct stat sb;
+
+	if (fstatat(st->fd, name, &sb, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    hr_file_read(st->fd, name, 4096, &b, &gone) < 0)
+		return false;
+	process = b.p ? strstr((const char *)b.p, "process ") : NULL;
+	if (strcmp(w->name, name) != 0 || w->mtime.tv_sec != sb.st_mtim.tv_sec ||
+	    w->mtime.tv_nsec != sb.st_mtim.tv_nsec) {
+		snprintf(w->name, sizeof(w->name), "%s", name);
+		w->mtime = sb.st_mtim;
+		w->since_ms = now_ms();
+	}
+	if (process && store_process_state(process + strlen("process ")) != STORE_PROCESS_GONE &&
+	    now_ms() - w->since_ms < STALE_S * 1000)
+		return true;
+	/* an empty file may be one that is being written */
+	if (!process && now_ms() - w->since_ms < 2000)
+		return true;
+	steal(st, name);
+	return false;
+}
+
+/* A live lease of the other kind than KIND, if any, into NAME. */
+static bool other_kind_held(const struct store *st, enum store_lease_kind kind, struct watch *w)
+{
+	hr_autofd int fd = -1;
+	hr_autodir DIR *d = NULL;
+	struct dirent *n;
+	char name[sizeof(w->name)];
+
+	if (kind == STORE_LEASE_IMPORT)
+		return is_held(st, LEASES_DIR "/" GC_NAME, w);
+	fd = openat(st->fd, LEASES_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d)
+		return false;
+	(void)hr_steal_fd(&fd);
+	while ((n = readdir(d))) {
+		if (strncmp(n->d_name, IMPORT_PREFIX, strlen(IMPORT_PREFIX)) != 0)
+			continue;
+		snprintf(name, sizeof(name), LEASES_DIR "/%.80s", n->d_name);
+		if (is_held(st, name, w))
+			return true;
+	}
+	return false;
+}
+
+/* 1 taken, 0 somebody works. Both kinds make their file first and look for the other kind after:
+ * two that begin at once see each other, and both try again. */
+static int try_take(struct store_lease *l, enum store_lease_kind kind, struct watch *w,
+		    struct hr_err *e)
+{
+	int made;
+
+	if (is_held(l->st, l->name, w))
+		return 0;
+	if (other_kind_held(l->st, kind, w))
+		return 0;
+	made = create(l, e);
+	if (made <= 0)
+		return made;
+	if (other_kind_held(l->st, kind, w)) {
+		unlinkat(l->st->fd, l->name, 0);
+		return 0;
+	}
+	return 1;
+}
+
+static void name_lease(struct store_lease *l, enum store_lease_kind kind,
+		       const struct fetch_digest *d)
+{
+	static atomic_uint serial;
+	char process[STORE_PROCESS_NAME], host[64] = "", hex[FETCH_DIGEST_HEX];
+
+	gethostname(host, sizeof(host) - 1);
+	store_process_name(process);
+	snprintf(l->text, sizeof(l->text), "host %s\nprocess %s\nserial %u\n", host, process,
+		 atomic_fetch_add(&serial, 1));
+	if (kind == STORE_LEASE_GC)
+		snprintf(l->name, sizeof(l->name), LEASES_DIR "/" GC_NAME);
+	else
+		snprintf(l->name, sizeof(l->name), LEASES_DIR "/" IMPORT_PREFIX "%s",
+			 fetch_digest_hex(d, hex));
+}
+
+int store_lease_take(const struct store *st, enum store_lease_kind kind,
+		     const struct fetch_digest *d, const atomic_bool *cancel, bool *waited,
+		     struct store_lease **out, struct hr_err *e)
+{
+	struct store_lease *l = hr_xmalloc(sizeof(*l));
+	struct watch w = { .since_ms = now_ms() };
+	int r;
+
+	l->st = st;
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_cond_init(&l->wake, NULL);
+	name_lease(l, kind, d);
+	if (waited)
+		*waited = false;
+	while ((r = try_take(l, kind, &w, e)) == 0) {
+		/* not in step with the others who wait */
+		struct timespec pause = { 0,
+					  POLL_MS * 1000000L + (long)(getpid() % 97) * 1000000L };
+
+		if (waited)
+			*waited = true;
+		if (cancel && *cancel) {
+			r = hr_fail(e, HR_SYS, EINTR, "stopped waiting for '%s'", w.name);
+			break;
+		}
+		nanosleep(&pause, NULL);
+	}
+	if (r < 0) {
+		free(l);
+		return hr_wrap(e, "store '%s'", st->path);
+	}
+	start_touching(l);
+	*out = l;
+	return 0;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "store/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/buf.h"
+#include "util/io.h"
+#include "util/poison.h"
+
+#define BOOT_DIGITS 16
+
+/* The first digits of the boot id, or zeros: then every other process is unknown. */
+static void boot_id(char out[BOOT_DIGITS + 1])
+{
+	hr_autobuf struct hr_buf b = { 0 };
+	struct hr_err none = { 0 }; /* no /proc: zeros do */
+	size_t n = 0;
+
+	memset(out, '0', BOOT_DIGITS);
+	out[BOOT_DIGITS] = '\0';
+	if (hr_file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 256, &b, &none) < 0)
+		return;
+	for (size_t i = 0; i < b.len && n < BOOT_DIGITS; i++)
+		if (b.p[i] != '-')
+			out[n++] = (char)b.p[i];
+}
+
+/* The inode number of our pid namespace: pids mean nothing in another one. */
+static unsigned int pid_namespace(void)
+{
+	struct stat sb;
+
+	return stat("/proc/self/ns/pid", &sb) == 0 ? (unsigned int)sb.st_ino : 0;
+}
+
+/* When PID was started, in ticks since boot: field 22 of proc(5) stat. 0: unknown. */
+static unsigned long long start_time(int pid)
+{
+	hr_autobuf struct hr_buf b = { 0 };
+	struct hr_err none = { 0 };
+	unsigned long long start = 0;
+	char path[64];
+	const char *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (hr_file_read(AT_FDCWD, path, 4096, &b, &none) < 0)
+		return 0;
+	p = strrchr((const char *)b.p, ')'); /* the name before it may hold anything */
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	if (p && sscanf(p, " %llu", &start) != 1)
+		return 0;
+	return start;
+}
+
+void store_process_name(char buf[STORE_PROCESS_NAME])
+{
+	char boot[BOOT_DIGITS + 1];
+
+	boot_id(boot);
+	snprintf(buf, STORE_PROCESS_NAME, "%s-%u-%d-%llu", boot, pid_namespace(), (int)getpid(),
+		 start_time(getpid()));
+}
+
+enum store_process_state store_process_state(const char *name)
+{
+	char boot[BOOT_DIGITS + 1], theirs[BOOT_DIGITS + 1];
+	unsigned int ns;
+	unsigned long long start, now;
+	int pid;
+
+	if (sscanf(name, "%16[0-9a-f]-%u-%d-%llu", theirs, &ns, &pid, &start) != 4 || pid <= 0)
+		return STORE_PROCESS_UNKNOWN;
+	boot_id(boot);
+	if (strcmp(boot, theirs) != 0 || boot[0] == '\0' || ns != pid_namespace())
+		return STORE_PROCESS_UNKNOWN;
+	if (kill(pid, 0) < 0 && errno == ESRCH)
+		return STORE_PROCESS_GONE;
+	now = start_time(pid);
+	return now != 0 && start != 0 && now != start ? STORE_PROCESS_GONE : STORE_PROCESS_ALIVE;
+}
