@@ -13,4 +13,7 @@ tests_lib_treedump_CFLAGS = -std=gnu11 -Wall -Wextra
 tests_lib_treedump_LDFLAGS = -static
 endif
 
-EXTRA_DIST += tests/install-deps tests/bench/mkimage tests/lib/oci.py
+# Whole folders: a test that was added is in the archive without anyone thinking of it.
+EXTRA_DIST += .ci tests/install-deps tests/run tests/bench tests/cli tests/lib tests/lint
+dist-hook:
+	rm -rf $$(find $(distdir)/tests -name __pycache__)

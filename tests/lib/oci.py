@@ -6,12 +6,14 @@ Layers are given as ready blobs, so that a caller can write what no honest tool 
 the descriptor fields as they are told, true or not.
 """
 
+import functools
 import gzip
 import hashlib
 import json
 import os
-import threading
+import re
 import subprocess
+import threading
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -24,6 +26,7 @@ def sha256(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
+@functools.lru_cache(maxsize=8)
 def gz(data, level=6):
     """One gzip member without name or time, the same bytes every time."""
     return gzip.compress(data, level, mtime=0)
@@ -123,13 +126,17 @@ class Layout:
             "layers": [x.descriptor() for x in layers],
         }
         man.update(manifest or {})
-        data = json.dumps(man).encode()
+        return self.add_document(tag, man, MANIFEST)
+
+    def add_document(self, tag, doc, media_type):
+        """Name DOC, a manifest or an index of manifests that are here, TAG."""
+        data = json.dumps(doc).encode()
         digest = self.add_blob(data)
         self.index["manifests"] = [
             m for m in self.index["manifests"] if m["annotations"]["org.opencontainers.image.ref.name"] != tag
         ] + [
             {
-                "mediaType": MANIFEST,
+                "mediaType": media_type,
                 "digest": digest,
                 "size": len(data),
                 "annotations": {"org.opencontainers.image.ref.name": tag},
@@ -138,3 +145,46 @@ class Layout:
         with open(os.path.join(self.path, "index.json"), "w", encoding="utf-8") as f:
             json.dump(self.index, f)
         return digest
+
+    def publish(self, storage, repo, tag, name=None):
+        """Put TAG as REPO:NAME (default: TAG) into the file system STORAGE of a docker-registry, past its checks.
+
+        The registry reads this tree afresh for each request, so it may be running; it serves what it finds.
+        """
+        top = os.path.join(storage, "docker/registry/v2")
+        (digest,) = [
+            m["digest"]
+            for m in self.index["manifests"]
+            if m["annotations"]["org.opencontainers.image.ref.name"] == tag
+        ]
+        repository = os.path.join(top, "repositories", repo)
+        self._publish_document(top, repository, digest)
+        name = name or tag
+        _link(os.path.join(repository, "_manifests/tags", name, "current"), digest)
+        _link(os.path.join(repository, "_manifests/tags", name, "index/sha256", digest[7:]), digest)
+        return digest
+
+    def _publish_document(self, top, repository, digest):
+        with open(os.path.join(self.blobs, digest[7:]), encoding="utf-8") as f:
+            doc = json.load(f)
+        named = doc["manifests"] if "layers" not in doc else [doc["config"]] + doc["layers"]
+        for one in [digest] + [d["digest"] for d in named]:
+            if not re.fullmatch("sha256:[0-9a-f]{64}", one):
+                continue  # a case about digests; it must not become a path here
+            _link(os.path.join(repository, "_layers/sha256", one[7:]), one)
+            data = os.path.join(top, "blobs/sha256", one[7:9], one[7:])
+            os.makedirs(data, exist_ok=True)
+            source = os.path.join(self.blobs, one[7:])
+            if os.path.isfile(source) and not os.path.exists(data + "/data"):
+                with open(source, "rb") as f, open(data + "/data", "wb") as out:
+                    out.write(f.read())
+        _link(os.path.join(repository, "_manifests/revisions/sha256", digest[7:]), digest)
+        if "layers" not in doc:
+            for one in named:
+                self._publish_document(top, repository, one["digest"])
+
+
+def _link(path, digest):
+    os.makedirs(path, exist_ok=True)
+    with open(path + "/link", "w", encoding="ascii") as f:
+        f.write(digest)

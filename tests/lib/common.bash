@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# What the bats files and the scripts below tests/ share. Source it; it only defines functions, and:
+#
+#   HPCRUN             the hpcrun under test (default: the one of PATH)
+#   HPCRUN_TREEDUMP    tests/lib/treedump, built
+#   HPCRUN_TEST_STRICT 1: a missing feature is a failure, not a skip
+
+TESTS_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+HPCRUN=${HPCRUN:-hpcrun}
+TEST_USER=hpcruntest
+
+# The unprivileged user that tests run as when root started them; made when it is missing.
+user_make() {
+	[ "$(id -u)" = 0 ] || return 0
+	id "$TEST_USER" >/dev/null 2>&1 || useradd --create-home --shell /bin/sh "$TEST_USER"
+}
+
+# as_user COMMAND...: run it as the test user; as ourselves when we are not root.
+as_user() {
+	if [ "$(id -u)" = 0 ]; then
+		user_make
+		setpriv --reuid "$TEST_USER" --regid "$TEST_USER" --init-groups --inh-caps=-all -- "$@"
+	else
+		"$@"
+	fi
+}
+
+# scratch_make: a fresh directory SCRATCH with HOME, TMPDIR, XDG_RUNTIME_DIR and the store inside.
+scratch_make() {
+	SCRATCH=$(mktemp -d "${HPCRUN_TEST_TMP:-/tmp}/hpcrun-test.XXXXXX")
+	export SCRATCH HOME=$SCRATCH/home TMPDIR=$SCRATCH/tmp XDG_RUNTIME_DIR=$SCRATCH/run
+	export HPCRUN_STORE=$SCRATCH/store
+	mkdir -p "$HOME" "$TMPDIR"
+	mkdir -m 700 "$XDG_RUNTIME_DIR"
+	unset XDG_DATA_HOME XDG_CONFIG_HOME DOCKER_CONFIG REGISTRY_AUTH_FILE http_proxy https_proxy all_proxy
+	unset "${!SLURM_@}"
+	cd "$SCRATCH" || return 1
+}
+
+# Remove it; modes of the image's kind (0000, 0500) are in the way of an ordinary user's rm.
+scratch_remove() {
+	[ -n "${SCRATCH:-}" ] || return 0
+	cd /
+	chmod -R u+rwX "$SCRATCH" 2>/dev/null
+	rm -rf "$SCRATCH"
+	unset SCRATCH
+}
+
+# registry_start DIR [USER PASSWORD]: a docker-registry on loopback, on a free port, with its files below
+# DIR. Sets REGISTRY (host:port), REGISTRY_PID and REGISTRY_STORAGE. With USER it asks for a login.
+registry_start() {
+	local dir=$1 auth='' binary i
+	binary=$(command -v docker-registry || echo /usr/bin/docker-registry)
+	mkdir -p "$dir/storage"
+	if [ $# -ge 3 ]; then
+		htpasswd -Bbn "$2" "$3" >"$dir/htpasswd"
+		auth="auth: {htpasswd: {realm: test, path: $dir/htpasswd}}"
+	fi
+	# port 0: the kernel picks a free one, the log says which
+	cat >"$dir/config.yml" <<-EOF
+		version: 0.1
+		log: {level: info, accesslog: {disabled: false}}
+		storage: {filesystem: {rootdirectory: $dir/storage}, delete: {enabled: true}}
+		http: {addr: "127.0.0.1:0", secret: test}
+		$auth
+	EOF
+	"$binary" serve "$dir/config.yml" >"$dir/log" 2>&1 3>&- </dev/null &
+	REGISTRY_PID=$!
+	REGISTRY_STORAGE=$dir/storage
+	REGISTRY_LOG=$dir/log
+	for ((i = 0; i < 100; i++)); do
+		REGISTRY=$(sed -n 's/.*listening on \(127.0.0.1:[0-9]*\).*/\1/p' "$dir/log" | head -n 1)
+		[ -z "$REGISTRY" ] || break
+		if ! kill -0 "$REGISTRY_PID" 2>/dev/null; then
+			break
+		fi
+		sleep 0.1
+	done
+	if [ -z "$REGISTRY" ]; then
+		echo "the registry did not start:" >&2
+		cat "$dir/log" >&2
+		return 1
+	fi
+	export REGISTRY REGISTRY_PID REGISTRY_STORAGE REGISTRY_LOG
+}
+
+registry_stop() {
+	[ -n "${REGISTRY_PID:-}" ] || return 0
+	kill "$REGISTRY_PID" 2>/dev/null
+	wait "$REGISTRY_PID" 2>/dev/null
+	unset REGISTRY_PID
+	return 0
+}
+
+# How many requests for PATTERN (an extended regular expression) the registry has answered.
+registry_requests() {
+	grep -cE "\"GET $1" "$REGISTRY_LOG" || :
+}
+
+# mkimage TAG [KIND]: publish image KIND (default: the busybox one) as test/TAG:1 in the registry.
+publish() {
+	python3 "$TESTS_DIR/lib/mkimage" --registry "$REGISTRY_STORAGE" "$@"
+}
+
+# need FEATURE: skip the test unless FEATURE is there. Features are tried, never guessed from a version.
+need() {
+	if ! "has_$1"; then
+		if [ "${HPCRUN_TEST_STRICT:-0}" = 1 ]; then
+			echo "needed, and not there: $1 (HPCRUN_TEST_STRICT=1 makes this a failure)" >&2
+			return 1
+		fi
+		skip "not there: $1"
+	fi
+}
+
+has_userns() { unshare -Um true 2>/dev/null; }
+has_fuse() { [ -r /dev/fuse ] && [ -w /dev/fuse ]; }
+has_umoci() { command -v umoci >/dev/null; }
+has_skopeo() { command -v skopeo >/dev/null; }
+has_strace() { command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; }
+has_python3() { command -v python3 >/dev/null; }
+# overlayfs in a user namespace: Linux 5.11 and later, where nothing forbids it
+has_overlay() {
+	unshare -Urm sh -c 'mount -t tmpfs x /tmp && cd /tmp && mkdir l u w m &&
+		mount -t overlay -o lowerdir=l,upperdir=u,workdir=w,userxattr overlay m' 2>/dev/null
+}
+
+# Processes of ours that were started below PREFIX and are still there, one a line.
+leftovers() {
+	local exe pid
+	for exe in /proc/[0-9]*/exe; do
+		pid=${exe#/proc/}
+		case $(readlink "$exe" 2>/dev/null) in
+		*/hpcrun-serve | */hpcrun-session | */hpcrun-store) ;;
+		*) continue ;;
+		esac
+		if tr '\0' '\n' <"/proc/${pid%/exe}/environ" 2>/dev/null | grep -qxF "HPCRUN_STORE=$HPCRUN_STORE"; then
+			echo "${pid%/exe} $(readlink "$exe")"
+		fi
+	done
+}
+
+# wait_until SECONDS COMMAND...: until it succeeds.
+wait_until() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.1
+	done
+}
+
+# For bats files -------------------------------------------------------------------------------------------
+
+# One scratch directory and one registry for the whole file; each test gets a store of its own on top.
+file_setup() {
+	scratch_make
+	registry_start "$SCRATCH/registry"
+}
+file_teardown() {
+	registry_stop
+	# sessions outside Slurm linger for a moment; they must not outlive their store
+	for pid in $(leftovers | cut -d' ' -f1); do
+		kill "$pid" 2>/dev/null
+	done
+	scratch_remove
+}
+
+# fail_with TEXT COMMAND...: COMMAND must exit 125 with one message that has TEXT (an extended regular
+# expression), and no line of a crash.
+fail_with() {
+	local text=$1 status=0 err
+	shift
+	err=$("$@" 2>&1 >/dev/null </dev/null) || status=$?
+	if [ "$status" != 125 ]; then
+		printf 'exit status %s, not 125, of: %s\n%s\n' "$status" "$*" "$err"
+		return 1
+	fi
+	if ! grep -qE -- "$text" <<<"$err"; then
+		printf 'no "%s" in the message of: %s\n%s\n' "$text" "$*" "$err"
+		return 1
+	fi
+	if grep -vE '^hpcrun(-[a-z]+)?(\[[^]]*\])?: ' <<<"$err" | grep -q .; then
+		printf 'lines that are no message of hpcrun, of: %s\n%s\n' "$*" "$err"
+		return 1
+	fi
+}

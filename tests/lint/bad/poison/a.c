@@ -1,0 +1,2 @@
+#include "util/poison.h"
+#include <stdio.h>
