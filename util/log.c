@@ -33,6 +33,7 @@ static void emit(const struct hr_buf *line)
 	(void)n; /* there is nobody left to tell */
 }
 
+HR_PRINTF(3, 0)
 static void log_line(enum hr_level level, const char *name, const char *fmt, va_list ap)
 {
 	hr_autobuf struct hr_buf line = { 0 };
