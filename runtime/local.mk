@@ -1,1 +1,25 @@
-# filled by the folder
+# Layer 3. libruntime.a holds everything but the two mains; hpcrun pulls out of it what reaches libc
+# alone, hpcrun-session the rest.
+noinst_LIBRARIES += libruntime.a
+libruntime_a_SOURCES = \
+	runtime/bind.c runtime/bind.h runtime/caps.c runtime/caps.h \
+	runtime/clients.c runtime/clients.h runtime/cmd_run.c runtime/cmd_run.h \
+	runtime/enter.c runtime/enter.h runtime/env.c runtime/env.h runtime/events.c \
+	runtime/exec.c runtime/exec.h runtime/identity.c runtime/identity.h \
+	runtime/imgconf.c runtime/imgconf.h runtime/join.c runtime/join.h \
+	runtime/key.c runtime/key.h runtime/mount.c runtime/mount.h runtime/msg.c runtime/msg.h \
+	runtime/params.c runtime/params.h runtime/path.c runtime/path.h \
+	runtime/place.c runtime/place.h runtime/plan.c runtime/plan.h \
+	runtime/seccomp.c runtime/seccomp.h runtime/server.c runtime/server.h \
+	runtime/session.c runtime/session.h runtime/slurm.c runtime/slurm.h \
+	runtime/start.c runtime/start.h runtime/steps.c runtime/steps.h \
+	runtime/userns.c runtime/userns.h runtime/view.c runtime/view.h
+libruntime_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(JANSSON_CFLAGS)
+
+bin_PROGRAMS += hpcrun
+hpcrun_SOURCES = runtime/main.c
+hpcrun_LDADD = libruntime.a libutil.a
+
+pkglibexec_PROGRAMS += hpcrun-session
+hpcrun_session_SOURCES = runtime/session_main.c
+hpcrun_session_LDADD = libruntime.a libutil.a $(SECCOMP_LIBS) $(JANSSON_LIBS) $(INIH_LIBS)

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "runtime/clients.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "util/cleanup.h"
+#include "util/mem.h"
+#include "util/poison.h"
+
+#define ASK_MS 5000
+
+void rt_clients_init(struct rt_clients *l, uid_t uid, bool print_once)
+{
+	*l = (struct rt_clients) { .uid = uid, .print_once = print_once };
+}
+
+static void drop(struct rt_clients *l, size_t i)
+{
+	hr_fd_cleanup(&l->v[i].fd);
+	l->v[i] = l->v[--l->n];
+}
+
+void rt_clients_release(struct rt_clients *l)
+{
+	while (l->n > 0)
+		drop(l, 0);
+	free(l->v);
+	free(l->notes);
+	memset(l, 0, sizeof(*l));
+}
+
+void rt_clients_note(struct rt_clients *l, enum hr_level level, const char *fmt, ...)
+{
+	struct rt_note *note;
+	va_list ap;
+
+	l->notes = hr_xrealloc(l->notes, (l->notes_n + 1) * sizeof(*l->notes));
+	note = &l->notes[l->notes_n++];
+	memset(note, 0, sizeof(*note));
+	note->level = level;
+	va_start(ap, fmt);
+	vsnprintf(note->text, sizeof(note->text), fmt, ap);
+	va_end(ap);
+}
+
+void rt_clients_accept(struct rt_clients *l, int listen_fd, uint64_t now_ms)
+{
+	for (;;) {
+		hr_autofd int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		struct hr_err ignored = { 0 }; /* a stranger is turned away without a word */
+		uid_t uid;
+
+		if (fd < 0 && errno == EINTR)
+			continue;
+		if (fd < 0)
+			return; /* EAGAIN; or no descriptors: they stay in the queue */
+		if (rt_msg_peer_uid(fd, &uid, &ignored) < 0 || uid != l->uid)
+			continue;
+		l->v = hr_xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
+		l->v[l->n++] = (struct rt_client) { .fd = hr_steal_fd(&fd),
+						    .state = CLIENT_ASKING,
+						    .since_ms = now_ms };
+	}
+}
+
+void rt_clients_input(struct rt_clients *l, size_t i)
+{
+	struct rt_client *c = &l->v[i];
+	struct rt_ask ask;
+	struct hr_err e = { 0 };
+
+	if (rt_msg_recv(c->fd, &ask, sizeof(ask), NULL, 0, &e) < 0) {
+		/* a program may send what it likes on the descriptor it inherited */
+		if (e.sys != EAGAIN && !(e.kind == HR_CORRUPT && c->state == CLIENT_JOINED))
+			drop(l, i);
+		return;
+	}
+	if (c->state != CLIENT_ASKING)
+		return;
+	ask.version[sizeof(ask.version) - 1] = '\0';
+	if (ask.magic != RT_MSG_MAGIC || strcmp(ask.version, PACKAGE_VERSION) != 0) {
+		drop(l, i);
+		return;
+	}
+	c->flags = ask.flags;
+	c->state = CLIENT_WAITING;
+}
+
+void rt_clients_expire(struct rt_clients *l, uint64_t now_ms)
+{
+	for (size_t i = 0; i < l->n;) {
+		if (l->v[i].state == CLIENT_ASKING && now_ms - l->v[i].since_ms > ASK_MS)
+			drop(l, i);
+		else
+			i++;
+	}
+}
+
+static int send_notes(const struct rt_clients *l, const struct rt_client *c, struct hr_err *e)
+{
+	if (!(c->flags & RT_ASK_STARTER))
+		return 0;
+	for (size_t i = 0; i < l->notes_n; i++) {
+		struct rt_answer a = { .magic = RT_MSG_MAGIC,
+				       .type = RT_TEXT,
+				       .level = l->notes[i].level };
+
+		if (a.level == HR_LOG_DEBUG && !(c->flags & RT_ASK_VERBOSE))
+			continue;
+		memcpy(a.text, l->notes[i].text, sizeof(a.text));
+		if (rt_msg_send(c->fd, &a, sizeof(a), NULL, 0, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static bool answer_one(struct rt_clients *l, struct rt_client *c, const struct rt_verdict *v)
+{
+	struct rt_answer a = { .magic = RT_MSG_MAGIC,
+			       .type = v->type,
+			       .params_bytes = v->params_bytes };
+	struct hr_err e = { 0 }; /* the rank has gone or does not read: its own affair */
+	size_t fds = v->type == RT_JOIN ? RT_MSG_FDS_MAX : 0;
+
+	if (v->type == RT_FAILED) {
+		a.err = *v->failure;
+		a.print = !l->print_once || l->answered == 0;
+	}
+	if (send_notes(l, c, &e) < 0 || rt_msg_send(c->fd, &a, sizeof(a), v->fds, fds, &e) < 0)
+		return false;
+	l->answered++;
+	c->state = CLIENT_JOINED;
+	return v->type == RT_JOIN;
+}
+
+void rt_clients_answer(struct rt_clients *l, const struct rt_verdict *v)
+{
+	for (size_t i = 0; i < l->n;) {
+		if (l->v[i].state == CLIENT_WAITING && !answer_one(l, &l->v[i], v))
+			drop(l, i);
+		else
+			i++;
+	}
+}
+
+size_t rt_clients_pending(const struct rt_clients *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		n += l->v[i].state != CLIENT_JOINED;
+	return n;
+}

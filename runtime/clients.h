@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The ranks connected to a session: who asks, who waits, whose program runs. No client can make the
+ * session wait: sockets do not block, a request is one packet, and who does not ask is dropped.
+ *
+ * Sequence: rt_clients_accept and rt_clients_input on poll events; rt_clients_answer when there is
+ * something to tell; counters are read by the session to decide how long it lives.
+ */
+#ifndef RT_CLIENTS_H
+#define RT_CLIENTS_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "runtime/msg.h"
+#include "util/buf.h"
+#include "util/err.h"
+#include "util/log.h"
+
+enum rt_client_state { CLIENT_ASKING, CLIENT_WAITING, CLIENT_JOINED };
+
+struct rt_client {
+	int fd;
+	enum rt_client_state state;
+	uint32_t flags; /* of its rt_ask */
+	uint64_t since_ms;
+};
+
+/* What the start has to say to the rank that started the session. */
+struct rt_note {
+	enum hr_level level;
+	char text[256];
+};
+
+struct rt_clients {
+	struct rt_client *v;
+	size_t n;
+	uint32_t answered; /* ranks that got a verdict so far */
+	uid_t uid;	   /* whose ranks are let in */
+	bool print_once;   /* a failure is printed by the first rank that hears it */
+	struct rt_note *notes;
+	size_t notes_n;
+};
+
+/* RT_JOIN with its three descriptors, or RT_FAILED. */
+struct rt_verdict {
+	enum rt_answer_type type;
+	int fds[RT_MSG_FDS_MAX];
+	uint32_t params_bytes;
+	const struct hr_err *failure;
+};
+
+void rt_clients_init(struct rt_clients *l, uid_t uid, bool print_once);
+void rt_clients_release(struct rt_clients *l);
+
+void rt_clients_note(struct rt_clients *l, enum hr_level level, const char *fmt, ...)
+	HR_PRINTF(3, 4);
+
+/* Accept all that queue at LISTEN_FD (which does not block); other users are turned away. */
+void rt_clients_accept(struct rt_clients *l, int listen_fd, uint64_t now_ms);
+
+/* Client I has input or has gone: take its request, or drop it. Drop it too if it never asks. */
+void rt_clients_input(struct rt_clients *l, size_t i);
+void rt_clients_expire(struct rt_clients *l, uint64_t now_ms);
+
+/* Answer all that wait; who got RT_FAILED, or cannot be answered, is dropped. */
+void rt_clients_answer(struct rt_clients *l, const struct rt_verdict *v);
+
+size_t rt_clients_pending(const struct rt_clients *l); /* asking or waiting */
+
+#endif

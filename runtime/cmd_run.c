@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "runtime/cmd_run.h"
+
+#include <unistd.h>
+
+#include "runtime/enter.h"
+#include "runtime/join.h"
+#include "runtime/plan.h"
+#include "util/log.h"
+#include "util/poison.h"
+
+extern char **environ;
+
+static const struct hr_opt run_opts[] = {
+	HR_OPT_LIST('b', "bind", "SRC[:DST[:ro]]", struct rt_run_args, binds,
+		    "make host path SRC visible at DST; may be repeated"),
+	HR_OPT_LIST('e', "env", "NAME[=VALUE]", struct rt_run_args, env,
+		    "set a variable, or pass the host's through; may be repeated"),
+	HR_OPT_LIST(0, "env-file", "FILE", struct rt_run_args, env_files,
+		    "set the variables that FILE lists, one per line; may be repeated"),
+	HR_OPT_FLAG(0, "cleanenv", struct rt_run_args, cleanenv,
+		    "take next to nothing of the host's environment"),
+	HR_OPT_STR('w', "workdir", "DIR", struct rt_run_args, workdir,
+		   "start in DIR of the container"),
+	HR_OPT_FLAG(0, "no-home", struct rt_run_args, no_home, "do not bind the home directory"),
+	HR_OPT_STR(0, "home", "SRC[:DST]", struct rt_run_args, home,
+		   "bind SRC as the home directory, at DST"),
+	HR_OPT_STR(0, "entrypoint", "CMD", struct rt_run_args, entrypoint,
+		   "run CMD instead of the image's entrypoint; '' for none"),
+	HR_OPT_FLAG(0, "writable", struct rt_run_args, writable,
+		    "let the image be changed, in memory, until the end"),
+	HR_OPT_FLAG(0, "fakeroot", struct rt_run_args, fakeroot, "be user 0 in the container"),
+	HR_OPT_LIST(0, "store", "PATH", struct rt_run_args, stores,
+		    "look for the image in this store first; may be repeated"),
+	HR_OPT_COUNT('v', "verbose", struct rt_run_args, verbose,
+		     "say more; twice: the steps and their times"),
+	HR_OPT_END
+};
+
+/* Join (or start) the session and become the program: returns on failure only. */
+static int run(const struct rt_run_args *args, bool shell, char **argv, struct hr_err *e)
+{
+	struct rt_joined j = { .sock = -1, .user_ns = -1, .mnt_ns = -1 };
+	struct rt_plan plan;
+	int status = -1;
+
+	hr_log_setup("hpcrun", args->verbose > 1   ? HR_LOG_DEBUG
+			       : args->verbose > 0 ? HR_LOG_INFO
+						   : HR_LOG_WARN);
+	if (rt_plan_make(args, shell, argv, environ, &plan, e) == 0 &&
+	    rt_session_join(&plan, &j, e) == 0)
+		status = rt_enter(&plan, &j, e);
+	if (j.quiet && args->verbose == 0) {
+		hr_err_clear(e);
+		status = HR_EXIT_FAILED;
+	}
+	rt_joined_release(&j);
+	rt_plan_release(&plan);
+	return status;
+}
+
+static int run_main(void *args, int argc, char **argv, struct hr_err *e)
+{
+	(void)argc; /* argv ends with NULL */
+	return run(args, false, argv, e);
+}
+
+static int shell_main(void *args, int argc, char **argv, struct hr_err *e)
+{
+	(void)argc;
+	return run(args, true, argv, e);
+}
+
+const struct hr_cmd rt_cmd_run = {
+	.name = "run",
+	.operands = "IMAGE [COMMAND [ARG]...]",
+	.summary = "run a command inside an image; without one, what the image says",
+	.more = "The word 'run' may be left out. Options behind IMAGE belong to COMMAND.\n"
+		"IMAGE is a reference as in 'hpcrun pull', or a manifest digest.",
+	.opts = run_opts,
+	.args_size = sizeof(struct rt_run_args),
+	.min_operands = 1,
+	.max_operands = -1,
+	.main = run_main,
+	.stop_at_operand = true,
+};
+
+const struct hr_cmd rt_cmd_exec = {
+	.name = "exec",
+	.operands = "IMAGE COMMAND [ARG]...",
+	.summary = "the same as run, but COMMAND must be given",
+	.opts = run_opts,
+	.args_size = sizeof(struct rt_run_args),
+	.min_operands = 2,
+	.max_operands = -1,
+	.main = run_main,
+	.stop_at_operand = true,
+};
+
+const struct hr_cmd rt_cmd_shell = {
+	.name = "shell",
+	.operands = "IMAGE",
+	.summary = "run a shell of the image: /bin/bash, else /bin/sh",
+	.opts = run_opts,
+	.args_size = sizeof(struct rt_run_args),
+	.min_operands = 1,
+	.max_operands = 1,
+	.main = shell_main,
+	.stop_at_operand = true,
+};

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "runtime/enter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runtime/caps.h"
+#include "runtime/exec.h"
+#include "util/cleanup.h"
+#include "util/poison.h"
+
+/* Where the session's socket goes, out of the way of programs that number descriptors themselves.
+ */
+#define SOCK_FD_MIN 1000
+
+static void add_words(struct hr_strv *l, const char *words, size_t n)
+{
+	const char *end = words + n;
+
+	for (; words < end; words += strlen(words) + 1)
+		hr_strv_add(l, words);
+}
+
+static void add_argv(struct hr_strv *l, char *const *argv)
+{
+	for (; *argv; argv++)
+		hr_strv_add(l, *argv);
+}
+
+/*
+ * The words to execute: --entrypoint takes the place of the image's, and the command goes behind
+ * it; else the command alone; else what the image says.
+ */
+static int choose_command(const struct rt_plan *plan, const struct rt_params *p, struct hr_strv *l,
+			  struct hr_err *e)
+{
+	bool has_entrypoint = plan->entrypoint && plan->entrypoint[0];
+
+	if (has_entrypoint)
+		hr_strv_add(l, plan->entrypoint);
+	if (plan->command[0]) {
+		add_argv(l, plan->command);
+		return 0;
+	}
+	if (!plan->entrypoint) {
+		add_words(l, p->entrypoint, p->entrypoint_bytes);
+		add_words(l, p->cmd, p->cmd_bytes);
+	}
+	if (l->n > 0)
+		return 0;
+	hr_fail(e, HR_USAGE, 0, "image '%s' does not say what to run", plan->image);
+	hr_hint(e, "name a command behind the image, or use 'hpcrun shell %s'", plan->image);
+	return -1;
+}
+
+static void merge_environment(struct rt_plan *plan, const struct rt_params *p)
+{
+	bool keep_home = plan->home_dst != NULL;
+
+	rt_env_image(&plan->env, p->env, p->env_bytes, keep_home);
+	rt_env_overlay(&plan->env, &plan->user_env);
+	rt_env_finish(&plan->env);
+}
+
+static int join_namespaces(const struct rt_joined *j, struct hr_err *e)
+{
+	/* user first: it gives the right to join the mount namespace that it owns */
+	if (setns(j->user_ns, CLONE_NEWUSER) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot join the user namespace of the session");
+	if (setns(j->mnt_ns, CLONE_NEWNS) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot join the mount namespace of the session");
+	return 0;
+}
+
+/* setns left us at the root of the container. */
+static int choose_directory(struct rt_plan *plan, const struct rt_params *p, struct hr_err *e)
+{
+	const char *dir = plan->cwd;
+
+	if (plan->workdir) {
+		if (chdir(plan->workdir) < 0) {
+			hr_fail(e, HR_NOTFOUND, errno, "cannot start in '%s' of the container",
+				plan->workdir);
+			hr_hint(e, "--workdir names a directory of the image or of a bind");
+			return -1;
+		}
+		dir = plan->workdir;
+	} else if (chdir(dir) < 0) {
+		dir = p->workdir_bytes > 0 ? p->workdir : "/";
+		if (chdir(dir) < 0)
+			dir = "/";
+	}
+	if (rt_env_get(&plan->env, "PWD"))
+		rt_env_put(&plan->env, "PWD", dir);
+	return 0;
+}
+
+/* The descriptor of the launcher's PMI connection, or -1. */
+static int pmi_fd(void)
+{
+	const char *text = getenv("PMI_FD");
+	struct hr_err ignored = { 0 }; /* not a number: not PMI's */
+	uint64_t fd;
+
+	if (!text || hr_parse_u64(text, "PMI_FD", 3, INT32_MAX, &fd, &ignored) < 0)
+		return -1;
+	return (int)fd;
+}
+
+static int close_between(unsigned int first, unsigned int last)
+{
+	if (first > last)
+		return 0;
+	return (int)syscall(SYS_close_range, first, last, 0u);
+}
+
+/*
+ * Keep 0 to 2, the launcher's PMI connection and the session's socket; whatever else the caller
+ * left open could lead out of the container (CVE-2024-21626).
+ */
+static int close_descriptors(struct rt_joined *j, struct hr_err *e)
+{
+	int pmi = pmi_fd();
+	unsigned int a, b;
+	int high;
+
+	/* not close-on-exec: the program holds it until it ends */
+	high = fcntl(j->sock, F_DUPFD, SOCK_FD_MIN);
+	if (high < 0) /* RLIMIT_NOFILE is lower */
+		high = fcntl(j->sock, F_DUPFD, 3);
+	if (high < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot keep the session's socket");
+	if (pmi < 0)
+		pmi = high;
+	a = (unsigned int)(pmi < high ? pmi : high);
+	b = (unsigned int)(pmi < high ? high : pmi);
+	if (close_between(3, a - 1) < 0 || close_between(a + 1, b - 1) < 0 ||
+	    close_between(b + 1, ~0u) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot close the caller's descriptors");
+	j->sock = high;
+	j->user_ns = -1;
+	j->mnt_ns = -1;
+	return 0;
+}
+
+int rt_enter(struct rt_plan *plan, struct rt_joined *j, struct hr_err *e)
+{
+	static const char *const shells[] = { "/bin/bash", "/bin/sh", NULL };
+	struct hr_strv argv = { 0 };
+
+	if (!plan->shell && choose_command(plan, &j->params, &argv, e) < 0)
+		return -1;
+	merge_environment(plan, &j->params);
+	if (join_namespaces(j, e) < 0 || choose_directory(plan, &j->params, e) < 0 ||
+	    close_descriptors(j, e) < 0 || rt_caps_drop(plan->fakeroot, e) < 0 ||
+	    rt_seccomp_install(j->params.filter, j->params.filter_bytes, e) < 0)
+		return -1;
+	if (plan->shell)
+		return rt_exec_first(shells, plan->env.vars.v, e);
+	return rt_exec(argv.v, plan->env.vars.v, rt_env_get(&plan->env, "PATH"), e);
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the session does when its server, its builder or their deaths have something to tell. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/imgconf.h"
+#include "runtime/msg.h"
+#include "runtime/session.h"
+#include "runtime/steps.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/poison.h"
+
+uint64_t rt_session_now_us(void)
+{
+	struct timespec t = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t rt_session_now_ms(void)
+{
+	return rt_session_now_us() / 1000;
+}
+
+void rt_session_enter_phase(struct rt_session *s, enum rt_phase phase)
+{
+	s->phase = phase;
+	s->since_ms = rt_session_now_ms();
+}
+
+static void kill_child(pid_t pid)
+{
+	if (pid > 0)
+		kill(pid, SIGKILL); /* not yet reaped, so still ours */
+}
+
+/* The first cause counts; what fails after it is a consequence. */
+void rt_session_fail(struct rt_session *s, const struct hr_err *cause)
+{
+	if (s->phase != RT_STARTING)
+		return;
+	s->failure = *cause;
+	rt_session_enter_phase(s, RT_FAILED_PHASE);
+	kill_child(s->builder);
+	kill_child(s->server.pid);
+	/* without the last descriptor the kernel ends the connection: nobody hangs on it */
+	hr_fd_cleanup(&s->fuse_fd);
+	s->fuse_fd = -1;
+}
+
+static void note_time(struct rt_session *s, const char *what)
+{
+	rt_clients_note(&s->clients, HR_LOG_DEBUG, "session: at %" PRIu64 " us: %s",
+			rt_session_now_us() - s->born_us, what);
+}
+
+static int make_params(struct rt_session *s, const struct rt_image *im, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf b = { 0 };
+	hr_autofd int fd = memfd_create("hpcrun-params", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+
+	if (fd < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot make a memory file");
+	rt_params_write(&b, &s->filter, im);
+	if (b.len > RT_PARAMS_MAX)
+		return hr_fail(e, HR_CORRUPT, 0, "the image's configuration is too large");
+	if (hr_write_all(fd, b.p, b.len, "the parameters of the session", e) < 0)
+		return -1;
+	if (fcntl(fd, F_ADD_SEALS, seals) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot seal a memory file");
+	s->params_bytes = (uint32_t)b.len;
+	s->params_fd = hr_steal_fd(&fd);
+	return 0;
+}
+
+static int take_config(struct rt_session *s, int fd, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf json = { 0 };
+	struct rt_image im = { 0 };
+	unsigned int dropped = 0;
+	int r;
+
+	if (s->params_fd >= 0) /* a successor sends the same */
+		return 0;
+	if (fd < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return hr_fail(e, HR_CORRUPT, 0, "the server sent no image configuration");
+	if (hr_fd_read(fd, RT_IMGCONF_MAX, "the image configuration", &json, e) < 0)
+		return -1;
+	r = rt_imgconf_parse(json.p, json.len, &im, &dropped, e);
+	if (r == 0)
+		r = make_params(s, &im, e);
+	rt_image_release(&im);
+	if (dropped > 0)
+		rt_clients_note(&s->clients, HR_LOG_WARN,
+				"%u malformed entries of the image's environment were left out",
+				dropped);
+	return r;
+}
+
+/* Both halves are needed: the server's greeting and the builder's mount. */
+static int begin_if_both(struct rt_session *s, struct hr_err *e)
+{
+	if (!s->server_greeted || s->fuse_fd < 0 || s->server_begun)
+		return 0;
+	s->server_begun = true;
+	return rt_server_begin(&s->server, s->fuse_fd, s->targets_fd, s->ids.uid_inside,
+			       s->ids.gid_inside, e);
+}
+
+static int let_builder_go(struct rt_session *s, struct hr_err *e)
+{
+	struct rt_progress go = { .type = BUILD_GO };
+
+	if (s->builder_sock < 0)
+		return 0;
+	return rt_msg_send(s->builder_sock, &go, sizeof(go), NULL, 0, e);
+}
+
+static int handle_server(struct rt_session *s, const struct serve_msg *m, int fd, struct hr_err *e)
+{
+	switch (m->type) {
+	case SERVE_HELLO:
+		note_time(s, "the server has opened the image");
+		s->server_greeted = true;
+		return take_config(s, fd, e) < 0 ? -1 : begin_if_both(s, e);
+	case SERVE_READY:
+		note_time(s, "the server is ready");
+		s->server_ready = true;
+		return s->phase == RT_STARTING ? let_builder_go(s, e) : 0;
+	case SERVE_INIT:
+		return 0;
+	case SERVE_ERROR:
+		*e = m->err;
+		if (e->kind == HR_OK)
+			return hr_fail(e, HR_SYS, 0, "hpcrun-serve failed without a reason");
+		return -1;
+	default:
+		return hr_fail(e, HR_CORRUPT, 0, "message %u of hpcrun-serve is unknown here",
+			       m->type);
+	}
+}
+
+void rt_session_on_server(struct rt_session *s)
+{
+	hr_autofd int fd = -1;
+	struct hr_err e = { 0 };
+	struct serve_msg m;
+
+	if (rt_server_receive(&s->server, &m, &fd, &e) < 0) {
+		/* its death is reported by SIGCHLD, with the reason */
+		rt_server_hangup(&s->server);
+		if (e.kind != HR_NOTFOUND)
+			rt_session_fail(s, &e);
+		return;
+	}
+	if (handle_server(s, &m, fd, &e) < 0)
+		rt_session_fail(s, &e);
+}
+
+static void handle_builder(struct rt_session *s, struct rt_progress *p, int fds[2])
+{
+	struct hr_err e = { 0 };
+
+	switch (p->type) {
+	case BUILD_STEP:
+		p->step[sizeof(p->step) - 1] = '\0';
+		rt_clients_note(&s->clients, HR_LOG_DEBUG,
+				"session: at %" PRIu64 " us: step '%s' took %u us",
+				rt_session_now_us() - s->born_us, p->step, p->us);
+		return;
+	case BUILD_FUSE:
+		s->fuse_fd = hr_steal_fd(&fds[0]);
+		if (begin_if_both(s, &e) < 0)
+			rt_session_fail(s, &e);
+		return;
+	case BUILD_DONE:
+		if (s->phase != RT_STARTING)
+			return;
+		s->user_ns = hr_steal_fd(&fds[0]);
+		s->mnt_ns = hr_steal_fd(&fds[1]);
+		note_time(s, "the container is ready");
+		rt_session_enter_phase(s, RT_READY);
+		return;
+	case BUILD_FAILED:
+		rt_session_fail(s, &p->err);
+		return;
+	default:
+		return;
+	}
+}
+
+void rt_session_on_builder(struct rt_session *s)
+{
+	int fds[2] = { -1, -1 };
+	struct rt_progress p;
+	struct hr_err e = { 0 };
+
+	if (rt_msg_recv(s->builder_sock, &p, sizeof(p), fds, 2, &e) < 0) {
+		/* it ended; if that was too early, SIGCHLD tells */
+		hr_fd_cleanup(&s->builder_sock);
+		s->builder_sock = -1;
+		return;
+	}
+	handle_builder(s, &p, fds);
+	hr_fd_cleanup(&fds[0]);
+	hr_fd_cleanup(&fds[1]);
+}
+
+/* The kernel has ended the FUSE connection: the last process left the container. */
+static bool connection_over(const struct rt_session *s)
+{
+	struct pollfd p = { .fd = s->fuse_fd };
+
+	return s->fuse_fd < 0 || (poll(&p, 1, 0) > 0 && (p.revents & POLLERR));
+}
+
+static bool may_restart(struct rt_session *s)
+{
+	uint64_t now = rt_session_now_ms(), oldest = s->restarts_ms[s->restarts % RT_RESTARTS];
+
+	if (s->restarts >= RT_RESTARTS && now - oldest < RT_RESTART_WINDOW_MS)
+		return false;
+	s->restarts_ms[s->restarts++ % RT_RESTARTS] = now;
+	return true;
+}
+
+/*
+ * The server has died although programs need it: start another on the same connection. The kernel
+ * sends what was in flight once more (FUSE_NOTIFY_RESEND), programs only wait.
+ */
+static void restart_server(struct rt_session *s)
+{
+	struct hr_err e = { 0 };
+
+	s->server_ready = s->server_greeted = s->server_begun = false;
+	if (s->server.init_len > 0 && may_restart(s) &&
+	    rt_server_spawn(&s->server, s->args, &s->conf, &e) == 0)
+		return;
+	/* hopeless: with the last descriptor gone the kernel answers ENOTCONN, nobody hangs */
+	hr_fd_cleanup(&s->fuse_fd);
+	s->fuse_fd = -1;
+}
+
+static void server_died(struct rt_session *s, int status)
+{
+	struct hr_err e = { 0 };
+
+	while (s->server.sock >= 0 && s->phase == RT_STARTING) /* its last words first */
+		rt_session_on_server(s);
+	rt_server_reaped(&s->server, status, &e);
+	if (s->phase == RT_STARTING)
+		rt_session_fail(s, &e);
+	else if (s->phase != RT_FAILED_PHASE && !connection_over(s))
+		restart_server(s);
+}
+
+static void builder_died(struct rt_session *s, int status)
+{
+	struct hr_err e = { 0 };
+
+	while (s->builder_sock >= 0 && s->phase == RT_STARTING)
+		rt_session_on_builder(s);
+	s->builder = -1;
+	if (s->phase != RT_STARTING)
+		return;
+	hr_fail(&e, HR_SYS, 0, "the builder of the container ended with wait status %d", status);
+	rt_session_fail(s, &e);
+}
+
+void rt_session_on_child(struct rt_session *s)
+{
+	struct signalfd_siginfo info;
+	int status;
+	pid_t pid;
+
+	while (read(s->signal_fd, &info, sizeof(info)) > 0)
+		;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == s->builder)
+			builder_died(s, status);
+		else if (pid == s->server.pid)
+			server_died(s, status);
+	}
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "runtime/join.h"
+
+#include <errno.h>
+#include <linux/nsfs.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/msg.h"
+#include "runtime/place.h"
+#include "runtime/start.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/poison.h"
+
+#define APPEAR_MS    60000 /* for a socket to appear while another rank holds the lock */
+#define TRIES	     5	   /* sessions that die before they are ready */
+#define STILL_MS     10000 /* between two notes that the session is still starting */
+#define SLEEP_MIN_US 500
+#define SLEEP_MAX_US 20000
+
+void rt_joined_release(struct rt_joined *j)
+{
+	hr_fd_cleanup(&j->sock);
+	hr_fd_cleanup(&j->user_ns);
+	hr_fd_cleanup(&j->mnt_ns);
+	free(j->bytes);
+	*j = (struct rt_joined) { .sock = -1, .user_ns = -1, .mnt_ns = -1 };
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* A connected socket; -1 with e->kind HR_OK when nobody listens. */
+static int connect_once(int dirfd, const char *key, struct hr_err *e)
+{
+	hr_autofd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address;
+	uid_t uid;
+
+	if (sock < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot make a socket");
+	rt_place_address(dirfd, key, &address);
+	if (connect(sock, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		if (errno == ENOENT || errno == ECONNREFUSED || errno == EINTR)
+			return -1;
+		return hr_fail(e, HR_SYS, errno, "cannot connect to the session");
+	}
+	if (rt_msg_peer_uid(sock, &uid, e) < 0)
+		return -1;
+	if (uid != getauxval(AT_EUID))
+		return hr_fail(e, HR_DENIED, 0, "the session belongs to user %u, not to you",
+			       (unsigned int)uid);
+	return hr_steal_fd(&sock);
+}
+
+/* Connect, and start the session when nobody else is about to. */
+static int connect_or_start(const struct rt_plan *plan, int dirfd, bool *starter, struct hr_err *e)
+{
+	uint64_t deadline = now_ms() + APPEAR_MS;
+	useconds_t pause = SLEEP_MIN_US;
+
+	for (;;) {
+		hr_autofd int lock = -1;
+		int sock = connect_once(dirfd, plan->key, e);
+
+		if (sock >= 0 || e->kind != HR_OK)
+			return sock;
+		lock = rt_place_lock(dirfd, plan->key, e);
+		if (e->kind != HR_OK)
+			return -1;
+		if (lock >= 0) {
+			if (rt_session_start(plan, dirfd, lock, e) < 0)
+				return -1;
+			*starter = true;
+			continue;
+		}
+		if (now_ms() > deadline)
+			break;
+		usleep(pause);
+		pause = pause * 2 < SLEEP_MAX_US ? pause * 2 : SLEEP_MAX_US;
+	}
+	hr_fail(e, HR_SYS, 0, "another process has been starting this session for %d s",
+		APPEAR_MS / 1000);
+	hr_hint(e, "look for a stopped 'hpcrun' or 'hpcrun-session' of yours on this node");
+	return -1;
+}
+
+/* One answer; while none comes, say from time to time what we wait for. */
+static int receive(const struct rt_plan *plan, int sock, struct rt_answer *a, int *fds,
+		   struct hr_err *e)
+{
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+
+	while (poll(&p, 1, STILL_MS) == 0)
+		hr_info("the container of '%s' is still being prepared", plan->image);
+	if (rt_msg_recv(sock, a, sizeof(*a), fds, RT_MSG_FDS_MAX, e) < 0)
+		return -1;
+	if (a->magic == RT_MSG_MAGIC)
+		return 0;
+	for (int i = 0; i < RT_MSG_FDS_MAX; i++)
+		hr_fd_cleanup(&fds[i]);
+	return hr_fail(e, HR_CORRUPT, 0, "the session's answer is not of this version");
+}
+
+static void print_text(struct rt_answer *a)
+{
+	a->text[sizeof(a->text) - 1] = '\0';
+	if (a->level == HR_LOG_WARN)
+		hr_warn("%s", a->text);
+	else if (a->level == HR_LOG_INFO)
+		hr_info("%s", a->text);
+	else
+		hr_debug("%s", a->text);
+}
+
+static int check_ns(int fd, int type, const char *what, struct hr_err *e)
+{
+	int got = ioctl(fd, NS_GET_NSTYPE);
+
+	if (got == type)
+		return 0;
+	return hr_fail(e, HR_CORRUPT, 0, "the session sent something else than a %s namespace",
+		       what);
+}
+
+static int take_parameters(struct rt_joined *j, int fd, uint32_t n, struct hr_err *e)
+{
+	j->bytes = hr_alloc_bounded(n, 1, RT_PARAMS_MAX, e);
+	if (!j->bytes || hr_pread_all(fd, j->bytes, n, 0, "the session's parameters", e) < 0)
+		return -1;
+	if (rt_params_parse(j->bytes, n, &j->params, e) < 0)
+		return -1;
+	if (check_ns(j->user_ns, CLONE_NEWUSER, "user", e) < 0)
+		return -1;
+	return check_ns(j->mnt_ns, CLONE_NEWNS, "mount", e);
+}
+
+/* Ask on a fresh connection; HR_NOTFOUND when the session went away meanwhile. */
+static int ask(const struct rt_plan *plan, bool starter, struct rt_joined *j, struct hr_err *e)
+{
+	struct rt_ask q = { .magic = RT_MSG_MAGIC, .version = PACKAGE_VERSION };
+	struct rt_answer a;
+	int fds[RT_MSG_FDS_MAX];
+
+	q.flags = (starter ? RT_ASK_STARTER : 0) | (plan->verbose > 1 ? RT_ASK_VERBOSE : 0);
+	if (rt_msg_send(j->sock, &q, sizeof(q), NULL, 0, e) < 0)
+		return -1;
+	for (;;) {
+		hr_autofd int params = -1;
+
+		if (receive(plan, j->sock, &a, fds, e) < 0)
+			return -1;
+		j->user_ns = fds[0];
+		j->mnt_ns = fds[1];
+		params = fds[2];
+		if (a.type == RT_JOIN)
+			return take_parameters(j, params, a.params_bytes, e);
+		if (a.type == RT_FAILED) {
+			a.err.text[sizeof(a.err.text) - 1] = '\0';
+			a.err.hint[sizeof(a.err.hint) - 1] = '\0';
+			*e = a.err;
+			j->quiet = a.print == 0;
+			/* NOTFOUND of our own means "gone"; this one is the session's verdict */
+			hr_fd_cleanup(&j->sock);
+			j->sock = -1;
+			return -1;
+		}
+		if (a.type != RT_TEXT)
+			return hr_fail(e, HR_CORRUPT, 0, "the session gave answer %u, unknown here",
+				       a.type);
+		print_text(&a);
+	}
+}
+
+int rt_session_join(const struct rt_plan *plan, struct rt_joined *j, struct hr_err *e)
+{
+	hr_autofd int dirfd = -1;
+	bool starter = false;
+
+	*j = (struct rt_joined) { .sock = -1, .user_ns = -1, .mnt_ns = -1 };
+	dirfd = rt_place_open(e);
+	if (dirfd < 0)
+		return -1;
+	for (int i = 0; i < TRIES; i++) {
+		j->sock = connect_or_start(plan, dirfd, &starter, e);
+		if (j->sock < 0)
+			return -1;
+		if (ask(plan, starter, j, e) == 0)
+			return 0;
+		if (e->kind != HR_NOTFOUND || j->sock < 0)
+			return -1;
+		hr_debug("the session went away before it answered: %s", e->text);
+		hr_err_clear(e);
+		rt_joined_release(j);
+		usleep((useconds_t)(SLEEP_MIN_US << (2 * i)));
+	}
+	hr_fail(e, HR_SYS, 0, "%d sessions of '%s' in turn died before they were ready", TRIES,
+		plan->image);
+	hr_hint(e, "is something killing '%s/hpcrun-session', or is memory short?",
+		plan->libexecdir);
+	return -1;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Paths inside the container's tree, resolved by the kernel with that tree as the root, and used by
+ * descriptor from then on.
+ */
+#ifndef RT_PATH_H
+#define RT_PATH_H
+
+#include "util/buf.h"
+#include "util/err.h"
+
+/*
+ * Open PATH inside the tree at ROOT with FLAGS (O_CLOEXEC is added). Symlinks are followed inside
+ * the tree; magic links of proc are refused.
+ *
+ * Errors:  HR_NOTFOUND; HR_SYS. A kernel before 5.6 has no openat2 and is said to be too old.
+ */
+int rt_path_open(int root, const char *path, int flags, struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Append the file PATH of the tree to B: nothing if there is no such regular file.
+ *
+ * Bounds:  more than LIMIT bytes is HR_CORRUPT. Never blocks on a FIFO or device.
+ */
+int rt_path_read(int root, const char *path, size_t limit, struct hr_buf *b,
+		 struct hr_err *e) HR_MUST_USE;
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "runtime/plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/key.h"
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/poison.h"
+
+#define ENV_FILE_MAX (1u << 20)
+
+const char *rt_libexecdir(void)
+{
+	const char *dir = getenv("HPCRUN_LIBEXECDIR");
+
+	return dir && dir[0] == '/' ? dir : HPCRUN_LIBEXECDIR;
+}
+
+/* --home SRC[:DST], else $HOME, unless it is no directory of the user's: unset, relative or "/". */
+static int plan_home(const struct rt_run_args *args, struct rt_plan *plan, struct hr_err *e)
+{
+	const char *home = getenv("HOME");
+	struct rt_binds one = { 0 };
+
+	if (args->home && args->no_home)
+		return hr_fail(e, HR_USAGE, 0, "--home and --no-home exclude each other");
+	if (args->no_home)
+		return 0;
+	if (args->home) {
+		if (rt_bind_parse(&one, args->home, plan->cwd, e) < 0)
+			return hr_wrap(e, "--home");
+		plan->home_src = hr_steal(&one.v[0].src);
+		plan->home_dst = hr_steal(&one.v[0].dst);
+		rt_binds_release(&one);
+		return 0;
+	}
+	plan->home_dst = home && home[0] == '/' ? rt_path_normal(home) : NULL;
+	if (plan->home_dst && strcmp(plan->home_dst, "/") != 0)
+		plan->home_src = hr_xstrdup(plan->home_dst);
+	else
+		free(hr_steal(&plan->home_dst));
+	return 0;
+}
+
+static int plan_binds(const struct rt_run_args *args, struct rt_plan *plan, struct hr_err *e)
+{
+	static const char *const always[] = { "/tmp", "/var/tmp" };
+	struct rt_binds seen = { 0 };
+
+	for (size_t i = 0; i < args->binds.n; i++)
+		if (rt_bind_parse(&plan->binds, args->binds.v[i], plan->cwd, e) < 0)
+			return -1;
+	for (size_t i = 0; i < HR_COUNT(always); i++)
+		rt_binds_add(&seen, always[i], always[i], false, true);
+	for (size_t i = 0; i < plan->binds.n; i++)
+		rt_binds_add(&seen, plan->binds.v[i].src, plan->binds.v[i].dst, false, false);
+	if (plan->home_src)
+		rt_binds_add(&seen, plan->home_src, plan->home_dst, false, true);
+	if (rt_bind_wants_cwd(plan->cwd, &seen))
+		plan->cwd_bind = hr_xstrdup(plan->cwd);
+	rt_binds_release(&seen);
+	return 0;
+}
+
+static int check_words(const struct rt_run_args *args, const struct rt_plan *plan, struct hr_err *e)
+{
+	if (plan->image[0] == '\0')
+		return hr_fail(e, HR_USAGE, 0, "the image has an empty name");
+	if (args->workdir && args->workdir[0] != '/')
+		return hr_fail(e, HR_USAGE, 0, "--workdir '%s' is not an absolute path",
+			       args->workdir);
+	if (plan->shell && (args->entrypoint || plan->command[0]))
+		return hr_fail(e, HR_USAGE, 0, "shell takes no command and no --entrypoint");
+	return 0;
+}
+
+static int plan_cwd(struct rt_plan *plan, struct hr_err *e)
+{
+	plan->cwd = getcwd(NULL, 0);
+	if (plan->cwd && plan->cwd[0] == '/')
+		return 0;
+	if (!plan->cwd && errno != ENOENT)
+		return hr_fail(e, HR_SYS, errno, "cannot tell the working directory");
+	/* removed, or out of reach of our root: it cannot exist inside */
+	free(plan->cwd);
+	plan->cwd = hr_xstrdup("/");
+	return 0;
+}
+
+static int plan_env(const struct rt_run_args *args, struct rt_plan *plan, char *const *host,
+		    struct hr_err *e)
+{
+	rt_env_host(&plan->env, host, plan->cleanenv);
+	if (plan->home_dst)
+		rt_env_put(&plan->env, "HOME", plan->home_dst);
+	for (size_t i = 0; i < args->env_files.n; i++) {
+		hr_autobuf struct hr_buf text = { 0 };
+		const char *name = args->env_files.v[i];
+
+		if (hr_file_read(AT_FDCWD, name, ENV_FILE_MAX, &text, e) < 0)
+			return hr_wrap(e, "--env-file");
+		if (text.len > 0 &&
+		    rt_env_file(&plan->user_env, host, name, (const char *)text.p, text.len, e) < 0)
+			return hr_wrap(e, "--env-file");
+	}
+	for (size_t i = 0; i < args->env.n; i++)
+		if (rt_env_set(&plan->user_env, host, args->env.v[i], "--env", e) < 0)
+			return -1;
+	return 0;
+}
+
+int rt_plan_make(const struct rt_run_args *args, bool shell, char **argv, char **environ_,
+		 struct rt_plan *plan, struct hr_err *e)
+{
+	memset(plan, 0, sizeof(*plan));
+	plan->image = argv[0];
+	plan->command = argv + 1;
+	plan->shell = shell;
+	plan->workdir = args->workdir;
+	plan->entrypoint = args->entrypoint;
+	plan->cleanenv = args->cleanenv;
+	plan->writable = args->writable;
+	plan->fakeroot = args->fakeroot;
+	plan->verbose = args->verbose;
+	plan->stores = &args->stores;
+	plan->libexecdir = rt_libexecdir();
+	plan->in_step = getenv("SLURM_JOB_ID") && getenv("SLURM_STEP_ID");
+	if (check_words(args, plan, e) < 0 || plan_cwd(plan, e) < 0 ||
+	    plan_home(args, plan, e) < 0 || plan_binds(args, plan, e) < 0)
+		return -1;
+	if (plan_env(args, plan, environ_, e) < 0)
+		return -1;
+	return rt_key_of_plan(plan, e);
+}
+
+void rt_plan_release(struct rt_plan *plan)
+{
+	free(plan->cwd);
+	free(plan->cwd_bind);
+	free(plan->home_src);
+	free(plan->home_dst);
+	rt_binds_release(&plan->binds);
+	rt_env_release(&plan->env);
+	rt_env_release(&plan->user_env);
+	memset(plan, 0, sizeof(*plan));
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a command line and an environment mean: all policy of `hpcrun run` is decided here, before
+ * anything is done.
+ *
+ * Sequence: rt_plan_make; rt_session_join (join.h) and rt_enter (enter.h) carry it out;
+ * rt_plan_release.
+ */
+#ifndef RT_PLAN_H
+#define RT_PLAN_H
+
+#include <stdbool.h>
+
+#include "runtime/bind.h"
+#include "runtime/env.h"
+#include "util/err.h"
+#include "util/mem.h"
+
+#define RT_KEY_SIZE 33 /* 32 hexadecimal digits */
+
+/* The options of run, exec and shell. */
+struct rt_run_args {
+	struct hr_strv binds, env, env_files, stores;
+	bool cleanenv, no_home, writable, fakeroot;
+	const char *workdir, *home, *entrypoint;
+	unsigned int verbose;
+};
+
+struct rt_plan {
+	const char *image;
+	const char *workdir;	/* --workdir, or NULL */
+	const char *entrypoint; /* --entrypoint, or NULL */
+	char **command;		/* behind IMAGE, NULL-ended; may be empty */
+	bool shell;		/* run a shell of the image instead */
+	bool cleanenv, writable, fakeroot;
+	unsigned int verbose;
+	char *cwd;		      /* of the caller */
+	char *cwd_bind;		      /* the same, when it needs a bind; or NULL */
+	char *home_src, *home_dst;    /* or NULL */
+	struct rt_binds binds;	      /* --bind */
+	const struct hr_strv *stores; /* --store */
+	struct rt_env env;	      /* of the host, and HOME: the image's goes on top of it */
+	struct rt_env user_env;	      /* --env-file and --env: the last word */
+	bool in_step;		      /* of Slurm */
+	const char *libexecdir;
+	char key[RT_KEY_SIZE]; /* names the session */
+};
+
+/*
+ * Decide what a run means. ARGV is IMAGE, then the command; ENVIRON the caller's environment.
+ *
+ * Owns:    *PLAN borrows ARGS, ARGV and ENVIRON; rt_plan_release frees the rest, also after an
+ *          error.
+ * Errors:  HR_USAGE for options that contradict each other or are ill-formed; HR_SYS.
+ */
+int rt_plan_make(const struct rt_run_args *args, bool shell, char **argv, char **environ_,
+		 struct rt_plan *plan, struct hr_err *e) HR_MUST_USE;
+void rt_plan_release(struct rt_plan *plan);
+
+/* Where the other programs of hpcrun are: HPCRUN_LIBEXECDIR (a build tree), else as configured. */
+const char *rt_libexecdir(void);
+
+#endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "runtime/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runtime/place.h"
+#include "runtime/seccomp.h"
+#include "runtime/slurm.h"
+#include "runtime/steps.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/poison.h"
+
+#define FIRST_ASK_MS   5000  /* a failed session waits so long for the rank that started it */
+#define FAILED_STEP_MS 10000 /* and so long for the other ranks of its step */
+#define SERVER_END_MS  3000  /* a server whose connection is over has so long to end */
+#define TICK_MS	       1000
+
+static void init(struct rt_session *s, const struct rt_session_args *args)
+{
+	memset(s, 0, sizeof(*s));
+	s->args = args;
+	s->born_us = rt_session_now_us();
+	s->since_ms = s->idle_since_ms = rt_session_now_ms();
+	s->listen_fd = (int)args->listen_fd;
+	s->lock_fd = (int)args->lock_fd;
+	s->dir_fd = (int)args->dir_fd;
+	s->builder = s->builder_sock = s->signal_fd = -1;
+	s->fuse_fd = s->targets_fd = s->params_fd = s->user_ns = s->mnt_ns = -1;
+	s->in_step = getenv("SLURM_JOB_ID") && getenv("SLURM_STEP_ID");
+	s->ranks = rt_slurm_ranks_here();
+	s->ids = (struct rt_ids) { .uid = geteuid(), .gid = getegid() };
+	s->ids.uid_inside = args->fakeroot ? 0 : s->ids.uid;
+	s->ids.gid_inside = args->fakeroot ? 0 : s->ids.gid;
+	rt_server_init(&s->server);
+	rt_clients_init(&s->clients, s->ids.uid, s->in_step);
+	hr_conf_init(&s->conf);
+}
+
+static int cloexec(int fd, struct hr_err *e)
+{
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return hr_fail(e, HR_USAGE, errno, "descriptor %d was not passed", fd);
+	return 0;
+}
+
+/* What the rank was given for itself is not for us: its core, its limits, its ignored signals. */
+static int leave_rank(struct rt_session *s, struct hr_err *e)
+{
+	struct sigaction dfl = { .sa_handler = SIG_DFL }, ign = { .sa_handler = SIG_IGN };
+	struct rlimit files;
+	cpu_set_t all;
+	sigset_t chld;
+
+	if (cloexec(s->listen_fd, e) < 0 || cloexec(s->lock_fd, e) < 0 || cloexec(s->dir_fd, e) < 0)
+		return -1;
+	if (fcntl(s->listen_fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot set up the socket of the session");
+	sigaction(SIGCHLD, &dfl, NULL); /* ignored, no child could be waited for */
+	sigaction(SIGPIPE, &ign, NULL); /* inherited by the server: its log may end before it */
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &chld, NULL);
+	s->signal_fd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signal_fd < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot watch for children");
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files); /* the lower limit serves too, if it must */
+	}
+	/* the kernel keeps to the cores of the job; the server is not to sit on one of them */
+	memset(&all, 0xff, sizeof(all));
+	(void)sched_setaffinity(0, sizeof(all), &all); /* refused: it stays where it is */
+	return 0;
+}
+
+static int make_targets(struct rt_session *s, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf text = { 0 };
+
+	rt_view_targets(&s->binds, &text);
+	s->targets_fd = memfd_create("hpcrun-targets", MFD_CLOEXEC);
+	if (s->targets_fd < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot make a memory file");
+	return hr_write_all(s->targets_fd, text.p, text.len, "the bind targets", e);
+}
+
+/* The server first: it takes longest, and all else happens while it starts. */
+static int start(struct rt_session *s, struct hr_err *e)
+{
+	struct rt_build_job job = { .binds = &s->binds,
+				    .ids = &s->ids,
+				    .identity = &s->identity,
+				    .writable = s->args->writable };
+
+	if (hr_conf_load(&s->conf, e) < 0 || rt_server_spawn(&s->server, s->args, &s->conf, e) < 0)
+		return -1;
+	if (rt_view_make(s->args, &s->conf, &s->binds, e) < 0 || make_targets(s, e) < 0)
+		return -1;
+	rt_identity_find(&s->identity, &s->ids, s->args->home_target);
+	s->builder = rt_build_start(&job, &s->builder_sock, e);
+	if (s->builder < 0)
+		return -1;
+	return rt_seccomp_compile(&s->filter, e);
+}
+
+static void answer(struct rt_session *s)
+{
+	struct rt_verdict v = { .type = s->phase == RT_READY ? RT_JOIN : RT_FAILED,
+				.fds = { s->user_ns, s->mnt_ns, s->params_fd },
+				.params_bytes = s->params_bytes,
+				.failure = &s->failure };
+
+	if (s->phase == RT_READY || s->phase == RT_FAILED_PHASE)
+		rt_clients_answer(&s->clients, &v);
+	if (s->clients.n > 0)
+		s->idle_since_ms = 0;
+	else if (s->idle_since_ms == 0)
+		s->idle_since_ms = rt_session_now_ms();
+}
+
+/* Whether no rank is to be expected any more. */
+static bool is_over(const struct rt_session *s, uint64_t now)
+{
+	bool all_came = s->ranks > 0 && s->clients.answered >= s->ranks;
+	uint64_t idle = s->idle_since_ms ? now - s->idle_since_ms : 0;
+
+	if (s->clients.n > 0 || s->phase == RT_STARTING)
+		return false;
+	if (s->phase == RT_FAILED_PHASE && s->clients.answered == 0)
+		return now - s->since_ms > FIRST_ASK_MS;
+	if (s->phase == RT_FAILED_PHASE)
+		return !s->in_step || all_came || now - s->since_ms > FAILED_STEP_MS;
+	if (all_came || (s->args->writable && !s->in_step && s->clients.answered > 0))
+		return true;
+	return idle >= s->conf.linger_s * 1000;
+}
+
+/* From here on a new rank starts a session of its own; the kernel ends ours with its last process.
+ */
+static void let_go(struct rt_session *s)
+{
+	char name[RT_PLACE_NAME_SIZE];
+
+	rt_place_sock_name(s->args->key, name);
+	(void)unlinkat(s->dir_fd, name, 0); /* gone with its directory, perhaps */
+	rt_place_lock_name(s->args->key, name);
+	(void)unlinkat(s->dir_fd, name, 0);
+	hr_fd_cleanup(&s->listen_fd);
+	hr_fd_cleanup(&s->lock_fd);
+	hr_fd_cleanup(&s->user_ns);
+	hr_fd_cleanup(&s->mnt_ns);
+	s->listen_fd = s->lock_fd = s->user_ns = s->mnt_ns = -1;
+	rt_session_enter_phase(s, RT_LEAVING);
+}
+
+static int timeout_ms(const struct rt_session *s)
+{
+	uint64_t linger = s->conf.linger_s * 1000;
+
+	if (s->phase == RT_READY && s->clients.n > 0)
+		return rt_clients_pending(&s->clients) > 0 ? TICK_MS : -1;
+	if (s->phase == RT_READY)
+		return linger < TICK_MS ? (int)linger : TICK_MS;
+	return TICK_MS;
+}
+
+/* In LEAVING: the server ends by itself when its connection does; one that does not is ended. */
+static bool server_gone(struct rt_session *s)
+{
+	struct pollfd p = { .fd = s->fuse_fd };
+
+	if (s->server.pid < 0)
+		return true;
+	if (s->fuse_fd >= 0 && (poll(&p, 1, 0) <= 0 || !(p.revents & POLLERR)))
+		s->since_ms = rt_session_now_ms(); /* programs are left that we do not see */
+	else if (rt_session_now_ms() - s->since_ms > SERVER_END_MS)
+		kill(s->server.pid, SIGKILL);
+	return false;
+}
+
+enum { POLL_SIGNAL, POLL_SERVER, POLL_LOG, POLL_BUILDER, POLL_LISTEN, POLL_FIXED };
+
+static int wait_events(struct rt_session *s, struct pollfd **set, struct hr_err *e)
+{
+	size_t n = POLL_FIXED + s->clients.n;
+	int fixed[POLL_FIXED] = { [POLL_SIGNAL] = s->signal_fd,
+				  [POLL_SERVER] = s->server.sock,
+				  [POLL_LOG] = s->server.log,
+				  [POLL_BUILDER] = s->builder_sock,
+				  [POLL_LISTEN] = s->listen_fd };
+
+	*set = hr_xrealloc(*set, n * sizeof(**set));
+	for (size_t i = 0; i < n; i++)
+		(*set)[i] =
+			(struct pollfd) { .fd = i < POLL_FIXED ? fixed[i]
+							       : s->clients.v[i - POLL_FIXED].fd,
+					  .events = POLLIN };
+	if (poll(*set, n, timeout_ms(s)) < 0 && errno != EINTR)
+		return hr_fail(e, HR_SYS, errno, "cannot wait for events");
+	return 0;
+}
+
+static void handle_events(struct rt_session *s, const struct pollfd *set, size_t clients)
+{
+	uint64_t now = rt_session_now_ms();
+
+	/* backwards: a client that is dropped has its place taken by the last one */
+	for (size_t i = clients; i > 0; i--)
+		if (set[POLL_FIXED + i - 1].revents)
+			rt_clients_input(&s->clients, i - 1);
+	if (set[POLL_LISTEN].revents)
+		rt_clients_accept(&s->clients, s->listen_fd, now);
+	if (set[POLL_LOG].revents)
+		rt_server_read_log(&s->server);
+	if (set[POLL_SERVER].revents)
+		rt_session_on_server(s);
+	if (set[POLL_BUILDER].revents)
+		rt_session_on_builder(s);
+	if (set[POLL_SIGNAL].revents)
+		rt_session_on_child(s);
+	rt_clients_expire(&s->clients, now);
+}
+
+static int loop(struct rt_session *s, struct hr_err *e)
+{
+	hr_autofree struct pollfd *set = NULL;
+	bool swept = false;
+
+	while (s->phase != RT_LEAVING || !server_gone(s)) {
+		size_t clients = s->clients.n;
+
+		if (wait_events(s, &set, e) < 0)
+			return -1;
+		handle_events(s, set, clients);
+		answer(s);
+		if (s->phase == RT_READY && !swept) {
+			rt_place_sweep(s->dir_fd); /* the ranks have what they wait for */
+			swept = true;
+		}
+		if (s->phase != RT_LEAVING && is_over(s, rt_session_now_ms()))
+			let_go(s);
+	}
+	return 0;
+}
+
+static void release(struct rt_session *s)
+{
+	int *fds[] = { &s->builder_sock, &s->signal_fd, &s->fuse_fd,
+		       &s->targets_fd,	 &s->params_fd, &s->dir_fd };
+
+	for (size_t i = 0; i < HR_COUNT(fds); i++)
+		hr_fd_cleanup(fds[i]);
+	rt_clients_release(&s->clients);
+	rt_binds_release(&s->binds);
+	rt_identity_release(&s->identity);
+	hr_buf_release(&s->filter);
+	hr_conf_release(&s->conf);
+}
+
+int rt_session_run(const struct rt_session_args *args, struct hr_err *e)
+{
+	struct rt_session s;
+	struct hr_err cause = { 0 };
+	int r;
+
+	init(&s, args);
+	if (leave_rank(&s, e) < 0)
+		return -1;
+	if (start(&s, &cause) < 0)
+		rt_session_fail(&s, &cause);
+	r = loop(&s, e);
+	release(&s);
+	return r;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The holder of a session: starts the server and the builder, hands the container to the ranks,
+ * keeps it while they run and a while after, lets go and ends. One event loop, one thread.
+ *
+ *   STARTING -> READY -> LEAVING        all went well: LEAVING waits for the server to end
+ *   STARTING -> FAILED                  the ranks hear why
+ */
+#ifndef RT_SESSION_H
+#define RT_SESSION_H
+
+#include "runtime/clients.h"
+#include "runtime/identity.h"
+#include "runtime/server.h"
+#include "runtime/userns.h"
+#include "runtime/view.h"
+#include "util/buf.h"
+#include "util/conf.h"
+#include "util/err.h"
+
+enum rt_phase { RT_STARTING, RT_READY, RT_FAILED_PHASE, RT_LEAVING };
+
+#define RT_RESTARTS	     5 /* of the server, within RT_RESTART_WINDOW_MS; more often is hopeless */
+#define RT_RESTART_WINDOW_MS 60000
+
+struct rt_session {
+	const struct rt_session_args *args;
+	enum rt_phase phase;
+	uint64_t born_us, since_ms; /* since_ms: when the phase began */
+	uint64_t idle_since_ms;	    /* when the last rank left; 0: some are here */
+	struct hr_err failure;
+	bool in_step;
+	uint32_t ranks; /* that will come, 0: unknown */
+	struct hr_conf conf;
+	struct rt_binds binds;
+	struct rt_ids ids;
+	struct rt_identity identity;
+	struct rt_clients clients;
+	struct rt_server server;
+	bool server_ready, server_greeted, server_begun;
+	uint64_t restarts_ms[RT_RESTARTS];
+	size_t restarts;
+	pid_t builder;
+	int builder_sock;
+	int listen_fd, lock_fd, dir_fd, signal_fd;
+	int fuse_fd, targets_fd, params_fd, user_ns, mnt_ns;
+	uint32_t params_bytes;
+	struct hr_buf filter;
+};
+
+/*
+ * Serve one session from its start to its end.
+ *
+ * Returns the exit status; a failure to start is told to the ranks, not returned.
+ */
+int rt_session_run(const struct rt_session_args *args, struct hr_err *e) HR_MUST_USE;
+
+/* events.c: one function per thing that can happen; rt_session_fail is the only way to FAILED. */
+void rt_session_fail(struct rt_session *s, const struct hr_err *cause);
+void rt_session_on_server(struct rt_session *s);
+void rt_session_on_builder(struct rt_session *s);
+void rt_session_on_child(struct rt_session *s);
+void rt_session_enter_phase(struct rt_session *s, enum rt_phase phase);
+uint64_t rt_session_now_us(void);
+uint64_t rt_session_now_ms(void);
+
+#endif

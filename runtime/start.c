@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "runtime/start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runtime/place.h"
+#include "util/cleanup.h"
+#include "util/poison.h"
+
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1u << 2)
+#endif
+#define BACKLOG                                                                                    \
+	4096 /* the kernel takes less (net.core.somaxconn); further ranks wait in connect          \
+	      */
+
+extern char **environ;
+
+static void add_args(const struct rt_plan *plan, int dirfd, int sock, int lock, struct hr_strv *l)
+{
+	hr_strv_take(l, hr_xasprintf("%s/hpcrun-session", plan->libexecdir));
+	hr_strv_take(l, hr_xasprintf("--listen-fd=%d", sock));
+	hr_strv_take(l, hr_xasprintf("--lock-fd=%d", lock));
+	hr_strv_take(l, hr_xasprintf("--dir-fd=%d", dirfd));
+	hr_strv_take(l, hr_xasprintf("--key=%s", plan->key));
+	hr_strv_take(l, hr_xasprintf("--caller-cwd=%s", plan->cwd));
+	if (plan->cwd_bind)
+		hr_strv_take(l, hr_xasprintf("--bind-cwd=%s", plan->cwd_bind));
+	if (plan->home_src) {
+		hr_strv_take(l, hr_xasprintf("--home-source=%s", plan->home_src));
+		hr_strv_take(l, hr_xasprintf("--home-target=%s", plan->home_dst));
+	}
+	for (size_t i = 0; i < plan->binds.n; i++)
+		hr_strv_take(l,
+			     hr_xasprintf("--bind=%s:%s:%s", plan->binds.v[i].src,
+					  plan->binds.v[i].dst, plan->binds.v[i].ro ? "ro" : "rw"));
+	for (size_t i = 0; i < plan->stores->n; i++)
+		hr_strv_take(l, hr_xasprintf("--store=%s", plan->stores->v[i]));
+	if (plan->writable)
+		hr_strv_add(l, "--writable");
+	if (plan->fakeroot)
+		hr_strv_add(l, "--fakeroot");
+	hr_strv_add(l, "--");
+	hr_strv_add(l, plan->image);
+}
+
+/*
+ * The caller's environment without what is meant for its programs' loader: a module's
+ * LD_LIBRARY_PATH must not choose the libraries of the session and the server.
+ */
+static char **session_environ(void)
+{
+	size_t n = 0, kept = 0;
+	char **out;
+
+	while (environ[n])
+		n++;
+	out = hr_xmalloc((n + 1) * sizeof(*out));
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(environ[i], "LD_", 3) != 0)
+			out[kept++] = environ[i];
+	return out;
+}
+
+struct birth {
+	char **argv, **envp;
+	const int *keep; /* descriptors that live on */
+	size_t keep_n;
+	int null;
+	volatile int error; /* written by the children, whose memory is ours (vfork) */
+};
+
+/* In the grandchild: only system calls from here. stderr stays until the session's main runs: the
+ * loader's complaints would be lost else. */
+static void become_session(struct birth *b)
+{
+	(void)umask(077);
+	if (chdir("/") < 0 || dup2(b->null, STDIN_FILENO) < 0 || dup2(b->null, STDOUT_FILENO) < 0 ||
+	    syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+		goto out;
+	for (size_t i = 0; i < b->keep_n; i++)
+		if (fcntl(b->keep[i], F_SETFD, 0) < 0)
+			goto out;
+	execve(b->argv[0], b->argv, b->envp);
+out:
+	b->error = errno;
+}
+
+/* vfork twice: neither memory is copied nor a child left to be waited for by the program. */
+static __attribute__((noinline)) int spawn_detached(struct birth *b)
+{
+	sigset_t all, old;
+	pid_t child;
+
+	/* a handler of ours must not run in a child that shares our memory */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	child = vfork();
+	if (child == 0) {
+		setsid();
+		child = vfork();
+		if (child == 0) {
+			become_session(b);
+			_exit(HR_EXIT_FAILED);
+		}
+		if (child < 0)
+			b->error = errno;
+		_exit(0);
+	}
+	if (child < 0)
+		b->error = errno;
+	else
+		/* ECHILD when the caller ignores SIGCHLD: the kernel reaped it */
+		(void)waitpid(child, NULL, 0);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return b->error;
+}
+
+static int listen_at(int dirfd, const char *key, struct hr_err *e)
+{
+	hr_autofd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	char name[RT_PLACE_NAME_SIZE];
+	struct sockaddr_un address;
+
+	if (sock < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot make a socket");
+	rt_place_sock_name(key, name);
+	rt_place_address(dirfd, key, &address);
+	if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
+		return hr_fail(e, HR_SYS, errno, "cannot remove the socket of a dead session");
+	if (bind(sock, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot bind the socket of the session");
+	if (listen(sock, BACKLOG) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot listen on the socket of the session");
+	return hr_steal_fd(&sock);
+}
+
+int rt_session_start(const struct rt_plan *plan, int dirfd, int lock, struct hr_err *e)
+{
+	hr_autofd int sock = listen_at(dirfd, plan->key, e);
+	hr_autofd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	hr_autofree char **envp = NULL;
+	struct hr_strv argv = { 0 };
+	int keep[] = { sock, lock, dirfd };
+	char name[RT_PLACE_NAME_SIZE];
+	struct birth b = { .keep = keep, .keep_n = HR_COUNT(keep), .null = null };
+
+	if (sock < 0)
+		return -1;
+	if (null < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot open '/dev/null'");
+	add_args(plan, dirfd, sock, lock, &argv);
+	envp = session_environ();
+	b.argv = argv.v;
+	b.envp = envp;
+	if (spawn_detached(&b) != 0) {
+		rt_place_sock_name(plan->key, name);
+		(void)unlinkat(dirfd, name, 0); /* the next one would remove it as stale */
+		hr_fail(e, HR_SYS, b.error, "cannot start '%s'", argv.v[0]);
+		hr_hint(e, "is hpcrun installed completely?");
+	}
+	hr_strv_release(&argv);
+	return e->kind == HR_OK ? 0 : -1;
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "runtime/steps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/mount.h"
+#include "runtime/msg.h"
+#include "runtime/path.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/mem.h"
+#include "util/poison.h"
+
+#define SOCK_FD 3
+
+/* State of the child; it ends with _exit, so nothing here is released one by one. */
+struct build {
+	const struct rt_build_job *job;
+	int proc;	    /* /proc/self, from before */
+	int scratch;	    /* the tmpfs for files of ours */
+	int root;	    /* of the container to be */
+	unsigned int below; /* mounts of ours that it lies on */
+	int *trees;	    /* copies of the bind sources; -1 for those made later */
+};
+
+static int tell(uint32_t type, const int *fds, size_t n, struct hr_err *e)
+{
+	struct rt_progress p = { .type = type };
+
+	return rt_msg_send(SOCK_FD, &p, sizeof(p), fds, n, e);
+}
+
+static int enter_userns(struct build *b, struct hr_err *e)
+{
+	return rt_userns_enter(b->proc, b->job->ids, e);
+}
+
+static int make_private(struct build *b, struct hr_err *e)
+{
+	(void)b;
+	return rt_mount_private(e);
+}
+
+static int copy_sources(struct build *b, struct hr_err *e)
+{
+	const struct rt_binds *l = b->job->binds;
+
+	b->trees = hr_xmalloc(l->n * sizeof(*b->trees));
+	for (size_t i = 0; i < l->n; i++) {
+		b->trees[i] = -1;
+		if (l->v[i].made)
+			continue;
+		b->trees[i] = rt_mount_clone(l->v[i].src, e);
+		if (b->trees[i] < 0 || (l->v[i].ro && rt_mount_set_readonly(b->trees[i], e) < 0))
+			return hr_wrap(e, "cannot bind '%s'", l->v[i].src);
+	}
+	return 0;
+}
+
+static int mount_scratch(struct build *b, struct hr_err *e)
+{
+	/* without --writable it holds two small files; with it, all that the programs change */
+	b->scratch = rt_mount_tmpfs(b->job->writable ? "mode=0700" : "mode=0700,size=4m", e);
+	b->below++;
+	return b->scratch < 0 ? -1 : 0;
+}
+
+static int mount_image(struct build *b, struct hr_err *e)
+{
+	const struct rt_ids *ids = b->job->ids;
+	hr_autofd int fuse = rt_mount_open_fuse(e);
+
+	if (fuse < 0)
+		return -1;
+	b->root = rt_mount_fuse(fuse, ids->uid_inside, ids->gid_inside, e);
+	if (b->root < 0)
+		return -1;
+	return tell(BUILD_FUSE, &fuse, 1, e);
+}
+
+static int wait_for_server(struct build *b, struct hr_err *e)
+{
+	struct rt_progress p;
+
+	(void)b;
+	return rt_msg_recv(SOCK_FD, &p, sizeof(p), NULL, 0, e);
+}
+
+static int make_writable(struct build *b, struct hr_err *e)
+{
+	static const char *const dirs[] = { "upper", "work" };
+	int top;
+
+	if (!b->job->writable)
+		return 0;
+	for (size_t i = 0; i < HR_COUNT(dirs); i++)
+		if (mkdirat(b->scratch, dirs[i], 0755) < 0 ||
+		    fchmodat(b->scratch, dirs[i], 0755, 0) < 0)
+			return hr_fail(e, HR_SYS, errno, "cannot make directory '%s' for changes",
+				       dirs[i]);
+	top = rt_mount_overlay(b->root, b->scratch, e);
+	if (top < 0)
+		return -1;
+	b->below++;
+	close(b->root);
+	b->root = top;
+	return 0;
+}
+
+/* The user's shell, if the image has it. */
+static void check_shell(struct build *b, struct rt_identity *id)
+{
+	struct hr_err ignored = { 0 }; /* not there, or out of reach: /bin/sh then */
+	hr_autofd int fd = rt_path_open(b->root, id->shell, O_PATH, &ignored);
+
+	if (fd < 0)
+		id->shell = hr_xstrdup("/bin/sh");
+}
+
+static int make_file(struct build *b, const struct rt_bind *bind, int *tree, struct hr_err *e)
+{
+	struct rt_identity id = *b->job->identity;
+	hr_autobuf struct hr_buf image = { 0 }, text = { 0 };
+	hr_autofd int fd = -1;
+
+	if (rt_path_read(b->root, bind->dst, RT_IDENTITY_FILE_MAX, &image, e) < 0)
+		return -1;
+	if (strcmp(bind->src, "passwd") == 0) {
+		check_shell(b, &id);
+		rt_identity_passwd(&id, (const char *)image.p, image.len, &text);
+	} else {
+		rt_identity_group(&id, (const char *)image.p, image.len, &text);
+	}
+	fd = openat(b->scratch, bind->src, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0 || fchmod(fd, 0644) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot make file '%s'", bind->src);
+	if (hr_write_all(fd, text.p, text.len, bind->src, e) < 0)
+		return -1;
+	*tree = rt_mount_clone_at(b->scratch, bind->src, e);
+	return *tree < 0 ? -1 : rt_mount_set_readonly(*tree, e);
+}
+
+static int make_files(struct build *b, struct hr_err *e)
+{
+	const struct rt_binds *l = b->job->binds;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].made && make_file(b, &l->v[i], &b->trees[i], e) < 0)
+			return hr_wrap(e, "cannot provide '%s'", l->v[i].dst);
+	return 0;
+}
+
+static int attach(struct build *b, size_t i, struct hr_err *e)
+{
+	const struct rt_bind *bind = &b->job->binds->v[i];
+	hr_autofd int target = rt_path_open(b->root, bind->dst, O_PATH, e);
+
+	if (target >= 0)
+		return rt_mount_attach(b->trees[i], target, e);
+	if (e->kind == HR_NOTFOUND)
+		hr_hint(e,
+			"a bind inside another needs its target to exist there: make '%s' on the "
+			"host, or choose another target",
+			bind->dst);
+	return -1;
+}
+
+static int attach_binds(struct build *b, struct hr_err *e)
+{
+	const struct rt_binds *l = b->job->binds;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (attach(b, i, e) < 0)
+			return hr_wrap(e, "cannot bind '%s' at '%s'", l->v[i].src, l->v[i].dst);
+	return 0;
+}
+
+static int change_root(struct build *b, struct hr_err *e)
+{
+	return rt_mount_pivot(b->root, b->below, e);
+}
+
+static const struct rt_step {
+	const char *name;
+	int (*run)(struct build *b, struct hr_err *e);
+} steps[] = {
+	{ "enter user namespace", enter_userns }, /* first: the rest needs its capabilities */
+	{ "make mounts private", make_private },  /* before the first mount: none may leak out */
+	{ "copy bind sources", copy_sources },	  /* before "/" is covered: they are host paths */
+	{ "mount scratch", mount_scratch },	  /* beneath the image, which hides it */
+	{ "mount image", mount_image },		  /* as early as can be: the server waits for it */
+	{ "wait for server", wait_for_server },	  /* the first step that looks into the image */
+	{ "make image writable", make_writable }, /* before binds: they land on the overlay */
+	{ "write passwd and group", make_files }, /* before binds: they would hide the image's */
+	{ "attach binds", attach_binds },	  /* before the root is changed: by descriptor */
+	{ "change root", change_root },		  /* last: nothing of the host is left after it */
+};
+
+static uint64_t now_us(void)
+{
+	struct timespec t = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static int run_steps(struct build *b, struct hr_err *e)
+{
+	for (size_t i = 0; i < HR_COUNT(steps); i++) {
+		struct rt_progress p = { .type = BUILD_STEP };
+		uint64_t start = now_us();
+
+		if (steps[i].run(b, e) < 0)
+			return hr_wrap(e, "step '%s'", steps[i].name);
+		p.us = (uint32_t)(now_us() - start);
+		memcpy(p.step, steps[i].name, strlen(steps[i].name) + 1);
+		if (rt_msg_send(SOCK_FD, &p, sizeof(p), NULL, 0, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int hand_over(struct build *b, struct hr_err *e)
+{
+	hr_autofd int user = openat(b->proc, "ns/user", O_RDONLY | O_CLOEXEC);
+	hr_autofd int mnt = openat(b->proc, "ns/mnt", O_RDONLY | O_CLOEXEC);
+	int fds[] = { user, mnt };
+
+	if (user < 0 || mnt < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot open the namespaces of the container");
+	return tell(BUILD_DONE, fds, HR_COUNT(fds), e);
+}
+
+/* Only the socket stays open: the session's lock and sockets must not live on in this child. */
+static int keep_socket_only(int sock, struct hr_err *e)
+{
+	if (sock != SOCK_FD && dup2(sock, SOCK_FD) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot place the socket");
+	if (syscall(SYS_close_range, SOCK_FD + 1, ~0u, 0u) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot close descriptors");
+	return 0;
+}
+
+static void child_main(const struct rt_build_job *job, int sock)
+{
+	struct build b = { .job = job, .proc = -1, .scratch = -1, .root = -1 };
+	struct rt_progress p = { .type = BUILD_FAILED };
+	struct hr_err *e = &p.err;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* cannot fail with a valid signal */
+	if (keep_socket_only(sock, e) == 0)
+		b.proc = rt_userns_open_proc(e);
+	if (e->kind == HR_OK && run_steps(&b, e) == 0 && hand_over(&b, e) == 0)
+		_exit(0);
+	struct hr_err unheard = { 0 }; /* the session has gone: nobody waits for the verdict */
+	(void)!rt_msg_send(SOCK_FD, &p, sizeof(p), NULL, 0, &unheard);
+	_exit(HR_EXIT_FAILED);
+}
+
+pid_t rt_build_start(const struct rt_build_job *job, int *sock, struct hr_err *e)
+{
+	hr_autofd int ours = -1, theirs = -1;
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot make a socket pair");
+	ours = pair[0];
+	theirs = pair[1];
+	pid = fork();
+	if (pid == 0)
+		child_main(job, theirs);
+	if (pid < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot start the builder of the container");
+	*sock = hr_steal_fd(&ours);
+	return pid;
+}

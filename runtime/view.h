@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What of the host a container shows: the default binds, the site's, the user's, in one list.
+ *
+ * Sequence: rt_view_make in the session, before anything else looks at the list; rt_view_targets
+ * for the server; the builder mounts what is in binds, in order.
+ */
+#ifndef RT_VIEW_H
+#define RT_VIEW_H
+
+#include "runtime/bind.h"
+#include "util/buf.h"
+#include "util/conf.h"
+#include "util/err.h"
+
+/* hpcrun-session's command line: what the rank that started it has planned. */
+struct rt_session_args {
+	uint64_t listen_fd, lock_fd, dir_fd;
+	const char *key, *caller_cwd, *bind_cwd, *home_source, *home_target;
+	struct hr_strv binds, stores;
+	bool writable, fakeroot;
+	const char *image;
+};
+
+/*
+ * Fill BINDS, in mounting order, and look at each source, which also makes the host mount what it
+ * mounts on demand.
+ *
+ * Owns:    BINDS; rt_binds_release, also after an error.
+ * Errors:  HR_USAGE for an ill-formed bind of the site; HR_NOTFOUND or HR_SYS naming a source that
+ *          the user asked for and that cannot be used. Others that are missing are left out.
+ */
+int rt_view_make(const struct rt_session_args *args, const struct hr_conf *conf,
+		 struct rt_binds *binds, struct hr_err *e) HR_MUST_USE;
+
+/* The targets in the form of util/serve_proto.h. Those inside another bind are not the server's. */
+void rt_view_targets(const struct rt_binds *binds, struct hr_buf *out);
+
+#endif
