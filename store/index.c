@@ -153,6 +153,11 @@ uint32_t store_index_chunks(const struct store_index *ix)
 	return ix->n_chunks;
 }
 
+uint32_t store_index_xattrs(const struct store_index *ix)
+{
+	return ix->n_xattrs;
+}
+
 uint64_t store_index_file_bytes(const struct store_index *ix)
 {
 	return ix->file_bytes;

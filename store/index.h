@@ -73,6 +73,7 @@ void store_index_freep(struct store_index **ix);
 
 uint32_t store_index_inodes(const struct store_index *ix); /* at least 1; the root is 0 */
 uint32_t store_index_chunks(const struct store_index *ix);
+uint32_t store_index_xattrs(const struct store_index *ix);
 uint64_t store_index_file_bytes(const struct store_index *ix); /* of all regular files */
 void store_index_manifest(const struct store_index *ix, struct fetch_digest *out);
 void store_index_config_digest(const struct store_index *ix, struct fetch_digest *out);

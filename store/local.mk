@@ -2,9 +2,11 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS) $(CRYPTO_CFLAGS) $(ISAL_CFLAGS)
 libstore_a_SOURCES = \
+	store/chunks.c store/chunks.h \
 	store/crc64.c \
 	store/heap.c store/heap.h \
 	store/idmap.c store/idmap.h \
+	store/image.c store/image.h \
 	store/index.c store/index.h \
 	store/index_build.c store/index_format.h \
 	store/layer.c store/layer.h \

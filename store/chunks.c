@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "store/chunks.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include <zstd.h>
+
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/poison.h"
+
+/* Two sizes of buffers: gathered small files stay below the first mostly, cut files need the
+ * second. */
+#define SMALL_BYTES (512u << 10)
+#define LARGE_BYTES STORE_CHUNK_MAX
+
+#define FRAME_CAP ZSTD_COMPRESSBOUND(STORE_CHUNK_MAX)
+
+#define LOG_EVERY_S 1
+
+struct store_chunk_slot {
+	struct store_chunk_slot *prev, *next; /* in a list while it is not held */
+	struct store_chunk_wait *waiting;     /* while it is being loaded */
+	uint8_t *p;
+	uint32_t cap;	/* of the buffer: SMALL_BYTES or LARGE_BYTES */
+	uint32_t chunk; /* what is in it */
+	uint32_t bytes;
+	uint32_t held;
+	uint64_t used; /* bytes that readers were given */
+	bool loading;
+};
+
+/* What a thread needs to load a chunk. */
+struct worker {
+	struct worker *next;
+	ZSTD_DCtx *zstd;
+	uint8_t *frame; /* room for FRAME_CAP bytes */
+	size_t frame_len;
+};
+
+/* Doubly linked through a head; the front is the most recent. */
+struct list {
+	struct store_chunk_slot head;
+};
+
+struct store_chunks {
+	const struct store_index *ix;
+	struct store_chunk_source source;
+	uint64_t budget;
+	bool verify_full;
+
+	pthread_mutex_t lock; /* never held over I/O or decompression */
+	struct store_chunk_slot **by_chunk;
+	uint64_t bytes;	    /* of all buffers */
+	struct list spent;  /* read in full: the front is used again first */
+	struct list recent; /* the rest: the back is used again */
+	struct worker *idle;
+
+	time_t last_log; /* seconds, monotonic */
+	unsigned int unlogged;
+};
+
+static void list_init(struct list *l)
+{
+	l->head.next = l->head.prev = &l->head;
+}
+
+static void list_push(struct list *l, struct store_chunk_slot *s)
+{
+	s->prev = &l->head;
+	s->next = l->head.next;
+	s->next->prev = s;
+	l->head.next = s;
+}
+
+static void list_remove(struct store_chunk_slot *s)
+{
+	s->prev->next = s->next;
+	s->next->prev = s->prev;
+	s->prev = s->next = NULL;
+}
+
+struct store_chunks *store_chunks_new(const struct store_index *ix,
+				      const struct store_chunk_source *source, uint64_t budget,
+				      bool verify_full)
+{
+	struct store_chunks *c = hr_xmalloc(sizeof(*c));
+
+	c->ix = ix;
+	c->source = *source;
+	c->budget = budget;
+	c->verify_full = verify_full;
+	c->last_log = -LOG_EVERY_S;
+	pthread_mutex_init(&c->lock, NULL);
+	c->by_chunk = hr_xmalloc(((size_t)store_index_chunks(ix) + 1) * sizeof(*c->by_chunk));
+	list_init(&c->spent);
+	list_init(&c->recent);
+	return c;
+}
+
+/* ---- buffers; all with the lock held ---- */
+
+static void slot_free(struct store_chunks *c, struct store_chunk_slot *s)
+{
+	c->bytes -= s->cap;
+	munmap(s->p, s->cap);
+	free(s);
+}
+
+/* Take a slot out of its list and forget what is in it. */
+static void slot_forget(struct store_chunks *c, struct store_chunk_slot *s)
+{
+	list_remove(s);
+	c->by_chunk[s->chunk] = NULL;
+}
+
+static struct store_chunk_slot *slot_new(struct store_chunks *c, uint32_t cap)
+{
+	struct store_chunk_slot *s = calloc(1, sizeof(*s));
+	void *p = s ? mmap(NULL, cap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+		    : MAP_FAILED;
+
+	if (p == MAP_FAILED) {
+		free(s);
+		return NULL;
+	}
+	s->p = p;
+	s->cap = cap;
+	c->bytes += cap;
+	return s;
+}
+
+/* The most recently spent slot of this size, or NULL. */
+static struct store_chunk_slot *take_spent(struct store_chunks *c, uint32_t cap)
+{
+	for (struct store_chunk_slot *s = c->spent.head.next; s != &c->spent.head; s = s->next) {
+		if (s->cap == cap) {
+			slot_forget(c, s);
+			return s;
+		}
+	}
+	return NULL;
+}
+
+/* The slot that is missed least, of any size, or NULL when all are held. */
+static struct store_chunk_slot *take_oldest(struct store_chunks *c)
+{
+	struct store_chunk_slot *s = c->spent.head.prev;
+
+	if (s == &c->spent.head)
+		s = c->recent.head.prev;
+	if (s == &c->recent.head)
+		return NULL;
+	slot_forget(c, s);
+	return s;
+}
+
+static struct store_chunk_slot *slot_get(struct store_chunks *c, uint32_t bytes)
+{
+	uint32_t cap = bytes <= SMALL_BYTES ? SMALL_BYTES : LARGE_BYTES;
+	struct store_chunk_slot *s = take_spent(c, cap);
+
+	while (!s && c->bytes + cap > c->budget) {
+		s = take_oldest(c);
+		if (!s)
+			break;
+		if (s->cap != cap) {
+			slot_free(c, s);
+			s = NULL;
+		}
+	}
+	return s ? s : slot_new(c, cap);
+}
+
+static void worker_free(struct worker *w)
+{
+	if (!w)
+		return;
+	free(w->frame);
+	ZSTD_freeDCtx(w->zstd);
+	free(w);
+}
+
+static struct worker *worker_get(struct store_chunks *c)
+{
+	struct worker *w = c->idle;
+
+	if (w) {
+		c->idle = w->next;
+		return w;
+	}
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return NULL;
+	w->zstd = ZSTD_createDCtx();
+	w->frame = malloc(FRAME_CAP);
+	if (w->zstd && w->frame)
+		return w;
+	worker_free(w);
+	return NULL;
+}
+
+static void free_list(struct store_chunks *c, struct list *l)
+{
+	while (l->head.next != &l->head) {
+		struct store_chunk_slot *s = l->head.next;
+
+		slot_forget(c, s);
+		slot_free(c, s);
+	}
+}
+
+void store_chunks_free(struct store_chunks *c)
+{
+	if (!c)
+		return;
+	free_list(c, &c->spent);
+	free_list(c, &c->recent);
+	while (c->idle) {
+		struct worker *w = c->idle;
+
+		c->idle = w->next;
+		worker_free(w);
+	}
+	pthread_mutex_destroy(&c->lock);
+	free(c->by_chunk);
+	free(c);
+}
+
+void store_chunks_freep(struct store_chunks **c)
+{
+	store_chunks_free(*c);
+}
+
+/* ---- loading; without the lock ---- */
+
+static int verify(const struct store_chunks *c, const struct store_chunk *want, const uint8_t *p,
+		  struct hr_err *e)
+{
+	uint64_t crc = store_crc64(p, want->bytes);
+	char got_hex[FETCH_DIGEST_HEX], want_hex[FETCH_DIGEST_HEX];
+	struct fetch_digest got;
+
+	if (crc != want->crc)
+		return hr_fail(e, HR_CORRUPT, 0,
+			       "check sum is %016" PRIx64 ", expected %016" PRIx64, crc, want->crc);
+	if (!c->verify_full)
+		return 0;
+	fetch_digest_of(p, want->bytes, &got);
+	if (!fetch_digest_equal(&got, &want->digest))
+		return hr_fail(e, HR_CORRUPT, 0, "digest is %s, expected %s",
+			       fetch_digest_hex(&got, got_hex),
+			       fetch_digest_hex(&want->digest, want_hex));
+	return 0;
+}
+
+static int decompress(struct worker *w, const struct store_chunk *want, uint8_t *p,
+		      struct hr_err *e)
+{
+	size_t n = ZSTD_decompressDCtx(w->zstd, p, want->bytes, w->frame, w->frame_len);
+
+	if (ZSTD_isError(n))
+		return hr_fail(e, HR_CORRUPT, 0, "zstd frame of %zu bytes: %s", w->frame_len,
+			       ZSTD_getErrorName(n));
+	if (n != want->bytes)
+		return hr_fail(e, HR_CORRUPT, 0, "frame holds %zu bytes, expected %" PRIu32, n,
+			       want->bytes);
+	return 0;
+}
+
+static int load(struct store_chunks *c, struct worker *w, const struct store_chunk *want,
+		struct store_chunk_slot *s, struct hr_err *e)
+{
+	if (c->source.frame(c->source.arg, s->chunk, w->frame, FRAME_CAP, &w->frame_len, e) < 0)
+		return -1;
+	if (decompress(w, want, s->p, e) < 0)
+		return -1;
+	return verify(c, want, s->p, e);
+}
+
+/* One line a second: a damaged pack under many ranks must not fill the log. */
+static void report(struct store_chunks *c, uint32_t chunk, const struct hr_err *e)
+{
+	hr_autobuf struct hr_buf where = { 0 };
+	unsigned int unlogged;
+	struct timespec now;
+	bool speak;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pthread_mutex_lock(&c->lock);
+	speak = now.tv_sec - c->last_log >= LOG_EVERY_S;
+	unlogged = c->unlogged;
+	c->unlogged = speak ? 0 : unlogged + 1;
+	if (speak)
+		c->last_log = now.tv_sec;
+	pthread_mutex_unlock(&c->lock);
+	if (!speak)
+		return;
+	c->source.where(c->source.arg, chunk, &where);
+	hr_warn("cannot read chunk %" PRIu32 " (%s): %s; reads of it fail with EIO%s", chunk,
+		(const char *)where.p, e->text, unlogged ? " (and more failures)" : "");
+}
+
+/* ---- the cache ---- */
+
+static void hold(struct store_chunk_slot *s, struct store_chunk_ref *ref)
+{
+	if (s->held++ == 0 && s->prev)
+		list_remove(s);
+	*ref = (struct store_chunk_ref) { s->p, s->bytes, s };
+}
+
+/* With the lock held. */
+static void let_go(struct store_chunks *c, struct store_chunk_slot *s, uint32_t used)
+{
+	s->used += used;
+	if (--s->held > 0)
+		return;
+	if (c->bytes > c->budget) { /* more was held than may be kept */
+		c->by_chunk[s->chunk] = NULL;
+		slot_free(c, s);
+		return;
+	}
+	list_push(s->used >= s->bytes ? &c->spent : &c->recent, s);
+}
+
+void store_chunks_put(struct store_chunks *c, const struct store_chunk_ref *ref, uint32_t used)
+{
+	pthread_mutex_lock(&c->lock);
+	let_go(c, ref->slot, used);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* With the lock held: a slot that is being loaded by this thread, or NULL out of memory. */
+static struct store_chunk_slot *claim(struct store_chunks *c, uint32_t chunk, uint32_t bytes)
+{
+	struct store_chunk_slot *s = slot_get(c, bytes);
+
+	if (!s)
+		return NULL;
+	s->chunk = chunk;
+	s->bytes = bytes;
+	s->used = 0;
+	s->held = 1;
+	s->loading = true;
+	s->waiting = NULL;
+	c->by_chunk[chunk] = s;
+	return s;
+}
+
+/*
+ * End a load: hold the slot once for each who waits and tell them, oldest first. The loader's own
+ * hold stays when it succeeded; else the slot is gone.
+ */
+static void finish(struct store_chunks *c, struct store_chunk_slot *s, struct worker *w, bool ok)
+{
+	struct store_chunk_ref ref = { s->p, s->bytes, s };
+	struct store_chunk_wait *waiting, *oldest = NULL;
+
+	pthread_mutex_lock(&c->lock);
+	w->next = c->idle;
+	c->idle = w;
+	waiting = s->waiting;
+	s->waiting = NULL;
+	s->loading = false;
+	for (struct store_chunk_wait *next; waiting; waiting = next) {
+		next = waiting->next;
+		waiting->parked = false;
+		waiting->next = oldest;
+		oldest = waiting;
+		s->held += ok;
+	}
+	if (!ok) {
+		c->by_chunk[s->chunk] = NULL;
+		slot_free(c, s);
+	}
+	pthread_mutex_unlock(&c->lock);
+	while (oldest) {
+		struct store_chunk_wait *next = oldest->next; /* done() frees it */
+
+		oldest->done(oldest, ok ? &ref : NULL);
+		oldest = next;
+	}
+}
+
+/* Load a chunk that nobody has; the lock is held on entry and released. */
+static bool load_locked(struct store_chunks *c, uint32_t chunk, struct store_chunk_ref *ref)
+{
+	struct store_chunk_slot *s = NULL;
+	struct store_chunk want;
+	struct worker *w = worker_get(c);
+	struct hr_err e = { 0 };
+	bool ok;
+
+	if (!store_index_chunk(c->ix, chunk, &want))
+		(void)hr_fail(&e, HR_CORRUPT, 0, "the image index is damaged");
+	else if (!w || !(s = claim(c, chunk, want.bytes)))
+		(void)hr_fail(&e, HR_SYS, ENOMEM, "no memory for a chunk");
+	if (!s && w) {
+		w->next = c->idle;
+		c->idle = w;
+	}
+	pthread_mutex_unlock(&c->lock);
+	ok = s && load(c, w, &want, s, &e) == 0;
+	if (!ok)
+		report(c, chunk, &e);
+	if (!s)
+		return false;
+	if (ok)
+		*ref = (struct store_chunk_ref) { s->p, s->bytes, s };
+	finish(c, s, w, ok);
+	return ok;
+}
+
+enum store_chunk_got store_chunks_get(struct store_chunks *c, uint32_t chunk,
+				      struct store_chunk_wait *w, struct store_chunk_ref *ref)
+{
+	struct store_chunk_slot *s;
+
+	if (chunk >= store_index_chunks(c->ix))
+		return STORE_CHUNK_FAILED;
+	pthread_mutex_lock(&c->lock);
+	s = c->by_chunk[chunk];
+	if (!s)
+		return load_locked(c, chunk, ref) ? STORE_CHUNK_READY : STORE_CHUNK_FAILED;
+	if (s->loading) {
+		w->chunk = chunk;
+		w->parked = true;
+		w->next = s->waiting;
+		s->waiting = w;
+		pthread_mutex_unlock(&c->lock);
+		return STORE_CHUNK_PARKED;
+	}
+	hold(s, ref);
+	pthread_mutex_unlock(&c->lock);
+	return STORE_CHUNK_READY;
+}
+
+bool store_chunks_cancel(struct store_chunks *c, struct store_chunk_wait *w)
+{
+	bool was;
+
+	pthread_mutex_lock(&c->lock);
+	was = w->parked;
+	if (was) {
+		struct store_chunk_wait **p = &c->by_chunk[w->chunk]->waiting;
+
+		while (*p != w)
+			p = &(*p)->next;
+		*p = w->next;
+		w->parked = false;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return was;
+}
+
+void store_chunks_ahead(struct store_chunks *c, uint32_t chunk)
+{
+	struct store_chunk_ref ref;
+
+	if (chunk >= store_index_chunks(c->ix))
+		return;
+	pthread_mutex_lock(&c->lock);
+	if (c->by_chunk[chunk]) {
+		pthread_mutex_unlock(&c->lock);
+		return;
+	}
+	if (load_locked(c, chunk, &ref))
+		store_chunks_put(c, &ref, 0);
+}
+
+uint64_t store_chunks_bytes(struct store_chunks *c)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&c->lock);
+	n = c->bytes;
+	pthread_mutex_unlock(&c->lock);
+	return n;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Decompressed, verified chunks in memory, shared by all readers of an image.
+ *
+ * For: hpcrun-serve. Not for: where frames come from; a struct store_chunk_source knows that.
+ *
+ * A chunk is loaded once however many ask for it: the first that asks loads it, the others are
+ * parked and told when it is there. What the kernel has read in full lies in its page cache, so
+ * the buffer of such a chunk is the first to be used again, while it is still warm in the CPU's
+ * cache; then the least recently used.
+ *
+ * Sequence: store_chunks_new(); store_chunks_get() and store_chunks_put() from any thread;
+ * store_chunks_free() when no chunk is held and nobody is parked.
+ */
+#ifndef STORE_CHUNKS_H
+#define STORE_CHUNKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/index.h"
+#include "util/buf.h"
+#include "util/err.h"
+
+/* Where frames come from; called by any number of threads at once. */
+struct store_chunk_source {
+	/*
+	 * Read the compressed bytes of a chunk to FRAME, which has room for CAP; *len receives how
+	 * many they are.
+	 *
+	 * Errors:  any kind; the text need not name the chunk.
+	 */
+	int (*frame)(void *arg, uint32_t chunk, uint8_t *frame, size_t cap, size_t *len,
+		     struct hr_err *e);
+	/* Name where the chunk lies, for a message: "pack ab12..., offset 7". */
+	void (*where)(void *arg, uint32_t chunk, struct hr_buf *out);
+	void *arg;
+};
+
+struct store_chunks;
+
+/* A chunk held in memory until store_chunks_put(). */
+struct store_chunk_ref {
+	const uint8_t *p;
+	uint32_t bytes;
+	struct store_chunk_slot *slot;
+};
+
+/* Who waits for a chunk; part of the caller's request. */
+struct store_chunk_wait {
+	/*
+	 * Called once, by the thread that loaded the chunk, if store_chunks_get() said PARKED. REF
+	 * is held for the callee, who puts it; NULL when the chunk cannot be had.
+	 */
+	void (*done)(struct store_chunk_wait *w, const struct store_chunk_ref *ref);
+	struct store_chunk_wait *next; /* private from here on */
+	uint32_t chunk;
+	bool parked;
+};
+
+enum store_chunk_got { STORE_CHUNK_READY, STORE_CHUNK_PARKED, STORE_CHUNK_FAILED };
+
+/*
+ * A cache for the chunks of IX.
+ *
+ * Units:   BUDGET is bytes of decompressed chunks. It is exceeded only while more than that is held
+ *          or being loaded.
+ * Owns:    IX and SOURCE are borrowed until store_chunks_free().
+ * VERIFY_FULL checks the sha256 of each chunk, too; length and check sum always.
+ */
+struct store_chunks *store_chunks_new(const struct store_index *ix,
+				      const struct store_chunk_source *source, uint64_t budget,
+				      bool verify_full);
+void store_chunks_free(struct store_chunks *c);
+void store_chunks_freep(struct store_chunks **c);
+
+/*
+ * Hold a chunk.
+ *
+ * READY: *ref is held. PARKED: another thread is loading it and will call W->done, perhaps before
+ * this returns. FAILED: it cannot be had; a line in the log, one a second at most, says why.
+ * Blocks while it reads and decompresses when nobody else does it already.
+ */
+enum store_chunk_got store_chunks_get(struct store_chunks *c, uint32_t chunk,
+				      struct store_chunk_wait *w, struct store_chunk_ref *ref);
+/* Let go; USED is how many of its bytes a reader was given, a hint for what to keep. */
+void store_chunks_put(struct store_chunks *c, const struct store_chunk_ref *ref, uint32_t used);
+/* No longer wait: true when W was parked and will not be called; else it was or is being called. */
+bool store_chunks_cancel(struct store_chunks *c, struct store_chunk_wait *w);
+/* Load a chunk that will be wanted soon, unless it is there or being loaded. Blocks. */
+void store_chunks_ahead(struct store_chunks *c, uint32_t chunk);
+/* Bytes in use for chunks. */
+uint64_t store_chunks_bytes(struct store_chunks *c);
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "store/image.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "store/layout.h"
+#include "store/loc.h"
+#include "store/record.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/poison.h"
+
+struct store_image {
+	struct store *store;
+	struct store_index *index;
+	void *loc_map;
+	size_t loc_bytes;
+	struct store_loc loc;
+	atomic_int *pack_fds; /* -1 until the first read of the pack */
+};
+
+void store_image_close(struct store_image *img)
+{
+	if (!img)
+		return;
+	for (uint32_t i = 0; img->pack_fds && i < img->loc.n_packs; i++)
+		if (atomic_load(&img->pack_fds[i]) >= 0)
+			close(atomic_load(&img->pack_fds[i]));
+	free(img->pack_fds);
+	if (img->loc_map)
+		munmap(img->loc_map, img->loc_bytes);
+	store_index_free(img->index);
+	store_close(img->store);
+	free(img);
+}
+
+void store_image_closep(struct store_image **img)
+{
+	store_image_close(*img);
+}
+
+const struct store_index *store_image_index(const struct store_image *img)
+{
+	return img->index;
+}
+
+static int load_index(struct store_image *img, const struct fetch_digest *manifest,
+		      const struct fetch_digest *index, struct hr_err *e)
+{
+	hr_autofd int fd = store_object_open(img->store, STORE_INDEX, index, NULL, e);
+	struct fetch_digest of;
+
+	if (fd < 0 || store_index_open(fd, &img->index, e) < 0)
+		return -1;
+	store_index_manifest(img->index, &of);
+	if (!fetch_digest_equal(&of, manifest))
+		return hr_fail(e, HR_CORRUPT, 0, "the image index is that of another image");
+	return 0;
+}
+
+static int load_loc(struct store_image *img, const struct fetch_digest *index, struct hr_err *e)
+{
+	uint64_t bytes = 0;
+	hr_autofd int fd = store_object_open(img->store, STORE_INDEX_LOC, index, &bytes, e);
+	void *map;
+
+	if (fd < 0)
+		return -1;
+	if (bytes == 0 || bytes > SIZE_MAX)
+		return hr_fail(e, HR_CORRUPT, 0, "the location file has %" PRIu64 " bytes", bytes);
+	map = mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return hr_fail(e, HR_SYS, errno, "cannot map the location file");
+	img->loc_map = map;
+	img->loc_bytes = (size_t)bytes;
+	if (store_loc_parse(map, img->loc_bytes, store_index_chunks(img->index), &img->loc, e) < 0)
+		return -1;
+	img->pack_fds = hr_xmalloc(((size_t)img->loc.n_packs + 1) * sizeof(*img->pack_fds));
+	for (uint32_t i = 0; i < img->loc.n_packs; i++)
+		atomic_init(&img->pack_fds[i], -1);
+	return 0;
+}
+
+/* What a record promises must be there: a file that is missing now is damage, not "not found". */
+static int load(struct store_image *img, const struct fetch_digest *manifest, struct hr_err *e)
+{
+	struct store_image_record record = { 0 };
+	hr_autobuf struct hr_buf text = { 0 };
+	int r;
+
+	if (store_object_read(img->store, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &text, e) < 0)
+		return -1;
+	r = store_image_record_parse(text.p, text.len, &record, e);
+	if (r == 0)
+		r = load_index(img, manifest, &record.index, e);
+	if (r == 0)
+		r = load_loc(img, &record.index, e);
+	if (r < 0 && e->kind == HR_NOTFOUND)
+		e->kind = HR_CORRUPT;
+	store_image_record_release(&record);
+	return r;
+}
+
+/* What NAME asks for: a manifest digest, or a reference. */
+struct wanted {
+	bool by_digest;
+	struct fetch_digest manifest;
+	struct fetch_ref ref;
+};
+
+static int parse_name(const char *name, struct wanted *w, struct hr_err *e)
+{
+	struct hr_err no_digest = { 0 };
+
+	w->by_digest = fetch_digest_parse(name, &w->manifest, &no_digest) == 0;
+	if (w->by_digest)
+		return 0;
+	return fetch_ref_parse(name, &w->ref, e);
+}
+
+/* 0 when the image is opened, -1 with HR_NOTFOUND when this store does not have it. */
+static int open_in(const char *path, const struct wanted *w, struct store_image **out,
+		   struct hr_err *e)
+{
+	HR_CLEANUP(store_image_closep) struct store_image *img = hr_xmalloc(sizeof(*img));
+	struct fetch_digest manifest = w->manifest;
+
+	if (store_open(path, STORE_READ, &img->store, e) < 0)
+		return -1;
+	if (!w->by_digest && store_ref_resolve(img->store, &w->ref, &manifest, e) < 0)
+		return -1;
+	if (load(img, &manifest, e) < 0)
+		return -1;
+	*out = hr_steal(&img);
+	return 0;
+}
+
+static int not_found(const struct hr_strv *stores, const char *name, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf list = { 0 };
+
+	for (size_t i = 0; i < stores->n; i++)
+		hr_buf_printf(&list, "%s'%s'", i == 0 ? "" : ", ", stores->v[i]);
+	hr_hint(e, "fetch it with 'hpcrun pull %s'", name);
+	return hr_fail(e, HR_NOTFOUND, 0, "image '%s' is not in the store%s %s", name,
+		       stores->n == 1 ? "" : "s", list.len > 0 ? (const char *)list.p : "(none)");
+}
+
+int store_image_open(const struct hr_strv *stores, const char *name, struct store_image **out,
+		     struct hr_err *e)
+{
+	struct wanted w = { 0 };
+	int r = -1;
+
+	if (parse_name(name, &w, e) < 0)
+		return -1;
+	for (size_t i = 0; i < stores->n; i++) {
+		r = open_in(stores->v[i], &w, out, e);
+		if (r == 0 || e->kind != HR_NOTFOUND)
+			break;
+		hr_err_clear(e);
+	}
+	fetch_ref_release(&w.ref);
+	if (r == 0)
+		return 0;
+	if (e->kind == HR_OK)
+		return not_found(stores, name, e);
+	if (e->kind == HR_CORRUPT)
+		hr_hint(e,
+			"the stored copy is damaged; fetch it again with 'hpcrun pull --force %s'",
+			name);
+	return hr_wrap(e, "cannot open image '%s'", name);
+}
+
+/* ---- frames ---- */
+
+static int pack_fd(struct store_image *img, uint32_t pack, struct hr_err *e)
+{
+	int fd = atomic_load(&img->pack_fds[pack]), none = -1;
+	struct fetch_digest name = store_loc_pack(&img->loc, pack).name;
+
+	if (fd >= 0)
+		return fd;
+	fd = store_object_open(img->store, STORE_PACK, &name, NULL, e);
+	if (fd < 0)
+		return -1;
+	if (!atomic_compare_exchange_strong(&img->pack_fds[pack], &none, fd)) {
+		close(fd); /* another thread was faster */
+		return none;
+	}
+	return fd;
+}
+
+static int frame(void *arg, uint32_t chunk, uint8_t *out, size_t cap, size_t *len, struct hr_err *e)
+{
+	struct store_image *img = arg;
+	struct store_loc_chunk at = store_loc_chunk(&img->loc, chunk);
+	int fd;
+
+	if (at.frame_len > cap)
+		return hr_fail(e, HR_CORRUPT, 0,
+			       "the location file says a frame of %" PRIu32 " bytes", at.frame_len);
+	fd = pack_fd(img, at.pack, e);
+	if (fd < 0 || hr_pread_all(fd, out, at.frame_len, at.frame_off, "the pack", e) < 0)
+		return -1;
+	*len = at.frame_len;
+	return 0;
+}
+
+static void where(void *arg, uint32_t chunk, struct hr_buf *out)
+{
+	struct store_image *img = arg;
+	struct store_loc_chunk at = store_loc_chunk(&img->loc, chunk);
+	struct fetch_digest name = store_loc_pack(&img->loc, at.pack).name;
+	char path[STORE_OBJECT_PATH];
+
+	hr_buf_printf(out, "'%s/%s' at %" PRIu64, img->store->path,
+		      store_object_path(STORE_PACK, &name, path), at.frame_off);
+}
+
+struct store_chunk_source store_image_source(struct store_image *img)
+{
+	return (struct store_chunk_source) { .frame = frame, .where = where, .arg = img };
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An image that a store holds, opened for reading: its index, and where its chunks lie.
+ *
+ * For: hpcrun-serve and the verbs that read an image. Opening maps two files and reads two short
+ * records, whatever the size of the image.
+ * Sequence: store_image_open(); img->index with index.h; store_image_source() for chunks.h;
+ * store_image_close().
+ */
+#ifndef STORE_IMAGE_H
+#define STORE_IMAGE_H
+
+#include "store/chunks.h"
+#include "store/index.h"
+#include "util/err.h"
+#include "util/mem.h"
+
+struct store_image;
+
+/*
+ * Open an image from the first of STORES (paths, in order) that has it. NAME is a reference as
+ * users write it, or a manifest digest, "sha256:...".
+ *
+ * A store that is not there is passed over, unless it is the only one.
+ * Errors:  HR_USAGE NAME is no reference; HR_NOTFOUND no store has it; HR_DENIED a store is not
+ *          trusted; HR_CORRUPT the image is damaged, with the remedy as hint.
+ */
+int store_image_open(const struct hr_strv *stores, const char *name, struct store_image **out,
+		     struct hr_err *e) HR_MUST_USE;
+void store_image_close(struct store_image *img);
+void store_image_closep(struct store_image **img);
+
+const struct store_index *store_image_index(const struct store_image *img);
+/* Reads frames from the packs of the image's store; valid while IMG is open. Threads: any. */
+struct store_chunk_source store_image_source(struct store_image *img);
+
+#endif
