@@ -19,5 +19,18 @@ libstore_a_SOURCES = \
 	store/loc.c store/loc.h \
 	store/process.c store/process.h \
 	store/record.c store/record.h \
+	store/serve_tree.c store/serve_tree.h \
 	store/sha256mb.c store/sha256mb.h \
 	store/store.h
+
+pkglibexec_PROGRAMS += hpcrun-serve
+hpcrun_serve_CFLAGS = $(AM_CFLAGS) $(FUSE_CFLAGS)
+hpcrun_serve_LDADD = libstore.a libfetch.a libutil.a $(FUSE_LIBS) $(ZSTD_LIBS) $(CRYPTO_LIBS) \
+	$(ISAL_LIBS)
+hpcrun_serve_SOURCES = \
+	store/serve.h \
+	store/serve_ahead.c \
+	store/serve_loop.c \
+	store/serve_main.c \
+	store/serve_ops.c \
+	store/serve_read.c

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the parts of hpcrun-serve share: the one image it serves. Private to store/serve_*.c.
+ */
+#ifndef STORE_SERVE_H
+#define STORE_SERVE_H
+
+#ifndef FUSE_USE_VERSION
+#define FUSE_USE_VERSION 35
+#endif
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/chunks.h"
+#include "store/image.h"
+#include "store/serve_tree.h"
+#include "util/err.h"
+
+struct serve_ahead;
+
+/* Complete before the first request; only what says so changes after it. */
+struct serve {
+	struct store_image *img;
+	const struct store_index *ix; /* of img */
+	struct serve_tree *tree;
+	struct store_chunks *chunks;
+	struct serve_ahead *ahead;
+	uid_t uid; /* the owner of everything, inside the user namespace */
+	gid_t gid;
+	bool no_open, no_opendir; /* the kernel takes ENOSYS for "never ask again"; set by INIT */
+};
+
+/* FUSE numbers: the root is 1 there, 0 in the tree. */
+static inline uint32_t serve_node_of(fuse_ino_t ino)
+{
+	return ino - 1 > UINT32_MAX ? UINT32_MAX : (uint32_t)(ino - 1);
+}
+
+static inline fuse_ino_t serve_ino_of(uint32_t node)
+{
+	return (fuse_ino_t)node + 1;
+}
+
+/* serve_ops.c */
+extern const struct fuse_lowlevel_ops serve_ops;
+
+/* serve_read.c: answers now, or when the last chunk it needs is there. */
+void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+
+/*
+ * serve_ahead.c: sees each read and loads what a sequential reader will want next, on a thread of
+ * its own.
+ */
+struct serve_ahead *serve_ahead_new(const struct store_index *ix, struct store_chunks *chunks);
+void serve_ahead_seen(struct serve_ahead *a, uint32_t node, const struct store_inode *file,
+		      uint64_t off, uint64_t len);
+
+/*
+ * serve_loop.c: serve FD, a mounted /dev/fuse, until the kernel ends the connection. CONTROL is
+ * where the FUSE_INIT request is reported; INIT, INIT_LEN what an earlier server reported, if any.
+ *
+ * Errors:  HR_SYS; 0 at the end of the connection.
+ */
+int serve_loop(struct serve *s, int fd, int control, const uint8_t *init, size_t init_len,
+	       struct hr_err *e) HR_MUST_USE;
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The loop: threads that read requests from /dev/fuse. The connection is older and longer-lived
+ * than this process: a server that takes over is given the FUSE_INIT that the kernel sent to the
+ * first, and asks for the requests that died with its predecessor.
+ *
+ * No clone of the device for each thread (FUSE_DEV_IOC_CLONE): requests read from a clone fail
+ * when the process that has it open dies, instead of being sent again.
+ */
+#include "config.h"
+
+#include "store/serve.h"
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/poison.h"
+#include "util/serve_proto.h"
+
+#define THREADS_MIN  2
+#define THREADS_MAX  16 /* each may hold a decompressor and a frame, about 1.3 MiB */
+#define BUFFER_BYTES ((1u << 20) + 4096) /* what the kernel asks for: max_write and headers */
+#define STACK_BYTES  (256u << 10)
+
+/* <linux/fuse.h> has it since Linux 6.9. */
+#define NOTIFY_RESEND 7
+
+/* A unique that the kernel never used: the reply to the repeated INIT is refused with ENOENT. */
+#define REPLAY_UNIQUE (UINT64_MAX >> 1)
+
+struct loop {
+	struct fuse_session *se;
+	int fd;
+};
+
+/* 1: a request; 0: the connection is over; -1 with errno. */
+static int receive(int fd, void *buf, size_t cap, size_t *len)
+{
+	for (;;) {
+		ssize_t n = read(fd, buf, cap);
+
+		if (n >= 0) {
+			*len = (size_t)n;
+			return 1;
+		}
+		if (errno == ENODEV || errno == ECONNABORTED)
+			return 0;
+		/* ENOENT: the request was taken back while we read it, fuse(4) */
+		if (errno != EINTR && errno != ENOENT && errno != EAGAIN)
+			return -1;
+	}
+}
+
+static void *serve_requests(void *arg)
+{
+	struct loop *l = arg;
+	hr_autofree void *buf = malloc(BUFFER_BYTES);
+	size_t len;
+	int r = buf ? 1 : -1;
+
+	while (r > 0 && (r = receive(l->fd, buf, BUFFER_BYTES, &len)) > 0) {
+		struct fuse_buf fb = { .size = len, .mem = buf };
+
+		fuse_session_process_buf(l->se, &fb);
+	}
+	if (r == 0)
+		exit(0); /* nobody is left who could ask for anything */
+	hr_warn("a thread cannot receive requests: %s", strerror(errno));
+	return NULL;
+}
+
+/* Take in the kernel's INIT and let the session keep it. */
+static int first_init(struct loop *l, int control, struct hr_err *e)
+{
+	struct serve_msg m = { .magic = SERVE_MAGIC, .type = SERVE_INIT };
+	hr_autofree void *buf = hr_xmalloc(BUFFER_BYTES);
+	struct fuse_buf fb = { .mem = buf };
+	struct hr_err unsent = { 0 };
+	int r = receive(l->fd, buf, BUFFER_BYTES, &fb.size);
+
+	if (r < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot receive from /dev/fuse");
+	if (r == 0)
+		return 0;
+	if (fb.size <= sizeof(m.data)) {
+		memcpy(m.data, buf, fb.size);
+		m.data_len = (uint32_t)fb.size;
+		/* a session that is gone cannot restart us, but its ranks go on */
+		if (hr_serve_send(control, &m, NULL, &unsent) < 0)
+			hr_debug("%s", unsent.text);
+	}
+	fuse_session_process_buf(l->se, &fb);
+	return 1;
+}
+
+static void replay_init(struct loop *l, const uint8_t *init, size_t len)
+{
+	uint64_t copy[SERVE_DATA_MAX / sizeof(uint64_t)];
+	struct fuse_buf fb = { .size = len, .mem = copy };
+	struct fuse_in_header *h = (struct fuse_in_header *)copy;
+
+	memcpy(copy, init, len);
+	h->unique = REPLAY_UNIQUE;
+	fuse_session_process_buf(l->se, &fb);
+}
+
+/* Requests that a killed server had taken come again; before Linux 6.9 they fail with EIO when the
+ * connection ends, and this is refused. */
+static void ask_resend(const struct loop *l)
+{
+	struct fuse_out_header h = { .len = sizeof(h), .error = NOTIFY_RESEND };
+
+	if (write(l->fd, &h, sizeof(h)) < 0)
+		hr_debug("the kernel sends no requests again: %s", strerror(errno));
+}
+
+static unsigned int thread_count(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (n < THREADS_MIN)
+		return THREADS_MIN;
+	return n > THREADS_MAX ? THREADS_MAX : (unsigned int)n;
+}
+
+static void start_threads(struct loop *l)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	/* one is enough to go on; this thread is one */
+	for (unsigned int i = 1; i < thread_count(); i++)
+		if (pthread_create(&thread, &attr, serve_requests, l) != 0)
+			break;
+	pthread_attr_destroy(&attr);
+}
+
+int serve_loop(struct serve *s, int fd, int control, const uint8_t *init, size_t init_len,
+	       struct hr_err *e)
+{
+	static char name[] = "hpcrun-serve";
+	char *argv[] = { name, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
+	struct loop l = { .fd = fd };
+	char mountpoint[32];
+	int r = 1;
+
+	snprintf(mountpoint, sizeof(mountpoint), "/dev/fd/%d", fd);
+	l.se = fuse_session_new(&args, &serve_ops, sizeof(serve_ops), s);
+	if (!l.se)
+		return hr_fail(e, HR_SYS, 0, "libfuse cannot make a session");
+	if (fuse_session_mount(l.se, mountpoint) != 0)
+		return hr_fail(e, HR_SYS, 0, "libfuse does not take the mounted descriptor");
+	if (init_len >= sizeof(struct fuse_in_header))
+		replay_init(&l, init, init_len);
+	ask_resend(&l);
+	if (init_len == 0)
+		r = first_init(&l, control, e);
+	if (r <= 0)
+		return r;
+	start_threads(&l);
+	serve_requests(&l);
+	return hr_fail(e, HR_SYS, 0, "cannot receive from /dev/fuse");
+}

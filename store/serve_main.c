@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * hpcrun-serve: show one image of a store over FUSE. util/serve_proto.h is the contract with the
+ * session that starts it.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "store/layout.h"
+#include "store/serve.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/opt.h"
+#include "util/poison.h"
+#include "util/serve_proto.h"
+
+#define MEMORY_DEFAULT (192u << 20)
+#define MEMORY_MIN     (4u << 20)
+#define TARGETS_LIMIT  (4u << 20) /* bytes of the list of targets */
+
+struct serve_args {
+	uint64_t control_fd;
+	struct hr_strv stores;
+	uint64_t memory;
+	bool verify_full;
+};
+
+static const struct hr_opt serve_opts[] = {
+	HR_OPT_U64(0, "control-fd", "N", struct serve_args, control_fd, 3, 1 << 20,
+		   "descriptor of the session's control socket"),
+	HR_OPT_LIST(0, "store", "PATH", struct serve_args, stores,
+		    "look for the image in this store"),
+	HR_OPT_SIZE(0, "memory", "SIZE", struct serve_args, memory, MEMORY_MIN, UINT64_MAX,
+		    "memory for decompressed chunks, default 192M"),
+	HR_OPT_FLAG(0, "verify-full", struct serve_args, verify_full,
+		    "check the sha256 of each chunk, not its check sum alone"),
+	HR_OPT_END
+};
+
+/* ---- the process ---- */
+
+/* What the caller of our caller left open is none of our business. */
+static void close_others(int keep)
+{
+#ifdef SYS_close_range
+	if ((keep == 3 || syscall(SYS_close_range, 3u, (unsigned int)keep - 1, 0u) == 0) &&
+	    syscall(SYS_close_range, (unsigned int)keep + 1, ~0u, 0u) == 0)
+		return;
+#endif
+	for (int fd = 3; fd < sysconf(_SC_OPEN_MAX); fd++) /* Linux before 5.9 */
+		if (fd != keep)
+			close(fd);
+}
+
+/*
+ * Signals that a batch system or a terminal sends to the whole step are for the program, which may
+ * need its files to save its work. The end is ENODEV, or SIGKILL.
+ */
+static void ignore_signals(void)
+{
+	static const int ignored[] = { SIGHUP,	SIGINT,	 SIGQUIT, SIGPIPE,  SIGALRM, SIGTERM,
+				       SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN,  SIGTTOU, SIGXCPU,
+				       SIGXFSZ, SIGPROF, SIGIO,	  SIGVTALRM };
+
+	for (size_t i = 0; i < HR_COUNT(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+}
+
+static void raise_nofile(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r); /* packs beyond the old limit are tried, then EIO */
+	}
+}
+
+static int settle(int control, struct hr_err *e)
+{
+	if (fcntl(control, F_SETFD, FD_CLOEXEC) < 0)
+		return hr_fail(e, HR_USAGE, errno, "--control-fd=%d is not open", control);
+	close_others(control);
+	ignore_signals();
+	raise_nofile();
+	if (chdir("/") < 0) /* or we would keep a directory of the user's busy */
+		return hr_fail(e, HR_SYS, errno, "cannot change to '/'");
+	return 0;
+}
+
+/* ---- the dialogue with the session ---- */
+
+static int say_hello(int control, const struct store_index *ix, struct hr_err *e)
+{
+	struct serve_msg m = { .magic = SERVE_MAGIC, .type = SERVE_HELLO };
+	hr_autofd int fd = memfd_create("hpcrun-config", MFD_CLOEXEC);
+	const int fds[2] = { fd, -1 };
+	struct fetch_digest manifest;
+	char text[FETCH_DIGEST_TEXT];
+	const uint8_t *config;
+	size_t len;
+
+	if (fd < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot make a memory file");
+	config = store_index_config(ix, &len);
+	if (hr_write_all(fd, config, len, "the image config", e) < 0)
+		return -1;
+	store_index_manifest(ix, &manifest);
+	snprintf(m.text, sizeof(m.text), "%s", fetch_digest_text(&manifest, text));
+	return hr_serve_send(control, &m, fds, e);
+}
+
+static int say_ready(int control, struct hr_err *e)
+{
+	struct serve_msg m = { .magic = SERVE_MAGIC, .type = SERVE_READY };
+
+	return hr_serve_send(control, &m, NULL, e);
+}
+
+static void say_error(int control, const struct hr_err *failure)
+{
+	struct serve_msg m = { .magic = SERVE_MAGIC, .type = SERVE_ERROR, .err = *failure };
+	struct hr_err e = { 0 };
+
+	if (hr_serve_send(control, &m, NULL, &e) < 0)
+		hr_err_print(failure); /* nobody listens but the log */
+}
+
+/* The tree: the image, then /dev and its like, then what the session wants to mount on. */
+static int build_tree(struct serve *s, int targets_fd, struct hr_err *e)
+{
+	static const struct {
+		const char *name;
+		uint32_t mode;
+	} forced[] = { { "dev", 0755 }, { "proc", 0555 }, { "sys", 0555 }, { "tmp", 01777 } };
+	hr_autobuf struct hr_buf targets = { 0 };
+
+	s->tree = serve_tree_new(s->ix);
+	for (size_t i = 0; i < HR_COUNT(forced); i++)
+		if (serve_tree_force(s->tree, forced[i].name, forced[i].mode, e) < 0)
+			return -1;
+	if (targets_fd < 0)
+		return 0;
+	if (lseek(targets_fd, 0, SEEK_SET) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot rewind the list of targets");
+	if (hr_fd_read(targets_fd, TARGETS_LIMIT, "the list of targets", &targets, e) < 0)
+		return -1;
+	return serve_tree_targets(s->tree, targets.p, targets.len, e);
+}
+
+static int serve(struct serve *s, int control, struct hr_err *e)
+{
+	struct serve_msg m;
+	int fds[2] = { -1, -1 };
+	hr_autofd int fuse = -1, targets = -1;
+
+	if (say_hello(control, s->ix, e) < 0 || hr_serve_recv(control, &m, fds, e) < 0)
+		return -1;
+	fuse = fds[0];
+	targets = fds[1];
+	if (m.type != SERVE_START || fuse < 0)
+		return hr_fail(e, HR_CORRUPT, 0, "the session sent message %u in place of a start",
+			       m.type);
+	s->uid = m.uid;
+	s->gid = m.gid;
+	if (build_tree(s, targets, e) < 0 || say_ready(control, e) < 0)
+		return -1;
+	return serve_loop(s, fuse, control, m.data, m.data_len, e);
+}
+
+static int run(const struct serve_args *a, const struct hr_strv *stores, const char *image,
+	       int control, struct hr_err *e)
+{
+	struct serve s = { 0 }; /* lives until the process ends: threads use it */
+	struct store_chunk_source source;
+
+	if (store_image_open(stores, image, &s.img, e) < 0)
+		return -1;
+	s.ix = store_image_index(s.img);
+	source = store_image_source(s.img);
+	s.chunks = store_chunks_new(s.ix, &source, a->memory ? a->memory : MEMORY_DEFAULT,
+				    a->verify_full);
+	s.ahead = serve_ahead_new(s.ix, s.chunks);
+	return serve(&s, control, e);
+}
+
+static int serve_main(void *args, int argc, char **argv, struct hr_err *e)
+{
+	struct serve_args *a = args;
+	int control = (int)a->control_fd, r = -1;
+	struct hr_strv stores = { 0 };
+
+	(void)argc;
+	if (control == 0)
+		return hr_fail(e, HR_USAGE, 0,
+			       "--control-fd is missing: hpcrun-session starts this "
+			       "program");
+	/* paths first: settling changes the working directory */
+	if (store_list(&a->stores, NULL, &stores, e) == 0 && settle(control, e) == 0)
+		r = run(a, &stores, argv[0], control, e);
+	hr_strv_release(&stores);
+	if (r == 0)
+		return 0;
+	say_error(control, e);
+	return HR_EXIT_FAILED;
+}
+
+static const struct hr_cmd serve_cmd = {
+	.name = "hpcrun-serve",
+	.operands = "IMAGE",
+	.summary = "serve an image over FUSE; started by hpcrun-session",
+	.opts = serve_opts,
+	.args_size = sizeof(struct serve_args),
+	.min_operands = 1,
+	.max_operands = 1,
+	.main = serve_main,
+};
+
+int main(int argc, char **argv)
+{
+	struct hr_err e = { 0 };
+	int status;
+
+	hr_log_setup("hpcrun-serve", HR_LOG_WARN);
+	status = hr_cmd_run("hpcrun-serve", &serve_cmd, argc - 1, argv + 1, &e);
+	if (status < 0) {
+		hr_err_print(&e);
+		return HR_EXIT_FAILED;
+	}
+	return status;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * FUSE_READ: collect the chunks that hold the bytes, answer from their memory without a copy.
+ *
+ * A read that meets a chunk being loaded is parked: the thread goes back for the next request, and
+ * whoever finishes the last chunk answers. A parked read can be interrupted.
+ */
+#include "config.h"
+
+#include "store/serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/poison.h"
+
+#define PIECES_MAX 512 /* of one read; a writer of indexes cuts coarser by far; below IOV_MAX */
+
+static const uint8_t zeros[STORE_CHUNK_MAX]; /* what holes are made of; costs no memory */
+
+struct read_op;
+
+struct piece {
+	struct store_chunk_wait wait;
+	struct read_op *op;
+	struct store_chunk_ref ref; /* held when ref.p is set */
+	struct store_piece at;	    /* at.len is cut to what was asked for */
+};
+
+struct read_op {
+	struct serve *s;
+	fuse_req_t req;
+	/* chunks that are missing, and 1 while the request is being set up; who takes it to 0
+	 * answers */
+	atomic_int missing;
+	atomic_bool failed, interrupted;
+	bool watched; /* an interrupt function is set */
+	size_t n;
+	struct piece pieces[];
+};
+
+/* ---- the answer ---- */
+
+static void reply_data(struct read_op *op)
+{
+	/* behind the pieces, which the allocation has room for */
+	struct iovec *iov = (struct iovec *)(void *)&op->pieces[op->n];
+
+	for (size_t i = 0; i < op->n; i++) {
+		const struct piece *p = &op->pieces[i];
+		const uint8_t *from = p->ref.p ? p->ref.p + p->at.off : zeros;
+
+		iov[i] = (struct iovec) { (void *)(uintptr_t)from, (size_t)p->at.len };
+	}
+	fuse_reply_iov(op->req, iov, (int)op->n);
+}
+
+static void answer(struct read_op *op)
+{
+	if (atomic_load(&op->interrupted))
+		fuse_reply_err(op->req, EINTR);
+	else if (atomic_load(&op->failed))
+		fuse_reply_err(op->req, EIO);
+	else
+		reply_data(op);
+	for (size_t i = 0; i < op->n; i++)
+		if (op->pieces[i].ref.p)
+			store_chunks_put(op->s->chunks, &op->pieces[i].ref,
+					 (uint32_t)op->pieces[i].at.len);
+	free(op);
+}
+
+/* Give up one share of op->missing. */
+static void one_less(struct read_op *op)
+{
+	if (atomic_fetch_sub(&op->missing, 1) != 1)
+		return;
+	/* waits for an interrupt function that is running: it uses op */
+	if (op->watched)
+		fuse_req_interrupt_func(op->req, NULL, NULL);
+	answer(op);
+}
+
+static void chunk_done(struct store_chunk_wait *w, const struct store_chunk_ref *ref)
+{
+	struct piece *p = (struct piece *)((char *)w - offsetof(struct piece, wait));
+
+	if (ref)
+		p->ref = *ref;
+	else
+		atomic_store(&p->op->failed, true);
+	one_less(p->op);
+}
+
+/* ---- interrupts ---- */
+
+/*
+ * Whether a thread is about to die. The kernel sends FUSE_INTERRUPT for any signal, but a page
+ * fault or a read of a regular file that fails with EINTR because of a timer kills or surprises
+ * programs; a thread that dies has SIGKILL pending, whichever signal it was.
+ */
+static bool is_dying(pid_t tid)
+{
+	static const char field[] = "\nSigPnd:\t";
+	hr_autobuf struct hr_buf status = { 0 };
+	struct hr_err e = { 0 };
+	char path[32];
+	const char *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	if (hr_file_read(AT_FDCWD, path, 1 << 16, &status, &e) < 0)
+		return e.kind == HR_NOTFOUND;
+	at = strstr((const char *)status.p, field);
+	return at && (strtoull(at + strlen(field), NULL, 16) & (1u << (SIGKILL - 1)));
+}
+
+/* Runs under the request's lock, so it must not unset itself. */
+static void interrupted(fuse_req_t req, void *arg)
+{
+	struct read_op *op = arg;
+	int cancelled = 0;
+
+	if (!is_dying(fuse_req_ctx(req)->pid))
+		return;
+	for (size_t i = 0; i < op->n; i++)
+		cancelled += store_chunks_cancel(op->s->chunks, &op->pieces[i].wait);
+	if (cancelled == 0)
+		return;
+	atomic_store(&op->interrupted, true);
+	if (atomic_fetch_sub(&op->missing, cancelled) == cancelled)
+		answer(op);
+}
+
+/* ---- the request ---- */
+
+/* Hold or wait for the chunk of a piece. */
+static void collect(struct read_op *op, struct piece *p)
+{
+	p->op = op;
+	p->wait.done = chunk_done;
+	if (p->at.chunk == STORE_HOLE || atomic_load(&op->failed))
+		return;
+	atomic_fetch_add(&op->missing, 1);
+	switch (store_chunks_get(op->s->chunks, p->at.chunk, &p->wait, &p->ref)) {
+	case STORE_CHUNK_PARKED:
+		return;
+	case STORE_CHUNK_FAILED:
+		atomic_store(&op->failed, true);
+		break;
+	case STORE_CHUNK_READY:
+		break;
+	}
+	atomic_fetch_sub(&op->missing, 1);
+}
+
+/* The pieces of [OFF, OFF + LEN), into PIECES unless it is NULL; their number, 0 when damaged. */
+static size_t cut(const struct serve *s, const struct store_inode *file, uint64_t off, uint64_t len,
+		  struct piece *pieces)
+{
+	size_t n = 0;
+
+	while (len > 0) {
+		struct store_piece at;
+
+		if (n == PIECES_MAX || !store_index_piece(s->ix, file, off, &at))
+			return 0;
+		if (at.len > len)
+			at.len = len;
+		if (at.chunk == STORE_HOLE && at.len > sizeof(zeros))
+			at.len = sizeof(zeros);
+		if (pieces)
+			pieces[n].at = at;
+		n++;
+		off += at.len;
+		len -= at.len;
+	}
+	return n;
+}
+
+static void start(struct serve *s, fuse_req_t req, const struct store_inode *file, uint64_t off,
+		  uint64_t len)
+{
+	size_t n = cut(s, file, off, len, NULL);
+	struct read_op *op =
+		calloc(1, sizeof(*op) + n * (sizeof(op->pieces[0]) + sizeof(struct iovec)));
+
+	if (n == 0 || !op) {
+		fuse_reply_err(req, op ? EIO : ENOMEM);
+		free(op);
+		return;
+	}
+	op->s = s;
+	op->req = req;
+	op->n = n;
+	atomic_init(&op->missing, 1);
+	(void)cut(s, file, off, len, op->pieces);
+	for (size_t i = 0; i < n; i++)
+		collect(op, &op->pieces[i]);
+	if (atomic_load(&op->missing) > 1) {
+		op->watched = true;
+		fuse_req_interrupt_func(req, interrupted, op);
+	}
+	one_less(op);
+}
+
+void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct serve *s = fuse_req_userdata(req);
+	uint32_t node = serve_node_of(ino);
+	struct store_inode file;
+	uint64_t len = size, left;
+
+	(void)fi;
+	if (!serve_tree_inode(s->tree, node, &file)) {
+		fuse_reply_err(req, EIO);
+		return;
+	}
+	if (!S_ISREG(file.mode) || off < 0) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
+	if ((uint64_t)off >= file.size || size == 0) {
+		fuse_reply_buf(req, NULL, 0);
+		return;
+	}
+	left = file.size - (uint64_t)off;
+	if (len > left)
+		len = left;
+	serve_ahead_seen(s->ahead, node, &file, (uint64_t)off, len);
+	start(s, req, &file, (uint64_t)off, len);
+}
