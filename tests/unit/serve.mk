@@ -4,3 +4,12 @@ TESTS += tests/unit/test_store_index
 tests_unit_test_store_index_SOURCES = tests/unit/test_store_index.c
 tests_unit_test_store_index_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_index_LDADD = libstore.a libutil.a $(CMOCKA_LIBS)
+
+# a store from a directory, and a mount without the runtime
+check_PROGRAMS += tests/lib/mkstore tests/lib/serve_mount
+tests_lib_mkstore_SOURCES = tests/lib/mkstore.c
+tests_lib_mkstore_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS)
+tests_lib_mkstore_LDADD = libstore.a libfetch.a libutil.a $(ZSTD_LIBS) $(CRYPTO_LIBS) $(ISAL_LIBS)
+tests_lib_serve_mount_SOURCES = tests/lib/serve_mount.c
+tests_lib_serve_mount_CFLAGS = $(AM_CFLAGS)
+tests_lib_serve_mount_LDADD = libutil.a
