@@ -139,10 +139,12 @@ const char *fetch_host_arch(void);
 struct fetch_options {
 	const struct hr_strv *insecure_registries; /* borrowed: hosts where plain http is allowed;
 						      loopback always is */
-	const char *ca_file;			   /* borrowed, or NULL: the system's */
-	const char *proxy; /* borrowed, or NULL: http_proxy, https_proxy, no_proxy */
+	const char *ca_file; /* NULL: $SSL_CERT_FILE, else the system's authorities */
+	const char *proxy;   /* NULL: http_proxy, https_proxy, no_proxy; never for loopback */
 	const atomic_bool *
 		cancel; /* borrowed: when it becomes true every call ends with HR_SYS, EINTR soon */
+	unsigned int stall_s; /* 0: 20; give a connection up after so long below 1 KiB/s */
+	unsigned int retry_s; /* 0: 300; wait no longer than this in all without any progress */
 };
 
 struct fetch_client;

@@ -307,13 +307,23 @@ static bool is_shared_suffix(const char *two)
 		"netlify.app",
 		"myqcloud.com",
 	};
+	static const char *const seconds[] = {
+		"ac",  "ad",   "asso", "co",  "com", "ed",  "edu", "go",  "gob", "gouv",
+		"gov", "govt", "gv",   "id",  "lg",  "ltd", "mil", "ne",  "net", "nhs",
+		"nic", "nom",  "or",   "org", "plc", "res", "sch", "web",
+	};
 	const char *dot = strchr(two, '.');
-	size_t second = dot ? (size_t)(dot - two) : 0, top = dot ? strlen(dot + 1) : 0;
+	hr_autofree char *second = dot ? hr_xstrndup(two, (size_t)(dot - two)) : hr_xstrdup("");
 
 	for (size_t i = 0; i < HR_COUNT(tenants); i++)
 		if (strcmp(two, tenants[i]) == 0)
 			return true;
-	return top == 2 && second <= 4; /* co.uk, com.au, ac.jp, govt.nz */
+	if (!dot || strlen(dot + 1) != 2)
+		return false;
+	for (size_t i = 0; i < HR_COUNT(seconds); i++)
+		if (strcmp(second, seconds[i]) == 0)
+			return true;
+	return false;
 }
 
 bool fetch_host_same_site(const char *a, const char *b)

@@ -64,8 +64,8 @@ bool fetch_host_is_loopback(const char *host);
 bool fetch_host_is_address(const char *host);
 /*
  * A and B are the same host or belong to one registrable domain. Without the public suffix list:
- * two common labels, three where the second looks like a registry's ("co.uk") or hosts tenants
- * ("azurecr.io"). Wrong answers are false ones.
+ * two common labels, three below a name that strangers share ("co.uk", "azurecr.io"; the usual ones
+ * are listed in url.c).
  */
 bool fetch_host_same_site(const char *a, const char *b);
 

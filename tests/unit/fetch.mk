@@ -18,3 +18,9 @@ tests_unit_test_fetch_manifest_LDADD = $(FETCH_TEST_LIBS)
 tests_unit_test_fetch_url_SOURCES = tests/unit/test_fetch_url.c
 tests_unit_test_fetch_url_CFLAGS = $(FETCH_TEST_CFLAGS)
 tests_unit_test_fetch_url_LDADD = $(FETCH_TEST_LIBS)
+
+# the client from the command line, for tests/cli/fetch.bats
+check_PROGRAMS += tests/unit/fetch_tool
+tests_unit_fetch_tool_SOURCES = tests/unit/fetch_tool.c
+tests_unit_fetch_tool_CFLAGS = $(AM_CFLAGS)
+tests_unit_fetch_tool_LDADD = libfetch.a libutil.a $(CURL_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS) $(INIH_LIBS) -lpthread

@@ -134,6 +134,7 @@ static void sites(void **state)
 		{ "a.com", "b.com", false },
 		{ "com", "b.com", false },
 		{ "a", "b", false },
+		{ "registry.lrz.de", "gitlab.lrz.de", true },
 		{ "r.hpc.uni-x.de", "auth.uni-x.de", true },
 	};
 

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "fetch/request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "fetch/json.h"
+#include "fetch/token.h"
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/poison.h"
+
+#define HOPS_MAX	   5
+#define LOGIN_ROUNDS	   2
+#define ERROR_BODY_KEPT	   8192
+#define ERROR_BODY_MAX	   (1u << 20)
+#define RETRY_AFTER_CAP_MS (600u * 1000)
+#define BACKOFF_FIRST_MS   250
+#define BACKOFF_CAP_MS	   30000
+#define LOUD_PAUSE_MS	   5000 /* a pause that the user would wonder about */
+
+/* ---- values of headers ---- */
+
+static bool take_number(const char **s, uint64_t *out)
+{
+	uint64_t v = 0;
+	const char *p = *s;
+
+	for (; *p >= '0' && *p <= '9'; p++)
+		if (!hr_mul(v, 10, &v) || !hr_add(v, (uint64_t)(*p - '0'), &v))
+			return false;
+	if (p == *s)
+		return false;
+	*s = p;
+	*out = v;
+	return true;
+}
+
+bool fetch_range_parse(const char *s, struct fetch_range *out)
+{
+	struct fetch_range r;
+
+	if (strncasecmp(s, "bytes ", 6) != 0)
+		return false;
+	s += 6;
+	if (!take_number(&s, &r.first) || *s++ != '-' || !take_number(&s, &r.last) || *s++ != '/' ||
+	    !take_number(&s, &r.total) || *s != '\0')
+		return false;
+	if (r.first > r.last || r.last >= r.total)
+		return false;
+	*out = r;
+	return true;
+}
+
+/* The TOTAL of "bytes * / TOTAL" without the blanks, as it comes with a 416; else 0. */
+static uint64_t unsatisfied_total(const char *s)
+{
+	uint64_t total;
+
+	if (!s || strncasecmp(s, "bytes */", 8) != 0)
+		return 0;
+	s += 8;
+	return take_number(&s, &total) && *s == '\0' ? total : 0;
+}
+
+/* RFC 9110 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT"; the two obsolete forms are not read. */
+static bool parse_http_date(const char *s, time_t *out)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	char month[4] = "";
+	struct tm t = { 0 };
+	const char *m;
+	int end = 0;
+
+	if (sscanf(s, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &t.tm_mday, month,
+		   &t.tm_year, &t.tm_hour, &t.tm_min, &t.tm_sec, &end) != 6 ||
+	    end == 0 || s[end] != '\0')
+		return false;
+	m = strstr(months, month);
+	if (strlen(month) != 3 || !m || (m - months) % 3 != 0)
+		return false;
+	t.tm_mon = (int)((m - months) / 3);
+	t.tm_year -= 1900;
+	*out = timegm(&t);
+	return true;
+}
+
+bool fetch_retry_after_parse(const char *s, time_t now, uint64_t *ms)
+{
+	uint64_t seconds;
+	const char *p = s;
+	time_t when;
+
+	if (take_number(&p, &seconds) && *p == '\0')
+		;
+	else if (*s && s[strspn(s, "0123456789")] == '\0')
+		seconds = UINT32_MAX; /* more digits than a number holds */
+	else if (parse_http_date(s, &when))
+		seconds = when > now ? (uint64_t)(when - now) : 0;
+	else
+		return false;
+	*ms = seconds >= RETRY_AFTER_CAP_MS / 1000 ? RETRY_AFTER_CAP_MS : seconds * 1000;
+	return true;
+}
+
+/* ---- one attempt ---- */
+
+/* An attempt as it goes from host to host. */
+struct walk {
+	struct fetch_request *q;
+	struct fetch_failure *f;
+	struct fetch_url url;
+	bool home;     /* URL is the registry's own origin */
+	bool shortcut; /* URL is a redirect remembered from an earlier attempt */
+	unsigned int hops, rounds;
+	uint64_t generation; /* of the login that was sent */
+	char *authorization; /* or NULL */
+	struct hr_buf error_body;
+	uint64_t error_bytes;
+	bool body_failed; /* the caller's body callback stopped the transfer */
+};
+
+static void walk_release(struct walk *w)
+{
+	fetch_url_release(&w->url);
+	fetch_secret_free(w->authorization);
+	hr_buf_release(&w->error_body);
+}
+
+static int go_home(struct walk *w, struct hr_err *e)
+{
+	const struct fetch_request *q = w->q;
+	bool tls = !fetch_client_is_plain(q->client, q->registry);
+
+	fetch_url_release(&w->url);
+	w->home = true;
+	w->shortcut = false;
+	return fetch_registry_url(q->registry, tls, q->target, &w->url, e);
+}
+
+static int start(struct walk *w, struct hr_err *e)
+{
+	hr_autofree char *direct = NULL;
+
+	if (!w->q->direct.host)
+		return go_home(w, e);
+	direct = fetch_url_text(&w->q->direct);
+	w->shortcut = true;
+	return fetch_url_parse(direct, &w->url, e);
+}
+
+static bool is_success(int status)
+{
+	return status == 200 || status == 206;
+}
+
+/* Bodies of good replies go to the caller; of others the head is kept for its error code. */
+static int on_body(void *arg, const struct fetch_http_reply *r, const void *p, size_t n,
+		   struct hr_err *e)
+{
+	struct walk *w = arg;
+	const char *encoding = r->content_encoding;
+
+	if (is_success(r->status)) {
+		if (encoding && *encoding && strcasecmp(encoding, "identity") != 0) {
+			w->f->again = FETCH_AGAIN_WRONG;
+			return hr_fail(e, HR_NET, 0,
+				       "the reply is encoded as '%.40s', which was not asked for",
+				       encoding);
+		}
+		w->body_failed = w->q->body(w->q->arg, r, p, n, e) < 0;
+		return w->body_failed ? -1 : 0;
+	}
+	w->error_bytes += n;
+	if (w->error_bytes > ERROR_BODY_MAX)
+		return hr_fail(e, HR_NET, 0, "the reply with status %d does not end", r->status);
+	if (w->error_body.len + n <= ERROR_BODY_KEPT)
+		hr_buf_add(&w->error_body, p, n);
+	return 0;
+}
+
+/* " (MANIFEST_UNKNOWN)" from the registry's error document, or "". Its message is free text of a
+ * stranger and may echo what we sent; the code is enough. */
+static void error_code(const struct walk *w, char out[48])
+{
+	HR_CLEANUP(fetch_json_freep) json_t *root = NULL;
+	struct hr_err ignored = { 0 }; /* most error pages are not JSON, and need not be */
+	const char *code;
+
+	out[0] = '\0';
+	if (w->error_body.len == 0 ||
+	    fetch_json_parse(w->error_body.p, w->error_body.len, "", &root, &ignored) < 0)
+		return;
+	code = json_string_value(
+		json_object_get(json_array_get(json_object_get(root, "errors"), 0), "code"));
+	if (code && *code && strlen(code) < 40 &&
+	    code[strspn(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_")] == '\0')
+		snprintf(out, 48, " (%s)", code);
+}
+
+static bool is_busy(int status)
+{
+	return status == 408 || status == 429 || (status >= 500 && status <= 504);
+}
+
+/* A reply that ends the attempt: what it means. */
+static int fail_status(struct walk *w, const struct fetch_http_reply *r, struct hr_err *e)
+{
+	const struct fetch_request *q = w->q;
+	hr_autofree char *host = fetch_url_authority(&w->url);
+	enum hr_kind kind = HR_NET;
+	char code[48];
+
+	error_code(w, code);
+	if (r->status == 401 || r->status == 403)
+		kind = HR_DENIED;
+	else if (r->status == 404)
+		kind = HR_NOTFOUND;
+	if (is_busy(r->status))
+		w->f->again = FETCH_AGAIN_BUSY;
+	if (r->retry_after)
+		w->f->has_retry_after =
+			fetch_retry_after_parse(r->retry_after, time(NULL), &w->f->retry_after_ms);
+	if (r->status == 416)
+		w->f->total = unsatisfied_total(r->content_range);
+	if (w->home)
+		hr_fail(e, kind, 0, "registry '%s' answers %d%s to a request for %s", q->registry,
+			r->status, code, q->what);
+	else
+		hr_fail(e, kind, 0,
+			"'%s', where registry '%s' sends us, answers %d%s to a request for %s",
+			host, q->registry, r->status, code, q->what);
+	if (kind == HR_DENIED)
+		hr_hint(e, "log in with 'hpcrun login %s', or is the name spelled right?",
+			q->registry);
+	else if (kind == HR_NOTFOUND && q->missing_hint)
+		hr_hint(e, "%s", q->missing_hint);
+	else if (r->status == 429)
+		hr_hint(e, "the registry limits how much may be pulled; a login often raises the "
+			   "limit");
+	return -1;
+}
+
+/* Go where a redirect points, if that is allowed. */
+static int follow(struct walk *w, const struct fetch_http_reply *r, struct hr_err *e)
+{
+	struct fetch_request *q = w->q;
+	HR_CLEANUP(fetch_url_release) struct fetch_url to = { 0 };
+	HR_CLEANUP(fetch_url_release) struct fetch_url home = { 0 };
+	hr_autofree char *host = NULL;
+
+	if (++w->hops > HOPS_MAX)
+		return hr_fail(e, HR_NET, 0, "registry '%s' redirects more than %d times for %s",
+			       q->registry, HOPS_MAX, q->what);
+	if (!r->location)
+		return hr_fail(e, HR_NET, 0,
+			       "registry '%s' redirects to nowhere (%d without Location)",
+			       q->registry, r->status);
+	if (fetch_url_join(&w->url, r->location, &to, e) < 0) {
+		e->kind = HR_NET;
+		return hr_wrap(e, "registry '%s' redirects to a place that is no valid address",
+			       q->registry);
+	}
+	host = fetch_url_authority(&to);
+	if (!to.tls && (w->url.tls || !fetch_client_allows_plain(q->client, host)))
+		return hr_fail(e, HR_DENIED, 0,
+			       "registry '%s' redirects to '%s' over plain http, which is refused",
+			       q->registry, host);
+	if (fetch_registry_url(q->registry, !fetch_client_is_plain(q->client, q->registry), "/",
+			       &home, e) < 0)
+		return -1;
+	hr_debug("registry '%s' redirects to '%s' for %s", q->registry, host, q->what);
+	w->home = fetch_url_same_origin(&to, &home);
+	w->shortcut = false;
+	fetch_url_release(&w->url);
+	w->url = to;
+	memset(&to, 0, sizeof(to));
+	return 0;
+}
+
+/* Remember where the bytes came from, for a resumption; home is not worth it. */
+static void remember(struct walk *w)
+{
+	if (w->home || w->shortcut)
+		return;
+	fetch_url_release(&w->q->direct);
+	w->q->direct = w->url;
+	memset(&w->url, 0, sizeof(w->url));
+}
+
+/* Send once to where the walk stands. */
+static int send_one(struct walk *w, struct fetch_http_reply *r, struct hr_err *e)
+{
+	const struct fetch_request *q = w->q;
+	hr_autofree char *host = fetch_url_authority(&w->url);
+	struct fetch_http_request h = {
+		.url = &w->url,
+		.accept = q->accept,
+		.from = q->from,
+		.body = on_body,
+		.arg = w,
+	};
+	int result;
+
+	fetch_secret_free(w->authorization);
+	w->authorization = NULL;
+	if (w->home && q->authorization)
+		w->authorization = hr_xstrdup(q->authorization);
+	else if (w->home)
+		w->authorization = fetch_token_get(q->client, q->registry, q->repo, &w->generation);
+	h.authorization = w->authorization;
+	w->error_body.len = 0;
+	w->error_bytes = 0;
+	w->f->again = FETCH_AGAIN_NEVER;
+	result = fetch_http_perform(q->client->http, &h, r, e);
+	w->f->status = r->status;
+	if (result == 0)
+		return 0;
+	if (w->f->again == FETCH_AGAIN_NEVER)
+		w->f->again = r->again;
+	if (e->kind == HR_NET && !w->body_failed)
+		hr_wrap(e, "cannot get %s from '%s'", q->what, host);
+	return -1;
+}
+
+/* What a reply asks for next: 1 another request, 0 the end, -1 failure. */
+static int next_step(struct walk *w, const struct fetch_http_reply *r, struct hr_err *e)
+{
+	const struct fetch_request *q = w->q;
+
+	switch (r->status) {
+	case 200:
+	case 206:
+		remember(w);
+		return 0;
+	case 301:
+	case 302:
+	case 303:
+	case 307:
+	case 308:
+		return follow(w, r, e) < 0 ? -1 : 1;
+	case 401:
+		if (w->home && !q->authorization && w->rounds++ < LOGIN_ROUNDS)
+			return fetch_token_renew(q->client, &w->url, q->registry, q->repo,
+						 w->generation, &r->challenges, w->f, e) < 0
+				       ? -1
+				       : 1;
+		break;
+	default:
+		break;
+	}
+	if (w->shortcut && r->status >= 400 && !is_busy(r->status) && r->status != 416) {
+		/* a signed URL that has expired: the registry makes a new one */
+		fetch_url_release(&w->q->direct);
+		return go_home(w, e) < 0 ? -1 : 1;
+	}
+	return fail_status(w, r, e);
+}
+
+int fetch_request_once(struct fetch_request *q, struct fetch_failure *f, struct hr_err *e)
+{
+	HR_CLEANUP(walk_release) struct walk w = { .q = q, .f = f };
+	int more;
+
+	memset(f, 0, sizeof(*f));
+	if (start(&w, e) < 0)
+		return -1;
+	do {
+		HR_CLEANUP(fetch_http_reply_release) struct fetch_http_reply r = { 0 };
+
+		if (send_one(&w, &r, e) < 0) {
+			bool plain = w.home && w.url.tls && r.no_tls &&
+				     fetch_client_allows_plain(q->client, q->registry);
+
+			if (!plain)
+				return -1;
+			hr_err_clear(e);
+			fetch_client_set_plain(q->client, q->registry);
+			if (go_home(&w, e) < 0)
+				return -1;
+			more = 1;
+		} else {
+			more = next_step(&w, &r, e);
+		}
+	} while (more > 0);
+	return more;
+}
+
+void fetch_request_release(struct fetch_request *q)
+{
+	fetch_url_release(&q->direct);
+}
+
+/* ---- trying again ---- */
+
+/* How often each kind of failure is worth another try; BUSY is bounded by the time alone. */
+static const unsigned int tries_max[] = {
+	[FETCH_AGAIN_NEVER] = 0,  [FETCH_AGAIN_UNREACHED] = 3, [FETCH_AGAIN_BROKEN] = 8,
+	[FETCH_AGAIN_BUSY] = 100, [FETCH_AGAIN_WRONG] = 2,
+};
+
+/* Half to all of MS, so that many clients that failed together do not come back together. */
+static uint64_t jitter(uint64_t ms)
+{
+	uint32_t random = 0;
+
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
+		random = (uint32_t)time(NULL) * 2654435761u;
+	return ms / 2 + (ms / 2 * (random >> 16) >> 16);
+}
+
+int fetch_retry_wait(struct fetch_client *c, struct fetch_retry *r, const struct fetch_failure *f,
+		     struct hr_err *e)
+{
+	unsigned int n = r->tries[f->again]++;
+	uint64_t ms = n < 8 ? (uint64_t)BACKOFF_FIRST_MS << n : BACKOFF_CAP_MS;
+	struct hr_err stop = { 0 };
+
+	if (n >= tries_max[f->again])
+		return -1;
+	ms = jitter(ms < BACKOFF_CAP_MS ? ms : BACKOFF_CAP_MS);
+	if (f->has_retry_after && f->retry_after_ms + jitter(f->retry_after_ms / 8) > ms)
+		ms = f->retry_after_ms + jitter(f->retry_after_ms / 8);
+	if (r->waited_ms + ms > c->retry_ms) {
+		hr_hint(e, "it was tried for %" PRIu64 " s; the server asks for %" PRIu64 " s more",
+			r->waited_ms / 1000, ms / 1000);
+		return -1;
+	}
+	if (ms >= LOUD_PAUSE_MS)
+		hr_warn("%s; trying again in %" PRIu64 " s", e->text, (ms + 500) / 1000);
+	else
+		hr_info("%s; trying again in %" PRIu64 " ms", e->text, ms);
+	if (fetch_http_pause(c->http, ms, &stop) < 0) {
+		*e = stop;
+		return -1;
+	}
+	r->waited_ms += ms;
+	hr_err_clear(e);
+	return 0;
+}
+
+void fetch_retry_progress(struct fetch_retry *r)
+{
+	memset(r, 0, sizeof(*r));
+}
