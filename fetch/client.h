@@ -20,8 +20,11 @@ struct fetch_client {
 	struct fetch_http *http;
 	struct hr_strv insecure; /* normalised */
 	uint64_t retry_ms;	 /* how long one call may wait in all before it gives up */
-	pthread_mutex_t lock;	 /* of peers */
+	atomic_bool warned_open; /* that others can read the credential file */
+	pthread_mutex_t lock;	 /* of all below */
+	pthread_cond_t login_changed;
 	struct fetch_peer *peers;
+	struct fetch_login *logins; /* token.c */
 };
 
 /* May plain http be spoken with this registry or host? */

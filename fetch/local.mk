@@ -1,7 +1,8 @@
 # Layer 1. Only http.c includes curl.h; a program takes -lcurl only when it uses the client.
 noinst_LIBRARIES += libfetch.a
 libfetch_a_SOURCES = \
-	fetch/fetch.h fetch/client.h fetch/digest.c fetch/digest.h fetch/http.c fetch/http.h \
-	fetch/json.c fetch/json.h fetch/manifest.c fetch/ref.c fetch/registry.c fetch/request.c \
-	fetch/request.h fetch/token.c fetch/token.h fetch/url.c fetch/url.h
+	fetch/fetch.h fetch/auth.c fetch/auth.h fetch/client.h fetch/cred.c fetch/cred.h \
+	fetch/digest.c fetch/digest.h fetch/helper.c fetch/helper.h fetch/http.c fetch/http.h \
+	fetch/json.c fetch/json.h fetch/login.c fetch/manifest.c fetch/ref.c fetch/registry.c \
+	fetch/request.c fetch/request.h fetch/token.c fetch/token.h fetch/url.c fetch/url.h
 libfetch_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS)

@@ -9,6 +9,7 @@
 #include "fetch/client.h"
 #include "fetch/digest.h"
 #include "fetch/request.h"
+#include "fetch/token.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/poison.h"
@@ -47,6 +48,7 @@ int fetch_client_new(const struct fetch_options *o, struct fetch_client **out, s
 	struct fetch_client *c = hr_xmalloc(sizeof(*c));
 
 	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->login_changed, NULL);
 	c->retry_ms = 1000 * (uint64_t)(o->retry_s ? o->retry_s : RETRY_S);
 	if (set_insecure(c, o->insecure_registries, e) < 0 || fetch_http_new(&h, &c->http, e) < 0) {
 		fetch_client_free(c);
@@ -67,8 +69,10 @@ void fetch_client_free(struct fetch_client *c)
 		free(p->registry);
 		free(p);
 	}
+	fetch_login_list_free(c->logins);
 	fetch_http_free(c->http);
 	hr_strv_release(&c->insecure);
+	pthread_cond_destroy(&c->login_changed);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }

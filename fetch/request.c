@@ -310,7 +310,7 @@ static int send_one(struct walk *w, struct fetch_http_reply *r, struct hr_err *e
 	fetch_secret_free(w->authorization);
 	w->authorization = NULL;
 	if (w->home && q->authorization)
-		w->authorization = hr_xstrdup(q->authorization);
+		w->authorization = *q->authorization ? hr_xstrdup(q->authorization) : NULL;
 	else if (w->home)
 		w->authorization = fetch_token_get(q->client, q->registry, q->repo, &w->generation);
 	h.authorization = w->authorization;
@@ -326,6 +326,18 @@ static int send_one(struct walk *w, struct fetch_http_reply *r, struct hr_err *e
 	if (e->kind == HR_NET && !w->body_failed)
 		hr_wrap(e, "cannot get %s from '%s'", q->what, host);
 	return -1;
+}
+
+static int log_in(struct walk *w, const struct fetch_http_reply *r, struct hr_err *e)
+{
+	const struct fetch_login_wish wish = {
+		.home = &w->url,
+		.registry = w->q->registry,
+		.repo = w->q->repo,
+		.challenges = &r->challenges,
+	};
+
+	return fetch_token_renew(w->q->client, &wish, w->generation, w->f, e);
 }
 
 /* What a reply asks for next: 1 another request, 0 the end, -1 failure. */
@@ -346,10 +358,9 @@ static int next_step(struct walk *w, const struct fetch_http_reply *r, struct hr
 		return follow(w, r, e) < 0 ? -1 : 1;
 	case 401:
 		if (w->home && !q->authorization && w->rounds++ < LOGIN_ROUNDS)
-			return fetch_token_renew(q->client, &w->url, q->registry, q->repo,
-						 w->generation, &r->challenges, w->f, e) < 0
-				       ? -1
-				       : 1;
+			return log_in(w, r, e) < 0 ? -1 : 1;
+		for (size_t i = 0; q->challenges && i < r->challenges.n; i++)
+			hr_strv_add(q->challenges, r->challenges.v[i]);
 		break;
 	default:
 		break;
@@ -360,6 +371,21 @@ static int next_step(struct walk *w, const struct fetch_http_reply *r, struct hr
 		return go_home(w, e) < 0 ? -1 : 1;
 	}
 	return fail_status(w, r, e);
+}
+
+/* No whole reply came: 1 when plain http is to be tried instead of TLS, else -1. */
+static int after_break(struct walk *w, const struct fetch_http_reply *r, struct hr_err *e)
+{
+	const struct fetch_request *q = w->q;
+
+	if (is_success(r->status) && w->f->again == FETCH_AGAIN_BROKEN)
+		remember(w);
+	if (!w->home || !w->url.tls || !r->no_tls ||
+	    !fetch_client_allows_plain(q->client, q->registry))
+		return -1;
+	hr_err_clear(e);
+	fetch_client_set_plain(q->client, q->registry);
+	return go_home(w, e) < 0 ? -1 : 1;
 }
 
 int fetch_request_once(struct fetch_request *q, struct fetch_failure *f, struct hr_err *e)
@@ -373,20 +399,10 @@ int fetch_request_once(struct fetch_request *q, struct fetch_failure *f, struct 
 	do {
 		HR_CLEANUP(fetch_http_reply_release) struct fetch_http_reply r = { 0 };
 
-		if (send_one(&w, &r, e) < 0) {
-			bool plain = w.home && w.url.tls && r.no_tls &&
-				     fetch_client_allows_plain(q->client, q->registry);
-
-			if (!plain)
-				return -1;
-			hr_err_clear(e);
-			fetch_client_set_plain(q->client, q->registry);
-			if (go_home(&w, e) < 0)
-				return -1;
-			more = 1;
-		} else {
+		if (send_one(&w, &r, e) == 0)
 			more = next_step(&w, &r, e);
-		}
+		else
+			more = after_break(&w, &r, e);
 	} while (more > 0);
 	return more;
 }

@@ -22,11 +22,13 @@ struct fetch_request {
 	const char *repo;	   /* scope of the login; NULL: none */
 	const char *target;	   /* "/v2/..." */
 	const char *accept;	   /* or NULL */
-	const char *authorization; /* use this and nothing else (a login being checked), or NULL */
-	const char *what;	   /* what is asked for, for messages */
-	const char *missing_hint;  /* hint after a 404, or NULL */
-	uint64_t from;		   /* first byte wanted */
-	fetch_http_body *body;	   /* gets the bodies of 200 and 206 replies, unencoded ones only */
+	const char *authorization; /* use this and nothing else (a login being checked), "" for none
+				      at all; NULL: what token.c has */
+	struct hr_strv *challenges; /* copy those of a 401 reply here, or NULL */
+	const char *what;	    /* what is asked for, for messages */
+	const char *missing_hint;   /* hint after a 404, or NULL */
+	uint64_t from;		    /* first byte wanted */
+	fetch_http_body *body; /* gets the bodies of 200 and 206 replies, unencoded ones only */
 	void *arg;
 
 	struct fetch_url direct; /* own: where the last redirect led; host NULL when nowhere */

@@ -5,6 +5,8 @@
  *   fetch_tool manifest REF              the document on stdout, its digest on stderr
  *   fetch_tool blob REF DIGEST SIZE      the blob on stdout
  *   fetch_tool blobs N REF DIGEST SIZE   the blob N times at once, to nowhere
+ *   fetch_tool login REGISTRY USER       password from stdin
+ *   fetch_tool logout REGISTRY
  *
  * HPCRUN_CONF and the other places of hpcrun.conf are read as by hpcrun. FETCH_STALL_S and
  * FETCH_RETRY_S shorten the patience; SIGINT and SIGTERM cancel.
@@ -124,15 +126,27 @@ static int get_blobs(struct fetch_client *c, char **argv, struct hr_err *e)
 	return e->kind == HR_OK ? 0 : -1;
 }
 
+static int login(struct fetch_client *c, char **argv, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf password = { 0 };
+
+	if (hr_fd_read(STDIN_FILENO, 4096, "stdin", &password, e) < 0)
+		return -1;
+	return fetch_login(c, argv[0], argv[1], (const char *)password.p, e);
+}
+
+static int logout(struct fetch_client *c, char **argv, struct hr_err *e)
+{
+	return fetch_logout(c, argv[0], e);
+}
+
 static const struct verb {
 	const char *name;
 	int operands;
 	int (*run)(struct fetch_client *c, char **argv, struct hr_err *e);
 } verbs[] = {
-	{ "manifest", 1, get_manifest },
-	{ "blob", 3, get_blob },
-	{ "blobs", 4, get_blobs },
-
+	{ "manifest", 1, get_manifest }, { "blob", 3, get_blob }, { "blobs", 4, get_blobs },
+	{ "login", 2, login },		 { "logout", 1, logout },
 };
 
 static const struct verb *find_verb(int argc, char **argv)
@@ -183,7 +197,7 @@ int main(int argc, char **argv)
 	struct hr_err e = { 0 };
 
 	if (!v) {
-		fprintf(stderr, "usage: fetch_tool manifest|blob|blobs ...\n");
+		fprintf(stderr, "usage: fetch_tool manifest|blob|blobs|login|logout ...\n");
 		return HR_EXIT_FAILED;
 	}
 	sigaction(SIGINT, &action, NULL);
