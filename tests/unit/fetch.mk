@@ -24,4 +24,3 @@ check_PROGRAMS += tests/unit/fetch_tool
 tests_unit_fetch_tool_SOURCES = tests/unit/fetch_tool.c
 tests_unit_fetch_tool_CFLAGS = $(AM_CFLAGS)
 tests_unit_fetch_tool_LDADD = libfetch.a libutil.a $(CURL_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS) $(INIH_LIBS) -lpthread
-EXTRA_DIST += tests/cli/fetch.bats tests/lib/mock_registry.py
