@@ -71,7 +71,8 @@ static void merge_environment(struct rt_plan *plan, const struct rt_params *p)
 
 static int join_namespaces(const struct rt_joined *j, struct hr_err *e)
 {
-	/* user first: it gives the right to join the mount namespace that it owns */
+	/* user first: it gives the right to join the mount namespace that it owns; the kernel
+	 * refuses a descriptor of another type than we say */
 	if (setns(j->user_ns, CLONE_NEWUSER) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot join the user namespace of the session");
 	if (setns(j->mnt_ns, CLONE_NEWNS) < 0)
