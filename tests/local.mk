@@ -7,13 +7,16 @@ include tests/unit/serve.mk
 include tests/unit/runtime.mk
 
 # Runs inside images of any kind: static, and without the flags of the product.
-check_PROGRAMS += tests/lib/treedump
+check_PROGRAMS += tests/lib/treedump tests/bench/walk
 tests_lib_treedump_SOURCES = tests/lib/treedump.c
 tests_lib_treedump_CFLAGS = -std=gnu11 -Wall -Wextra
 tests_lib_treedump_LDFLAGS = -static
+tests_bench_walk_SOURCES = tests/bench/walk.c
+tests_bench_walk_CFLAGS = -std=gnu11 -Wall -Wextra
+tests_bench_walk_LDFLAGS = -static
 endif
 
 # Whole folders: a test that was added is in the archive without anyone thinking of it.
-EXTRA_DIST += .ci tests/install-deps tests/run tests/bench tests/cli tests/lib tests/lint
+EXTRA_DIST += .ci tests/install-deps tests/run tests/demo tests/bench tests/cli tests/lib tests/lint
 dist-hook:
 	rm -rf $$(find $(distdir)/tests -name __pycache__)

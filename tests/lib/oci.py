@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import threading
 
@@ -46,9 +47,13 @@ class Layer:
 class Layout:
     """An OCI layout under PATH, made when missing; tags that are there already stay."""
 
-    def __init__(self, path):
+    def __init__(self, path, read_only=False):
         self.path = path
         self.blobs = os.path.join(path, "blobs", "sha256")
+        if read_only:
+            with open(os.path.join(path, "index.json"), encoding="utf-8") as f:
+                self.index = json.load(f)
+            return
         os.makedirs(self.blobs, exist_ok=True)
         with open(os.path.join(path, "oci-layout"), "w", encoding="ascii") as f:
             f.write('{"imageLayoutVersion":"1.0.0"}')
@@ -146,17 +151,26 @@ class Layout:
             json.dump(self.index, f)
         return digest
 
+    def _digest(self, tag):
+        (digest,) = [
+            m["digest"]
+            for m in self.index["manifests"]
+            if m["annotations"]["org.opencontainers.image.ref.name"] == tag
+        ]
+        return digest
+
+    def manifest(self, tag):
+        """The document that TAG names."""
+        with open(os.path.join(self.blobs, self._digest(tag)[7:]), encoding="utf-8") as f:
+            return json.load(f)
+
     def publish(self, storage, repo, tag, name=None):
         """Put TAG as REPO:NAME (default: TAG) into the file system STORAGE of a docker-registry, past its checks.
 
         The registry reads this tree afresh for each request, so it may be running; it serves what it finds.
         """
         top = os.path.join(storage, "docker/registry/v2")
-        (digest,) = [
-            m["digest"]
-            for m in self.index["manifests"]
-            if m["annotations"]["org.opencontainers.image.ref.name"] == tag
-        ]
+        digest = self._digest(tag)
         repository = os.path.join(top, "repositories", repo)
         self._publish_document(top, repository, digest)
         name = name or tag
@@ -176,8 +190,7 @@ class Layout:
             os.makedirs(data, exist_ok=True)
             source = os.path.join(self.blobs, one[7:])
             if os.path.isfile(source) and not os.path.exists(data + "/data"):
-                with open(source, "rb") as f, open(data + "/data", "wb") as out:
-                    out.write(f.read())
+                _copy(source, data + "/data")
         _link(os.path.join(repository, "_manifests/revisions/sha256", digest[7:]), digest)
         if "layers" not in doc:
             for one in named:
@@ -188,3 +201,10 @@ def _link(path, digest):
     os.makedirs(path, exist_ok=True)
     with open(path + "/link", "w", encoding="ascii") as f:
         f.write(digest)
+
+
+def _copy(source, target):
+    try:
+        os.link(source, target)  # blobs are large, and nobody changes them
+    except OSError:
+        shutil.copyfile(source, target)
