@@ -23,8 +23,8 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/mem.h"
-#include "util/poison.h"
 #include "util/serve_proto.h"
+#include "util/poison.h"
 
 #define THREADS_MIN  2
 #define THREADS_MAX  16 /* each may hold a decompressor and a frame, about 1.3 MiB */

@@ -23,8 +23,8 @@
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/opt.h"
-#include "util/poison.h"
 #include "util/serve_proto.h"
+#include "util/poison.h"
 
 #define MEMORY_DEFAULT (192u << 20)
 #define MEMORY_MIN     (4u << 20)

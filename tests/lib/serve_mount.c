@@ -27,8 +27,8 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/mem.h"
-#include "util/poison.h"
 #include "util/serve_proto.h"
+#include "util/poison.h"
 
 struct harness {
 	const char *serve, *image, *dir;
@@ -44,6 +44,7 @@ struct harness {
 
 static struct hr_err err;
 
+HR_PRINTF(1, 2)
 static void die(const char *fmt, ...)
 {
 	va_list ap;
