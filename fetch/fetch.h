@@ -202,4 +202,27 @@ int fetch_login(struct fetch_client *c, const char *registry, const char *user,
 		const char *password, struct hr_err *e) HR_MUST_USE;
 int fetch_logout(struct fetch_client *c, const char *registry, struct hr_err *e) HR_MUST_USE;
 
+/* ---- plain web servers (web.c) ---- */
+
+/*
+ * Append the object at URL to B. One attempt, at most five redirects; no credentials.
+ *
+ * Bounds:  more than LIMIT bytes is HR_CORRUPT.
+ * Errors:  HR_USAGE not an http or https URL, or plain http to a host where it is not allowed;
+ * HR_NOTFOUND 404; HR_DENIED 401 and 403; HR_NET everything that may go better at another server or
+ * later.
+ */
+int fetch_web_read(struct fetch_client *c, const char *url, uint64_t limit, struct hr_buf *b,
+		   struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Read exactly the LEN bytes at OFF of the object at URL. The errors are those of fetch_web_read.
+ *
+ * A reply that starts elsewhere, is shorter or is encoded is HR_NET and nothing of it is used. A
+ * server that answers with the whole object is read up to the wanted bytes when they begin within
+ * its first 16 MiB. Whether the bytes are right is the caller's to check.
+ */
+int fetch_web_range(struct fetch_client *c, const char *url, uint64_t off, size_t len, void *buf,
+		    struct hr_err *e) HR_MUST_USE;
+
 #endif

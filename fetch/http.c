@@ -4,6 +4,7 @@
 #include "fetch/http.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -361,8 +362,11 @@ static struct curl_slist *set_request(struct exchange *x)
 		add_header(&headers, "Accept", q->accept);
 	if (q->authorization)
 		add_header(&headers, "Authorization", q->authorization);
-	if (q->from > 0) {
-		hr_autofree char *range = hr_xasprintf("bytes=%llu-", (unsigned long long)q->from);
+	if (q->from > 0 || q->count > 0) {
+		hr_autofree char *last =
+			q->count > 0 ? hr_xasprintf("%" PRIu64, q->from + q->count - 1) : NULL;
+		hr_autofree char *range =
+			hr_xasprintf("bytes=%" PRIu64 "-%s", q->from, last ? last : "");
 
 		add_header(&headers, "Range", range);
 	}

@@ -63,7 +63,8 @@ struct fetch_http_request {
 	const char *accept;	   /* or NULL */
 	const char *authorization; /* the header's value, or NULL; never in a message */
 	const char *form;	   /* body of a POST, or NULL: GET */
-	uint64_t from;		   /* first byte wanted; 0 asks for everything, without Range */
+	uint64_t from;		   /* first byte wanted */
+	uint64_t count; /* bytes wanted from there; 0: all. Without both, no Range is sent */
 	fetch_http_body *body;
 	void *arg;
 };

@@ -233,15 +233,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if rule.get("flip"):
             middle = len(data) // 2
             data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1:]
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if not asked or rule.get("no_range"):
             return self.reply(200, {}, data, rule)
         first, total = int(asked[1]), rule.get("total", len(data))
         if first >= len(data):
             return self.reply(416, {"Content-Range": "bytes */%d" % len(data)}, b"", rule)
         first = rule.get("from", first)
-        span = "bytes %d-%d/%d" % (first, len(data) - 1, total)
-        return self.reply(206, {"Content-Range": span}, data[first:], rule)
+        last = min(int(asked[2]), len(data) - 1) if asked[2] else len(data) - 1
+        span = "bytes %d-%d/%d" % (first, last, total)
+        return self.reply(206, {"Content-Range": span}, data[first:last + 1], rule)
 
     def content(self, rule):
         image = self.server.world.image

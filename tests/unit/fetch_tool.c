@@ -7,6 +7,8 @@
  *   fetch_tool blobs N REF DIGEST SIZE   the blob N times at once, to nowhere
  *   fetch_tool login REGISTRY USER       password from stdin
  *   fetch_tool logout REGISTRY
+ *   fetch_tool read URL                  an object of a plain web server on stdout, 1 MiB at most
+ *   fetch_tool range URL OFFSET LENGTH   a part of it
  *
  * HPCRUN_CONF and the other places of hpcrun.conf are read as by hpcrun. FETCH_STALL_S and
  * FETCH_RETRY_S shorten the patience; SIGINT and SIGTERM cancel.
@@ -140,13 +142,37 @@ static int logout(struct fetch_client *c, char **argv, struct hr_err *e)
 	return fetch_logout(c, argv[0], e);
 }
 
+static int read_url(struct fetch_client *c, char **argv, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf b = { 0 };
+
+	if (fetch_web_read(c, argv[0], 1 << 20, &b, e) < 0)
+		return -1;
+	return hr_write_all(STDOUT_FILENO, b.p, b.len, "stdout", e);
+}
+
+static int read_range(struct fetch_client *c, char **argv, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf b = { 0 };
+	uint64_t off = 0, len = 0;
+
+	if (hr_parse_u64(argv[1], "OFFSET", 0, INT64_MAX, &off, e) < 0 ||
+	    hr_parse_u64(argv[2], "LENGTH", 0, 64 << 20, &len, e) < 0)
+		return -1;
+	hr_buf_reserve(&b, len);
+	if (fetch_web_range(c, argv[0], off, len, b.p, e) < 0)
+		return -1;
+	return hr_write_all(STDOUT_FILENO, b.p, len, "stdout", e);
+}
+
 static const struct verb {
 	const char *name;
 	int operands;
 	int (*run)(struct fetch_client *c, char **argv, struct hr_err *e);
 } verbs[] = {
 	{ "manifest", 1, get_manifest }, { "blob", 3, get_blob }, { "blobs", 4, get_blobs },
-	{ "login", 2, login },		 { "logout", 1, logout },
+	{ "login", 2, login },		 { "logout", 1, logout }, { "read", 1, read_url },
+	{ "range", 3, read_range },
 };
 
 static const struct verb *find_verb(int argc, char **argv)
