@@ -21,7 +21,20 @@ libstore_a_SOURCES = \
 	store/record.c store/record.h \
 	store/serve_tree.c store/serve_tree.h \
 	store/sha256mb.c store/sha256mb.h \
-	store/store.h
+	store/size.c store/size.h \
+	store/store.h \
+	store/when.c store/when.h
+
+pkglibexec_PROGRAMS += hpcrun-store
+hpcrun_store_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+hpcrun_store_LDADD = libstore.a libfetch.a libutil.a $(ARCHIVE_LIBS) $(ZSTD_LIBS) $(ISAL_LIBS) \
+	$(JANSSON_LIBS) $(CURL_LIBS) $(CRYPTO_LIBS) $(INIH_LIBS) -lpthread
+hpcrun_store_SOURCES = \
+	store/cmd.c store/cmd.h \
+	store/cmd_login.c \
+	store/cmd_logout.c \
+	store/interrupt.c store/interrupt.h \
+	store/main_store.c
 
 pkglibexec_PROGRAMS += hpcrun-serve
 hpcrun_serve_CFLAGS = $(AM_CFLAGS) $(FUSE_CFLAGS)

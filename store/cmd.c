@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "store/cmd.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "util/poison.h"
+
+const struct hr_opt store_cmd_common_opts[] = {
+	HR_OPT_LIST(0, "store", "PATH", struct store_cmd_common, stores,
+		    "use this store, and no other unless repeated"),
+	HR_OPT_END
+};
+
+int store_cmd_paths(const struct store_cmd_common *c, struct hr_conf *conf, struct hr_strv *paths,
+		    struct hr_err *e)
+{
+	if (hr_conf_load(conf, e) < 0)
+		return -1;
+	return store_list(&c->stores, conf, paths, e);
+}
+
+int store_cmd_open(const struct store_cmd_common *c, struct store_cmd_chain *out, struct hr_err *e)
+{
+	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
+	HR_CLEANUP(hr_strv_release) struct hr_strv paths = { 0 };
+
+	memset(out, 0, sizeof(*out));
+	if (store_cmd_paths(c, &conf, &paths, e) < 0)
+		return -1;
+	out->v = hr_xmalloc(paths.n * sizeof(struct store *));
+	for (size_t i = 0; i < paths.n; i++) {
+		if (store_open(paths.v[i], STORE_READ, &out->v[out->n], e) == 0) {
+			if (i == 0)
+				out->first = out->v[0];
+			out->n++;
+		} else if (e->kind != HR_NOTFOUND || c->stores.n > 0) {
+			return -1;
+		} else {
+			hr_err_clear(e);
+		}
+	}
+	return 0;
+}
+
+void store_cmd_chain_release(struct store_cmd_chain *chain)
+{
+	for (size_t i = 0; i < chain->n; i++)
+		store_close(chain->v[i]);
+	free(chain->v);
+	memset(chain, 0, sizeof(*chain));
+}
+
+int store_cmd_client(const struct hr_conf *conf, const atomic_bool *cancel,
+		     struct fetch_client **out, struct hr_err *e)
+{
+	const struct fetch_options o = { .insecure_registries = &conf->insecure_registries,
+					 .ca_file = conf->ca_file,
+					 .proxy = conf->http_proxy,
+					 .cancel = cancel };
+
+	return fetch_client_new(&o, out, e);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The verbs of hpcrun-store, and what they share. A verb is one file, cmd_<verb>.c, with its option
+ * table and its main; main_store.c lists them.
+ */
+#ifndef STORE_CMD_H
+#define STORE_CMD_H
+
+#include "store/layout.h"
+#include "util/conf.h"
+#include "util/opt.h"
+
+extern const struct hr_cmd store_cmd_login, store_cmd_logout;
+
+/* The first member of the args of every verb that works on stores; .common of its hr_cmd. */
+struct store_cmd_common {
+	struct hr_strv stores; /* --store */
+};
+extern const struct hr_opt store_cmd_common_opts[];
+
+/* Load the configuration and list the stores that it, HPCRUN_STORE and --store name. */
+int store_cmd_paths(const struct store_cmd_common *c, struct hr_conf *conf, struct hr_strv *paths,
+		    struct hr_err *e) HR_MUST_USE;
+
+/* Stores opened for reading, in the order in which they are searched. */
+struct store_cmd_chain {
+	struct store **v;
+	size_t n;
+	struct store *first; /* the one that verbs change: of the first path, or NULL: not there */
+};
+
+/*
+ * Open them all. A store that is not there is passed over, unless --store named it.
+ *
+ * Owns:    *out; store_cmd_chain_release closes the stores, also after an error.
+ */
+int store_cmd_open(const struct store_cmd_common *c, struct store_cmd_chain *out,
+		   struct hr_err *e) HR_MUST_USE;
+void store_cmd_chain_release(struct store_cmd_chain *chain);
+
+/* A client of registries as CONF wants it. CANCEL may be NULL; both are borrowed. */
+int store_cmd_client(const struct hr_conf *conf, const atomic_bool *cancel,
+		     struct fetch_client **out, struct hr_err *e) HR_MUST_USE;
+
+#endif

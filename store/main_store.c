@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * hpcrun-store: the verbs of hpcrun that work on images at rest. hpcrun executes it with its own
+ * arguments; the user sees one program. Prints the failure and exits: nobody else does.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/cmd.h"
+#include "util/log.h"
+#include "util/poison.h"
+
+static const struct hr_cmd *const verbs[] = {
+	&store_cmd_login,
+	&store_cmd_logout,
+};
+
+static int print_help(void)
+{
+	printf("usage: hpcrun VERB [OPTION]... [OPERAND]...\n\ncommands:\n");
+	for (size_t i = 0; i < HR_COUNT(verbs); i++)
+		printf("  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
+	return 0;
+}
+
+static int no_verb(const char *word, struct hr_err *e)
+{
+	const char *names[HR_COUNT(verbs) + 1] = { NULL };
+	const char *near;
+
+	for (size_t i = 0; i < HR_COUNT(verbs); i++)
+		names[i] = verbs[i]->name;
+	hr_fail(e, HR_USAGE, 0, "'%s' is no verb of hpcrun-store", word);
+	near = hr_nearest(word, names);
+	if (near)
+		hr_hint(e, "did you mean '%s'?", near);
+	return -1;
+}
+
+static int dispatch(int argc, char **argv, struct hr_err *e)
+{
+	if (argc < 2)
+		return hr_fail(e, HR_USAGE, 0, "no verb given");
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return print_help();
+	for (size_t i = 0; i < HR_COUNT(verbs); i++)
+		if (strcmp(verbs[i]->name, argv[1]) == 0)
+			return hr_cmd_run("hpcrun", verbs[i], argc - 2, argv + 2, e);
+	return no_verb(argv[1], e);
+}
+
+int main(int argc, char **argv)
+{
+	struct hr_err e = { 0 };
+	int r;
+
+	hr_log_setup("hpcrun", HR_LOG_WARN);
+	r = dispatch(argc, argv, &e);
+	/* a list that a full disk cut is no list */
+	if (fflush(stdout) != 0 && r >= 0)
+		r = hr_fail(&e, HR_SYS, errno, "cannot write to standard output");
+	if (e.kind != HR_OK)
+		hr_err_print(&e);
+	return r < 0 ? HR_EXIT_FAILED : r;
+}
