@@ -55,7 +55,7 @@ struct store_chunks {
 	const struct store_index *ix;
 	struct store_chunk_source source;
 	uint64_t budget;
-	bool verify_full;
+	store_chunk_sha256 *sha256; /* or NULL */
 
 	pthread_mutex_t lock; /* never held over I/O or decompression */
 	struct store_chunk_slot **by_chunk;
@@ -90,14 +90,14 @@ static void list_remove(struct store_chunk_slot *s)
 
 struct store_chunks *store_chunks_new(const struct store_index *ix,
 				      const struct store_chunk_source *source, uint64_t budget,
-				      bool verify_full)
+				      store_chunk_sha256 *sha256)
 {
 	struct store_chunks *c = hr_xmalloc(sizeof(*c));
 
 	c->ix = ix;
 	c->source = *source;
 	c->budget = budget;
-	c->verify_full = verify_full;
+	c->sha256 = sha256;
 	c->last_log = -LOG_EVERY_S;
 	pthread_mutex_init(&c->lock, NULL);
 	c->by_chunk = hr_xmalloc(((size_t)store_index_chunks(ix) + 1) * sizeof(*c->by_chunk));
@@ -252,9 +252,9 @@ static int verify(const struct store_chunks *c, const struct store_chunk *want, 
 	if (crc != want->crc)
 		return hr_fail(e, HR_CORRUPT, 0,
 			       "check sum is %016" PRIx64 ", expected %016" PRIx64, crc, want->crc);
-	if (!c->verify_full)
+	if (!c->sha256)
 		return 0;
-	fetch_digest_of(p, want->bytes, &got);
+	c->sha256(p, want->bytes, &got);
 	if (!fetch_digest_equal(&got, &want->digest))
 		return hr_fail(e, HR_CORRUPT, 0, "digest is %s, expected %s",
 			       fetch_digest_hex(&got, got_hex),

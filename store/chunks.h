@@ -61,17 +61,21 @@ struct store_chunk_wait {
 
 enum store_chunk_got { STORE_CHUNK_READY, STORE_CHUNK_PARKED, STORE_CHUNK_FAILED };
 
+/* sha256; fetch_digest_of(), or what a program that does not link it brings. */
+typedef void store_chunk_sha256(const void *p, size_t n, struct fetch_digest *out);
+
 /*
  * A cache for the chunks of IX.
+ *
+ * Length and check sum of each chunk are checked; with SHA256 (else NULL) its digest, too.
  *
  * Units:   BUDGET is bytes of decompressed chunks. It is exceeded only while more than that is held
  *          or being loaded.
  * Owns:    IX and SOURCE are borrowed until store_chunks_free().
- * VERIFY_FULL checks the sha256 of each chunk, too; length and check sum always.
  */
 struct store_chunks *store_chunks_new(const struct store_index *ix,
 				      const struct store_chunk_source *source, uint64_t budget,
-				      bool verify_full);
+				      store_chunk_sha256 *sha256);
 void store_chunks_free(struct store_chunks *c);
 void store_chunks_freep(struct store_chunks **c);
 

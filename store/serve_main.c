@@ -191,7 +191,7 @@ static int run(const struct serve_args *a, const struct hr_strv *stores, const c
 	s.ix = store_image_index(s.img);
 	source = store_image_source(s.img);
 	s.chunks = store_chunks_new(s.ix, &source, a->memory ? a->memory : MEMORY_DEFAULT,
-				    a->verify_full);
+				    a->verify_full ? fetch_digest_of : NULL);
 	s.ahead = serve_ahead_new(s.ix, s.chunks);
 	return serve(&s, control, e);
 }

@@ -5,6 +5,16 @@ tests_unit_test_store_index_SOURCES = tests/unit/test_store_index.c
 tests_unit_test_store_index_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_index_LDADD = libstore.a libutil.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_store_chunks tests/unit/test_store_serve_tree
+TESTS += tests/unit/test_store_chunks tests/unit/test_store_serve_tree
+tests_unit_test_store_chunks_SOURCES = tests/unit/test_store_chunks.c
+tests_unit_test_store_chunks_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(ZSTD_CFLAGS)
+tests_unit_test_store_chunks_LDADD = libstore.a libfetch.a libutil.a $(ZSTD_LIBS) $(ISAL_LIBS) \
+	$(CRYPTO_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_store_serve_tree_SOURCES = tests/unit/test_store_serve_tree.c
+tests_unit_test_store_serve_tree_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_serve_tree_LDADD = libstore.a libutil.a $(CMOCKA_LIBS)
+
 # a store from a directory, and a mount without the runtime
 check_PROGRAMS += tests/lib/mkstore tests/lib/serve_mount
 tests_lib_mkstore_SOURCES = tests/lib/mkstore.c
