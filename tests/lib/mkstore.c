@@ -159,7 +159,7 @@ static void add_content(struct maker *m, uint32_t ino)
 	uint64_t size = (uint64_t)m->nodes[ino].st.st_size;
 	hr_autofree uint8_t *buf = hr_xmalloc(STORE_CHUNK_MAX);
 
-	MUST(fd);
+	do_must(fd < 0, m->nodes[ino].path);
 	for (uint64_t off = 0; off < size; off += STORE_CHUNK_MAX) {
 		size_t n = size - off < STORE_CHUNK_MAX ? size - off : STORE_CHUNK_MAX;
 
