@@ -132,9 +132,10 @@ int store_tmp_clean(const struct store *st, bool dry, uint64_t *bytes,
 int store_sync_names(struct store *st, struct hr_err *e) HR_MUST_USE;
 
 /*
- * References: what the tag of REF meant here.
+ * References: what the tag of REF meant here; of a REF without a tag, what its digest meant when it
+ * was pulled by that alone.
  *
- * Errors:  HR_NOTFOUND when the store has none, HR_USAGE when REF has no tag.
+ * Errors:  HR_NOTFOUND when the store has none.
  */
 int store_ref_read(const struct store *st, const struct fetch_ref *ref, struct store_ref_record *r,
 		   struct hr_err *e) HR_MUST_USE;
@@ -142,7 +143,10 @@ int store_ref_write(const struct store *st, const struct fetch_ref *ref,
 		    const struct store_ref_record *r, struct hr_err *e) HR_MUST_USE;
 int store_ref_remove(const struct store *st, const struct fetch_ref *ref,
 		     struct hr_err *e) HR_MUST_USE;
-/* Call FN for each reference, sorted by name; a file that is no record is a warning. */
+/*
+ * Call FN for each reference, sorted by name. Returns the number of those that could not be read,
+ * each a warning, or -1.
+ */
 typedef int store_ref_fn(void *arg, const struct fetch_ref *ref, const struct store_ref_record *r,
 			 struct hr_err *e);
 int store_ref_each(const struct store *st, store_ref_fn *fn, void *arg,

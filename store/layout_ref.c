@@ -18,27 +18,27 @@
 
 #define REFS_DIR  "refs"
 #define TAGS_DIR  "_tags"
+#define DIGESTS	  "_digests"
 #define REF_DEPTH 64 /* parts of a host and repository, more than 255 bytes of it can have */
 
 static char *ref_path(const struct fetch_ref *ref)
 {
-	return hr_xasprintf(REFS_DIR "/%s/%s/" TAGS_DIR "/%s", ref->registry, ref->repo, ref->tag);
-}
+	char hex[FETCH_DIGEST_HEX];
 
-static int need_tag(const struct fetch_ref *ref, struct hr_err *e)
-{
-	return ref->tag ? 0 : hr_fail(e, HR_USAGE, 0, "the reference '%s' has no tag", ref->repo);
+	HR_BUG_ON(!ref->tag && !ref->has_digest);
+	if (ref->tag)
+		return hr_xasprintf(REFS_DIR "/%s/%s/" TAGS_DIR "/%s", ref->registry, ref->repo,
+				    ref->tag);
+	return hr_xasprintf(REFS_DIR "/%s/%s/" DIGESTS "/%s", ref->registry, ref->repo,
+			    fetch_digest_hex(&ref->digest, hex));
 }
 
 int store_ref_read(const struct store *st, const struct fetch_ref *ref, struct store_ref_record *r,
 		   struct hr_err *e)
 {
 	hr_autobuf struct hr_buf text = { 0 };
-	hr_autofree char *path = NULL;
+	hr_autofree char *path = ref_path(ref);
 
-	if (need_tag(ref, e) < 0)
-		return -1;
-	path = ref_path(ref);
 	if (hr_file_read(st->fd, path, STORE_RECORD_LIMIT, &text, e) < 0)
 		return hr_wrap(e, "store '%s'", st->path);
 	if (store_ref_record_parse(text.p, text.len, r, e) < 0) {
@@ -52,13 +52,10 @@ int store_ref_write(const struct store *st, const struct fetch_ref *ref,
 		    const struct store_ref_record *r, struct hr_err *e)
 {
 	hr_autobuf struct hr_buf text = { 0 };
-	hr_autofree char *path = NULL, *dir = NULL;
+	hr_autofree char *path = ref_path(ref);
+	hr_autofree char *dir = hr_xstrndup(path, (size_t)(strrchr(path, '/') - path));
 	hr_autofd int fd = -1;
 
-	if (need_tag(ref, e) < 0)
-		return -1;
-	path = ref_path(ref);
-	dir = hr_xstrndup(path, (size_t)(strrchr(path, '/') - path));
 	store_ref_record_write(r, &text);
 	if (hr_mkdir_all(st->fd, dir, LAYOUT_DIR_MODE, e) < 0 ||
 	    hr_file_replace(st->fd, path, text.p, text.len, 0644, e) < 0)
@@ -71,11 +68,8 @@ int store_ref_write(const struct store *st, const struct fetch_ref *ref,
 
 int store_ref_remove(const struct store *st, const struct fetch_ref *ref, struct hr_err *e)
 {
-	hr_autofree char *path = NULL;
+	hr_autofree char *path = ref_path(ref);
 
-	if (need_tag(ref, e) < 0)
-		return -1;
-	path = ref_path(ref);
 	if (unlinkat(st->fd, path, 0) < 0)
 		return hr_fail(e, errno == ENOENT ? HR_NOTFOUND : HR_SYS, errno,
 			       "cannot remove '%s/%s'", st->path, path);
@@ -92,8 +86,26 @@ int store_ref_remove(const struct store *st, const struct fetch_ref *ref, struct
 /* ---- all references ---- */
 
 struct found {
-	struct hr_strv texts; /* "HOST/REPO:TAG" */
+	struct hr_strv texts; /* "HOST/REPO:TAG", "HOST/REPO@sha256:HEX" */
 };
+
+/* The text of the reference whose record is the file NAME in the directory PREFIX, or NULL. */
+static char *ref_text(const char *prefix, const char *name)
+{
+	static const struct {
+		const char *dir, *separator;
+	} kinds[] = { { "/" TAGS_DIR, ":" }, { "/" DIGESTS, "@sha256:" } };
+	size_t n = strlen(prefix);
+
+	for (size_t i = 0; i < HR_COUNT(kinds); i++) {
+		size_t tail = strlen(kinds[i].dir);
+
+		if (n > tail && strcmp(prefix + n - tail, kinds[i].dir) == 0)
+			return hr_xasprintf("%.*s%s%s", (int)(n - tail), prefix, kinds[i].separator,
+					    name);
+	}
+	return NULL;
+}
 
 static int walk(const struct store *st, int dir, const char *prefix, unsigned int depth,
 		struct found *f, struct hr_err *e);
@@ -103,16 +115,19 @@ static int walk_entry(const struct store *st, DIR *d, const char *name, const ch
 {
 	hr_autofree char *path = NULL;
 	struct stat sb;
-	size_t n = strlen(prefix);
+	char *text;
 	int fd;
 
-	if (name[0] == '.' || fstatat(dirfd(d), name, &sb, AT_SYMLINK_NOFOLLOW) < 0)
+	if (name[0] == '.')
 		return 0;
+	if (fstatat(dirfd(d), name, &sb, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT
+			       ? 0
+			       : hr_fail(e, HR_SYS, errno, "cannot stat '%s/%s'", prefix, name);
 	if (S_ISREG(sb.st_mode)) {
-		if (n > sizeof(TAGS_DIR) &&
-		    strcmp(prefix + n - sizeof(TAGS_DIR), "/" TAGS_DIR) == 0)
-			hr_strv_take(&f->texts, hr_xasprintf("%.*s:%s", (int)(n - sizeof(TAGS_DIR)),
-							     prefix, name));
+		text = ref_text(prefix, name);
+		if (text)
+			hr_strv_take(&f->texts, text);
 		return 0;
 	}
 	if (!S_ISDIR(sb.st_mode) || depth == REF_DEPTH)
@@ -136,10 +151,11 @@ static int walk(const struct store *st, int dir, const char *prefix, unsigned in
 		hr_fd_cleanup(&dir);
 		return -1;
 	}
-	while ((n = readdir(d)))
+	/* a list that an error cut would let gc remove what the rest of it reaches */
+	while (errno = 0, (n = readdir(d)))
 		if (walk_entry(st, d, n->d_name, prefix, depth, f, e) < 0)
 			return -1;
-	return 0;
+	return errno ? hr_fail(e, HR_SYS, errno, "cannot list '%s'", prefix) : 0;
 }
 
 static int by_text(const void *a, const void *b)
@@ -147,6 +163,7 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* 1 when it was passed over. */
 static int visit(const struct store *st, const char *text, store_ref_fn *fn, void *arg,
 		 struct hr_err *e)
 {
@@ -155,10 +172,12 @@ static int visit(const struct store *st, const char *text, store_ref_fn *fn, voi
 	struct hr_err bad = { 0 };
 
 	if (fetch_ref_parse(text, &ref, &bad) < 0 || store_ref_read(st, &ref, &r, &bad) < 0) {
+		if (bad.kind == HR_NOTFOUND) /* removed since it was listed */
+			return 0;
 		hr_warn("passing over the reference '%s': %s", text, bad.text);
-		return 0;
+		return 1;
 	}
-	return fn(arg, &ref, &r, e);
+	return fn(arg, &ref, &r, e) < 0 ? -1 : 0;
 }
 
 int store_ref_each(const struct store *st, store_ref_fn *fn, void *arg, struct hr_err *e)
@@ -166,7 +185,7 @@ int store_ref_each(const struct store *st, store_ref_fn *fn, void *arg, struct h
 	HR_CLEANUP(hr_strv_release) struct hr_strv texts = { 0 };
 	struct found f = { { 0 } };
 	int fd = openat(st->fd, REFS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	int r;
+	int r, passed_over = 0;
 
 	if (fd < 0 && errno == ENOENT)
 		return 0;
@@ -178,10 +197,13 @@ int store_ref_each(const struct store *st, store_ref_fn *fn, void *arg, struct h
 		return hr_wrap(e, "store '%s'", st->path);
 	if (texts.n)
 		qsort(texts.v, texts.n, sizeof(*texts.v), by_text);
-	for (size_t i = 0; i < texts.n; i++)
-		if (visit(st, texts.v[i], fn, arg, e) < 0)
+	for (size_t i = 0; i < texts.n; i++) {
+		r = visit(st, texts.v[i], fn, arg, e);
+		if (r < 0)
 			return -1;
-	return 0;
+		passed_over += r;
+	}
+	return passed_over;
 }
 
 /* ---- resolving ---- */

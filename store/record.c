@@ -150,7 +150,8 @@ int store_image_record_parse(const uint8_t *p, size_t n, struct store_image_reco
 	    next_digest(&r, "config", &out->config, e) < 0 ||
 	    next_text(&r, "created", &out->created, e) < 0 ||
 	    next_number(&r, "size", &out->size, e) < 0 ||
-	    next_number(&r, "compressed", &out->compressed, e) < 0)
+	    next_number(&r, "compressed", &out->compressed, e) < 0 ||
+	    next_number(&r, "occupies", &out->occupies, e) < 0)
 		return -1;
 	out->layers = hr_xmalloc(FETCH_LAYERS_MAX * sizeof(*out->layers));
 	while (r.p != r.end) {
@@ -215,7 +216,8 @@ void store_image_record_write(const struct store_image_record *r, struct hr_buf 
 	add_digest(b, "index", &r->index);
 	add_digest(b, "config", &r->config);
 	add_text(b, "created", r->created);
-	hr_buf_printf(b, "size %" PRIu64 "\ncompressed %" PRIu64 "\n", r->size, r->compressed);
+	hr_buf_printf(b, "size %" PRIu64 "\ncompressed %" PRIu64 "\noccupies %" PRIu64 "\n",
+		      r->size, r->compressed, r->occupies);
 	for (size_t i = 0; i < r->n_layers; i++)
 		hr_buf_printf(b, "layer %s %s\n", fetch_digest_text(&r->layers[i].diff_id, diff_id),
 			      fetch_digest_text(&r->layers[i].blob, blob));

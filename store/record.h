@@ -37,6 +37,7 @@ struct store_image_record {
 	char *created;			   /* as in the config, or "-" */
 	uint64_t size;			   /* bytes of all regular files */
 	uint64_t compressed;		   /* bytes of all blobs */
+	uint64_t occupies;		   /* bytes of the frames of its chunks in this store */
 	struct store_record_layer *layers; /* lowest first */
 	size_t n_layers;
 };

@@ -358,6 +358,7 @@ static void write_objects(struct maker *m, const char *reference)
 	MUST(store_index_parse(index.p, index.len, &ix, &err));
 	image.size = store_index_file_bytes(ix);
 	image.compressed = m->pack_at;
+	image.occupies = m->pack_at;
 	image.layers = hr_xmalloc(sizeof(*image.layers));
 	image.n_layers = 1;
 	fetch_digest_of(index.p, index.len, &image.index);

@@ -62,7 +62,7 @@ static void images_keep_their_layers_and_lose_unprintable_dates(void **state)
 	struct store_record_layer layers[2] = { 0 };
 	char created[] = "2020\nlayer x";
 	struct store_image_record in = {
-		.created = created, .size = 5, .layers = layers, .n_layers = 2
+		.created = created, .size = 5, .occupies = 3, .layers = layers, .n_layers = 2
 	};
 	HR_CLEANUP(store_image_record_release) struct store_image_record out = { 0 };
 	hr_autobuf struct hr_buf b = { 0 };
@@ -73,6 +73,9 @@ static void images_keep_their_layers_and_lose_unprintable_dates(void **state)
 	store_image_record_write(&in, &b);
 	assert_int_equal(store_image_record_parse(b.p, b.len, &out, &e), 0);
 	assert_string_equal(out.created, "-");
+	assert_int_equal(out.size, 5);
+	assert_int_equal(out.compressed, 0);
+	assert_int_equal(out.occupies, 3);
 	assert_int_equal(out.n_layers, 2);
 	assert_int_equal(out.layers[1].blob.b[0], 7);
 	for (size_t cut = 0; cut < b.len; cut++) {
