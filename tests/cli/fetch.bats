@@ -297,7 +297,7 @@ no_login_left_home() {
 }
 
 @test "fetch: Retry-After is honoured in seconds and as a date" {
-	for after in 1 "$(LC_ALL=C date -u -d '+2 seconds' '+%a, %d %b %Y %H:%M:%S GMT')"; do
+	for after in 1 "$(LC_ALL=C date -u -d '+3 seconds' '+%a, %d %b %Y %H:%M:%S GMT')"; do
 		rule '"path":"manifests","times":1,"status":429,"headers":{"Retry-After":"'"$after"'"}'
 		SECONDS=0
 		fetch manifest "$ref:1"
