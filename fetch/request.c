@@ -380,6 +380,8 @@ static int after_break(struct walk *w, const struct fetch_http_reply *r, struct 
 
 	if (is_success(r->status) && w->f->again == FETCH_AGAIN_BROKEN)
 		remember(w);
+	else
+		fetch_url_release(&w->q->direct); /* the registry may know a better place */
 	if (!w->home || !w->url.tls || !r->no_tls ||
 	    !fetch_client_allows_plain(q->client, q->registry))
 		return -1;
@@ -443,7 +445,9 @@ int fetch_retry_wait(struct fetch_client *c, struct fetch_retry *r, const struct
 	if (f->has_retry_after && f->retry_after_ms + jitter(f->retry_after_ms / 8) > ms)
 		ms = f->retry_after_ms + jitter(f->retry_after_ms / 8);
 	if (r->waited_ms + ms > c->retry_ms) {
-		hr_hint(e, "it was tried for %" PRIu64 " s; the server asks for %" PRIu64 " s more",
+		hr_hint(e,
+			"given up after %" PRIu64 " s of waiting; the next try would come %" PRIu64
+			" s later",
 			r->waited_ms / 1000, ms / 1000);
 		return -1;
 	}
