@@ -17,12 +17,14 @@ libstore_a_SOURCES = \
 	store/layout_tmp.c \
 	store/lease.c store/lease.h \
 	store/loc.c store/loc.h \
+	store/match.c store/match.h \
 	store/process.c store/process.h \
 	store/record.c store/record.h \
 	store/serve_tree.c store/serve_tree.h \
 	store/sha256mb.c store/sha256mb.h \
 	store/size.c store/size.h \
 	store/store.h \
+	store/table.c store/table.h \
 	store/when.c store/when.h
 
 pkglibexec_PROGRAMS += hpcrun-store
@@ -31,6 +33,7 @@ hpcrun_store_LDADD = libstore.a libfetch.a libutil.a $(ARCHIVE_LIBS) $(ZSTD_LIBS
 	$(JANSSON_LIBS) $(CURL_LIBS) $(CRYPTO_LIBS) $(INIH_LIBS) -lpthread
 hpcrun_store_SOURCES = \
 	store/cmd.c store/cmd.h \
+	store/cmd_images.c \
 	store/cmd_login.c \
 	store/cmd_logout.c \
 	store/interrupt.c store/interrupt.h \

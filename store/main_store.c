@@ -14,6 +14,7 @@
 #include "util/poison.h"
 
 static const struct hr_cmd *const verbs[] = {
+	&store_cmd_images,
 	&store_cmd_login,
 	&store_cmd_logout,
 };
