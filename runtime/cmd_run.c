@@ -42,10 +42,11 @@ static const struct hr_opt run_opts[] = {
 /* Join (or start) the session and become the program: returns on failure only. */
 static int run(const struct rt_run_args *args, bool shell, char **argv, struct hr_err *e)
 {
-	struct rt_joined j = { .sock = -1, .user_ns = -1, .mnt_ns = -1 };
+	struct rt_joined j;
 	struct rt_plan plan;
 	int status = -1;
 
+	rt_joined_init(&j);
 	hr_log_setup("hpcrun", args->verbose > 1   ? HR_LOG_DEBUG
 			       : args->verbose > 0 ? HR_LOG_INFO
 						   : HR_LOG_WARN);

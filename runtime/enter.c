@@ -146,8 +146,7 @@ static int close_descriptors(struct rt_joined *j, struct hr_err *e)
 	    close_between(b + 1, ~0u) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot close the caller's descriptors");
 	j->sock = high;
-	j->user_ns = -1;
-	j->mnt_ns = -1;
+	j->user_ns = j->mnt_ns = j->place = j->params_fd = -1;
 	return 0;
 }
 

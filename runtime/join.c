@@ -26,6 +26,13 @@
 #define SLEEP_MIN_US 500
 #define SLEEP_MAX_US 20000
 
+void rt_joined_init(struct rt_joined *j)
+{
+	*j = (struct rt_joined) {
+		.sock = -1, .user_ns = -1, .mnt_ns = -1, .place = -1, .params_fd = -1
+	};
+}
+
 void rt_joined_release(struct rt_joined *j)
 {
 	hr_fd_cleanup(&j->sock);
@@ -127,10 +134,11 @@ static void print_text(struct rt_answer *a)
 		hr_debug("%s", a->text);
 }
 
-static int take_parameters(struct rt_joined *j, int fd, uint32_t n, struct hr_err *e)
+static int take_parameters(struct rt_joined *j, uint32_t n, struct hr_err *e)
 {
 	j->bytes = hr_alloc_bounded(n, 1, RT_PARAMS_MAX, e);
-	if (!j->bytes || hr_pread_all(fd, j->bytes, n, 0, "the session's parameters", e) < 0)
+	if (!j->bytes ||
+	    hr_pread_all(j->params_fd, j->bytes, n, 0, "the session's parameters", e) < 0)
 		return -1;
 	return rt_params_parse(j->bytes, n, &j->params, e);
 }
@@ -146,15 +154,13 @@ static int ask(const struct rt_plan *plan, bool starter, struct rt_joined *j, st
 	if (rt_msg_send(j->sock, &q, sizeof(q), NULL, 0, e) < 0)
 		return -1;
 	for (;;) {
-		hr_autofd int params = -1;
-
 		if (receive(plan, j->sock, &a, fds, e) < 0)
 			return -1;
 		j->user_ns = fds[0];
 		j->mnt_ns = fds[1];
-		params = fds[2];
+		j->params_fd = fds[2];
 		if (a.type == RT_JOIN)
-			return take_parameters(j, params, a.params_bytes, e);
+			return take_parameters(j, a.params_bytes, e);
 		if (a.type == RT_FAILED) {
 			a.err.text[sizeof(a.err.text) - 1] = '\0';
 			a.err.hint[sizeof(a.err.hint) - 1] = '\0';
@@ -174,15 +180,14 @@ static int ask(const struct rt_plan *plan, bool starter, struct rt_joined *j, st
 
 int rt_session_join(const struct rt_plan *plan, struct rt_joined *j, struct hr_err *e)
 {
-	hr_autofd int dirfd = -1;
 	bool starter = false;
 
-	*j = (struct rt_joined) { .sock = -1, .user_ns = -1, .mnt_ns = -1 };
-	dirfd = rt_place_open(e);
-	if (dirfd < 0)
+	rt_joined_init(j);
+	j->place = rt_place_open(e);
+	if (j->place < 0)
 		return -1;
 	for (int i = 0; i < TRIES; i++) {
-		j->sock = connect_or_start(plan, dirfd, &starter, e);
+		j->sock = connect_or_start(plan, j->place, &starter, e);
 		if (j->sock < 0)
 			return -1;
 		if (ask(plan, starter, j, e) == 0)
@@ -191,7 +196,8 @@ int rt_session_join(const struct rt_plan *plan, struct rt_joined *j, struct hr_e
 			return -1;
 		hr_debug("the session went away before it answered: %s", e->text);
 		hr_err_clear(e);
-		rt_joined_release(j);
+		hr_fd_cleanup(&j->sock);
+		j->sock = -1;
 		usleep((useconds_t)(SLEEP_MIN_US << (2 * i)));
 	}
 	hr_fail(e, HR_SYS, 0, "%d sessions of '%s' in turn died before they were ready", TRIES,

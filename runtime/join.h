@@ -2,7 +2,7 @@
 /*
  * The rank's side of a session: find it or start it, and receive what is needed to enter.
  *
- * Sequence: rt_session_join, then rt_enter (enter.h), or rt_joined_release.
+ * Sequence: rt_joined_init, rt_session_join, then rt_enter (enter.h), or rt_joined_release.
  */
 #ifndef RT_JOIN_H
 #define RT_JOIN_H
@@ -17,7 +17,8 @@
 struct rt_joined {
 	int sock; /* open until the program ends: that is how the session knows */
 	int user_ns, mnt_ns;
-	uint8_t *bytes; /* of params */
+	int place, params_fd; /* done with; rt_enter closes all descriptors in one call */
+	uint8_t *bytes;	      /* of params */
 	struct rt_params params;
 	bool quiet; /* after a failure: another rank of the step has said it */
 };
@@ -31,6 +32,7 @@ struct rt_joined {
  * Errors:  what the session reports; HR_SYS.
  */
 int rt_session_join(const struct rt_plan *plan, struct rt_joined *j, struct hr_err *e) HR_MUST_USE;
+void rt_joined_init(struct rt_joined *j);
 void rt_joined_release(struct rt_joined *j);
 
 #endif

@@ -39,11 +39,11 @@ static const struct verb {
 static int print_help(void)
 {
 	printf("usage: hpcrun [OPTION]... IMAGE [COMMAND [ARG]...]\n"
-	       "       hpcrun COMMAND [OPTION]... [OPERAND]...\n\n"
-	       "Run programs inside container images, without privilege.\n\ncommands:\n");
+	       "       hpcrun VERB [OPTION]... [OPERAND]...\n\n"
+	       "Run programs inside container images, without privilege.\n\nverbs:\n");
 	for (size_t i = 0; i < HR_COUNT(verbs); i++)
 		printf("  %-10s %s\n", verbs[i].name, verbs[i].summary);
-	printf("\n'hpcrun COMMAND --help' explains one; 'hpcrun run --help' the options of the "
+	printf("\n'hpcrun VERB --help' explains one; 'hpcrun run --help' the options of the "
 	       "first "
 	       "form.\n'hpcrun --version' prints the version.\n");
 	return 0;
@@ -144,8 +144,8 @@ int main(int argc, char **argv)
 
 	if (refuse_privilege(&e) == 0 && open_standard_streams(&e) == 0) {
 		if (argc < 2) {
-			hr_fail(&e, HR_USAGE, 0, "no image and no command given");
-			hr_hint(&e, "'hpcrun --help' lists the commands");
+			hr_fail(&e, HR_USAGE, 0, "no image and no verb given");
+			hr_hint(&e, "'hpcrun --help' lists the verbs");
 		} else {
 			r = dispatch(argc, argv, &e);
 		}

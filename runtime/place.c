@@ -76,17 +76,25 @@ static int make_own(int dirfd, const char *name)
 	return open_own(dirfd, name);
 }
 
+/* Once the directory is there, it alone counts: nobody else could have put one of ours in its
+ * place.
+ */
 static int open_runtime_dir(void)
 {
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
-	hr_autofd int parent = -1;
+	hr_autofree char *path = NULL;
+	hr_autofd int parent = -1, fd = -1;
 
 	if (!xdg || xdg[0] != '/')
 		return -1;
-	parent = open_own(AT_FDCWD, xdg);
-	if (parent < 0 || on_network(parent))
-		return -1;
-	return make_own(parent, "hpcrun");
+	path = hr_xasprintf("%s/hpcrun", xdg);
+	fd = open_own(AT_FDCWD, path);
+	if (fd < 0 && errno == ENOENT) {
+		parent = open_own(AT_FDCWD, xdg);
+		if (parent >= 0)
+			fd = make_own(parent, "hpcrun");
+	}
+	return fd >= 0 && !on_network(fd) ? hr_steal_fd(&fd) : -1;
 }
 
 int rt_place_open(struct hr_err *e)

@@ -1,0 +1,391 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+# Sessions: starts that race, processes that are killed anywhere, what is left afterwards, and what a
+# program inherits. HPCRUN_BUILD is the build tree, with tests/lib/mkstore in it: no registry is needed.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154  # each test is a subshell; bats sets output and status; $ is for sh
+
+bats_require_minimum_version 1.5.0
+load ../lib/common
+
+setup_file() {
+	scratch_make
+	export HPCRUN_CONF=$SCRATCH/conf REAL_LIBEXEC
+	echo 'session_linger = 1' >"$HPCRUN_CONF"
+	unset HPCRUN_LIBEXECDIR
+	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || return 0
+	REAL_LIBEXEC=$(dirname "$HPCRUN")/../libexec/hpcrun
+	[ -x "$REAL_LIBEXEC/hpcrun-session" ] || REAL_LIBEXEC=$HPCRUN_BUILD
+	tree_make "$SCRATCH/tree"
+	"$HPCRUN_BUILD/tests/lib/mkstore" "$HPCRUN_STORE" app:1 "$SCRATCH/tree" >/dev/null
+}
+teardown_file() {
+	local pid
+	for pid in $(leftovers | cut -d' ' -f1); do
+		kill -KILL "$pid" 2>/dev/null
+	done
+	scratch_remove
+}
+
+setup() {
+	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || skip "HPCRUN_BUILD names no build tree with mkstore in it"
+	cd "$SCRATCH" || return
+	export HPCRUN_LIBEXECDIR=$REAL_LIBEXEC
+}
+
+# A root directory with nothing but busybox, and files that cannot be executed, each for its own reason.
+tree_make() {
+	local name
+	mkdir -p "$1"/bin "$1"/etc "$1"/opt "$1"/work
+	cp /bin/busybox "$1/bin/busybox"
+	for name in sh true false cat echo ls readlink sleep kill wc seq grep; do
+		ln -s busybox "$1/bin/$name"
+	done
+	echo 'root:x:0:0:root:/root:/bin/sh' >"$1/etc/passwd"
+	echo 'root:x:0:' >"$1/etc/group"
+	echo 'inside the image' >"$1/etc/where"
+	printf '#!/no/such/interpreter\n' >"$1/opt/script"
+	printf 'just text\n' >"$1/opt/text"
+	: >"$1/opt/empty"
+	# the ELF header of an aarch64 program, or of an x86-64 one there
+	printf '\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0\267\0\1\0\0\0' >"$1/opt/foreign"
+	[ "$(uname -m)" != aarch64 ] || printf '\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0\076\0\1\0\0\0' >"$1/opt/foreign"
+	truncate -s 4096 "$1/opt/foreign"
+	chmod 755 "$1"/opt/*
+	echo x >"$1/opt/plain"
+	chmod 644 "$1/opt/plain"
+}
+
+# where COMMAND...: run it in a session of its own, apart from those of other tests.
+own() { "$HPCRUN" run --bind "/usr:/session/$BATS_TEST_NUMBER${PART:-}" app:1 "$@"; }
+mnt_ns() { own readlink /proc/self/ns/mnt; }
+sockets() { find "$XDG_RUNTIME_DIR" -name '*.sock'; }
+none_left() { [ -z "$(leftovers)" ]; }
+in_step() { # RANKS: look like the only node of a Slurm step
+	export SLURM_JOB_ID=7 SLURM_STEP_ID=$BATS_TEST_NUMBER SLURM_NODEID=0 SLURM_STEP_TASKS_PER_NODE=$1
+}
+
+# wrap [--once] PROGRAM STRACE-ARGUMENT...: put a libexec directory in force whose PROGRAM runs under strace;
+# with --once only the first time, which takes the file "once" away.
+wrap() {
+	local program dir=$BATS_TEST_TMPDIR/libexec condition=true
+	mkdir -p "$dir"
+	if [ "$1" = --once ]; then
+		condition="rm '$dir/once' 2>/dev/null"
+		: >"$dir/once"
+		shift
+	fi
+	program=$1
+	shift
+	ln -sf "$REAL_LIBEXEC"/hpcrun-* "$dir/"
+	rm "$dir/$program"
+	cat >"$dir/$program" <<-WRAP
+		#!/bin/sh
+		if $condition; then
+			exec strace -o /dev/null $* '$REAL_LIBEXEC/$program' "\$@"
+		fi
+		exec '$REAL_LIBEXEC/$program' "\$@"
+	WRAP
+	chmod 755 "$dir/$program"
+	export HPCRUN_LIBEXECDIR=$dir
+}
+
+# -- races
+
+@test "session: 64 ranks at once join one container, 20 times" {
+	local round i
+	for round in $(seq 20); do
+		PART=-$round
+		for i in $(seq 64); do
+			mnt_ns >"$BATS_TEST_TMPDIR/$i" 3>&- &
+		done
+		wait
+		[ "$(cat "$BATS_TEST_TMPDIR"/[0-9]* | wc -l)" = 64 ]
+		[ "$(cat "$BATS_TEST_TMPDIR"/[0-9]* | sort -u | wc -l)" = 1 ]
+	done
+}
+
+@test "session: ranks that come while it ends are served as well" {
+	local i
+	echo 'session_linger = 0' >"$BATS_TEST_TMPDIR/conf"
+	export HPCRUN_CONF=$BATS_TEST_TMPDIR/conf
+	for i in $(seq 100); do
+		own true 3>&- &
+		[ $((i % 4)) != 0 ] || wait
+	done
+	wait
+	for i in $(seq 20); do
+		own true
+	done
+}
+
+# -- killed
+
+@test "session: the rank that starts it may be killed at any system call" {
+	need strace
+	local call
+	for call in flock bind listen unlinkat vfork wait4 sendmsg recvmsg setns seccomp; do
+		PART=-$call
+		run strace -o /dev/null -e inject="$call":signal=KILL:when=1 "$HPCRUN" run \
+			--bind "/usr:/session/$BATS_TEST_NUMBER$PART" app:1 true
+		[ "$status" = 137 ]
+		run -0 own cat /etc/where
+		[ "$output" = 'inside the image' ]
+	done
+}
+
+@test "session: the holder may be killed at any system call before it is ready" {
+	need strace
+	local call i
+	for call in fcntl signalfd4 clone memfd_create accept4 recvmsg sendmsg; do
+		wrap --once hpcrun-session -e inject="$call":signal=KILL:when=1
+		PART=-$call
+		for i in 1 2 3 4; do
+			own echo well >"$BATS_TEST_TMPDIR/$i" 2>&1 3>&- &
+		done
+		wait
+		[ "$(cat "$BATS_TEST_TMPDIR"/[1-4])" = $'well\nwell\nwell\nwell' ]
+		[ ! -e "$HPCRUN_LIBEXECDIR/once" ]
+	done
+}
+
+@test "session: a holder that always dies is one message, not a hang" {
+	need strace
+	wrap hpcrun-session -e inject=signalfd4:signal=KILL
+	fail_with 'died before they were ready' own true
+}
+
+@test "session: when its server dies before it is ready, the message says how" {
+	need strace
+	wrap hpcrun-serve -e inject=recvmsg:signal=SEGV:when=1
+	fail_with 'hpcrun-serve was killed by signal 11' own true
+}
+
+@test "session: programs go on when the holder is killed, and new ranks start another" {
+	own sh -c 'sleep 2; cat /etc/where; ls /etc | wc -l' >"$BATS_TEST_TMPDIR/out" 3>&- &
+	program=$!
+	wait_until 10 test -n "$(sockets)"
+	sleep 0.5
+	for pid in $(leftovers | sed -n 's/ .*hpcrun-session$//p'); do
+		kill -KILL "$pid"
+	done
+	run -0 own echo another
+	[ "$output" = another ]
+	wait $program
+	[ "$(head -n 1 "$BATS_TEST_TMPDIR/out")" = 'inside the image' ]
+}
+
+@test "session: a server killed three times is not noticed by its readers" {
+	local i pid
+	own sh -c 'for i in $(seq 300); do cat /bin/busybox | wc -c; cat /etc/where; done' >"$BATS_TEST_TMPDIR/out" 3>&- &
+	program=$!
+	for i in 1 2 3; do
+		sleep 0.4
+		for pid in $(leftovers | sed -n 's/ .*hpcrun-serve$//p'); do
+			kill -KILL "$pid" || :
+		done
+	done
+	wait $program
+	[ "$(sort -u "$BATS_TEST_TMPDIR/out" | wc -l)" = 2 ]
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/out")" = 600 ]
+}
+
+# -- places
+
+@test "session: names left by dead sessions are removed by the next one" {
+	local dir=$XDG_RUNTIME_DIR/hpcrun
+	own true
+	: >"$dir/0123456789abcdef0123456789abcdef.lock"
+	: >"$dir/0123456789abcdef0123456789abcdef.sock"
+	: >"$dir/something-else"
+	PART=-next own true
+	wait_until 5 test ! -e "$dir/0123456789abcdef0123456789abcdef.lock"
+	[ ! -e "$dir/0123456789abcdef0123456789abcdef.sock" ]
+	[ -e "$dir/something-else" ]
+	rm "$dir/something-else"
+}
+
+@test "session: a runtime directory that others can enter is passed over" {
+	mkdir -p open
+	chmod 755 open
+	XDG_RUNTIME_DIR=$PWD/open run -0 own echo well
+	[ "$output" = well ]
+	[ ! -e open/hpcrun ]
+	XDG_RUNTIME_DIR=/no/such/directory run -0 own echo well
+	mkdir -p closed/hpcrun
+	chmod 700 closed
+	chmod 777 closed/hpcrun
+	XDG_RUNTIME_DIR=$PWD/closed run -0 own echo well
+	[ -z "$(ls closed/hpcrun)" ]
+}
+
+@test "session: a long runtime directory is no obstacle" {
+	local long
+	long=$PWD/$(printf 'x%.0s' $(seq 150))
+	mkdir -p "$long"
+	chmod 700 "$long"
+	XDG_RUNTIME_DIR=$long run -0 own echo well
+	[ "$output" = well ]
+	[ -n "$(ls "$long/hpcrun")" ]
+}
+
+# -- the end
+
+@test "session: in a Slurm step it ends when all ranks have come and gone" {
+	echo 'session_linger = 600' >"$BATS_TEST_TMPDIR/conf"
+	export HPCRUN_CONF=$BATS_TEST_TMPDIR/conf
+	in_step '3(x1)'
+	own true
+	own true
+	[ -n "$(leftovers)" ]
+	own true
+	wait_until 3 none_left
+	[ -z "$(sockets)" ]
+}
+
+@test "session: in a Slurm step the same failure is printed once" {
+	local i failed=0 ranks=()
+	in_step 4
+	for i in 1 2 3 4; do
+		"$HPCRUN" run absent:1 true 2>"$BATS_TEST_TMPDIR/$i" 3>&- &
+		ranks+=($!)
+	done
+	for i in "${ranks[@]}"; do
+		wait "$i" || failed=$((failed + ($? == 125)))
+	done
+	[ $failed = 4 ]
+	[ "$(cat "$BATS_TEST_TMPDIR"/[1-4] | grep -c "image 'absent:1'")" = 1 ]
+	wait_until 5 none_left
+}
+
+@test "session: nothing is left behind, neither process nor mount nor socket" {
+	local before
+	before=$(cat /proc/self/mountinfo)
+	own true
+	wait_until 10 none_left
+	[ -z "$(sockets)" ]
+	[ "$(cat /proc/self/mountinfo)" = "$before" ]
+}
+
+@test "session: a program that stays in the background keeps its container" {
+	own sh -c 'sleep 3 && cat /etc/where >"$0" &' "$BATS_TEST_TMPDIR/out"
+	wait_until 10 test -s "$BATS_TEST_TMPDIR/out"
+	[ "$(cat "$BATS_TEST_TMPDIR/out")" = 'inside the image' ]
+	wait_until 10 none_left
+}
+
+@test "session: the pipe a rank writes to is closed when the rank ends" {
+	# a holder or server that kept it would make this wait for the linger time, as srun would
+	echo 'session_linger = 600' >"$BATS_TEST_TMPDIR/conf"
+	HPCRUN_CONF=$BATS_TEST_TMPDIR/conf own echo out 2>&1 7>&1 | timeout 5 cat >"$BATS_TEST_TMPDIR/out"
+	[ "$(cat "$BATS_TEST_TMPDIR/out")" = out ]
+	for pid in $(leftovers | cut -d' ' -f1); do
+		kill "$pid" 2>/dev/null || :
+	done
+}
+
+# -- what a program inherits
+
+@test "session: a rank makes fewer than 60 system calls of its own" {
+	need strace
+	own true
+	strace -o "$BATS_TEST_TMPDIR/trace" "$HPCRUN" run --bind "/usr:/session/$BATS_TEST_NUMBER" app:1 true
+	calls=$(awk '/^execve/ && NR > 1 { print NR - 1; exit }' "$BATS_TEST_TMPDIR/trace")
+	echo "$calls system calls"
+	[ "$calls" -lt 60 ]
+}
+
+@test "session: descriptors are 0, 1, 2, the launcher's and the session's" {
+	PMI_FD=9 run -0 own sh -c 'ls /proc/$$/fd' 8</dev/null 9</dev/null
+	[ "$(grep -cxE '0|1|2|9' <<<"$output")" = 4 ]
+	run -1 grep -x 8 <<<"$output"
+	PMI_FD=9 run -0 own sh -c 'ls -l /proc/$$/fd' 8</dev/null 9</dev/null
+	[ "$(grep -c socket: <<<"$output")" = 1 ]
+}
+
+@test "session: the working directory is kept if it can be, else the image's root" {
+	mkdir -p "$SCRATCH/run:1"
+	cd "$SCRATCH/run:1"
+	run -0 own readlink /proc/self/cwd
+	[ "$output" = "$SCRATCH/run:1" ]
+	cd /usr/share
+	run -0 own readlink /proc/self/cwd
+	[ "$output" = / ]
+	mkdir "$SCRATCH/gone"
+	cd "$SCRATCH/gone"
+	rmdir "$SCRATCH/gone"
+	run -0 own readlink /proc/self/cwd
+	[ "$output" = / ]
+}
+
+@test "session: signals that the caller ignores stay ignored, SIGCHLD too" {
+	run -0 env --ignore-signal=CHLD,USR1 "$HPCRUN" run --bind /usr:/session/ignored app:1 grep SigIgn /proc/self/status
+	[[ $output =~ 0000000000010200 ]]
+}
+
+@test "session: why a command cannot be executed" {
+	local file words
+	while read -r file words; do
+		run -126 --separate-stderr own "$file"
+		[[ $stderr == *"$file"* && $stderr == *"$words"* ]]
+	done <<-EOF
+		/opt/script its interpreter '/no/such/interpreter' does not exist
+		/opt/text neither a program nor a script
+		/opt/empty the file is empty
+		/opt/foreign is it built for another architecture
+		/opt/plain no execute permission
+		/opt it is a directory
+	EOF
+}
+
+@test "session: the root is the image's, also where the host's root cannot be moved" {
+	need strace
+	wrap hpcrun-session -f -e inject=pivot_root:error=EINVAL
+	run -0 own cat /etc/where
+	[ "$output" = 'inside the image' ]
+}
+
+@test "session: --fakeroot keeps the capabilities that are described, and no others" {
+	run -0 "$HPCRUN" run --fakeroot app:1 grep -E '^Cap(Eff|Prm|Inh|Amb)' /proc/self/status
+	[ "$(grep -c 00000000800400fb <<<"$output")" = 2 ]
+	[ "$(grep -c 0000000000000000 <<<"$output")" = 2 ]
+}
+
+# -- when the machine does not play along
+
+@test "session: a failure names its step, its cause and the remedy" {
+	need strace
+	local inject words
+	while read -r inject words; do
+		wrap hpcrun-session -f -e inject="$inject"
+		PART=-${inject//:/-}
+		fail_with "$words" own true
+	done <<-EOF
+		unshare:error=EPERM step 'enter user namespace'.*cannot create a user namespace
+		unshare:error=ENOSPC max_user_namespaces
+		mount:error=EPERM:when=1 step 'make mounts private'
+		open_tree:error=ENOSYS Linux 5.2
+		mount:error=EPERM:when=3 step 'mount image'.*file system of type fuse
+		openat2:error=ENOSYS Linux 5.6
+		move_mount:error=EINVAL step 'attach binds'.*cannot bind '/
+		umount2:error=EINVAL step 'change root'
+	EOF
+}
+
+@test "session: a container whose root is covered by something is not handed out" {
+	need strace
+	# the host's root stays on top when one umount of two is lost
+	wrap hpcrun-session -f -e inject=umount2:retval=0:when=2
+	fail_with 'covers the root' own true
+}
+
+@test "session: a missing program of ours is named" {
+	HPCRUN_LIBEXECDIR=/no/such fail_with '/no/such/hpcrun-session' own true
+	mkdir -p "$BATS_TEST_TMPDIR/half"
+	ln -s "$REAL_LIBEXEC/hpcrun-session" "$BATS_TEST_TMPDIR/half/"
+	HPCRUN_LIBEXECDIR=$BATS_TEST_TMPDIR/half fail_with 'hpcrun-serve' own true
+}
+
+@test "session: an ill-formed configuration is reported" {
+	echo 'session_lingr = 1' >"$BATS_TEST_TMPDIR/conf"
+	HPCRUN_CONF=$BATS_TEST_TMPDIR/conf fail_with "line 1: unknown key 'session_lingr'" own true
+}
