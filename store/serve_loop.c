@@ -113,14 +113,16 @@ static void replay_init(struct loop *l, const uint8_t *init, size_t len)
 	fuse_session_process_buf(l->se, &fb);
 }
 
-/* Requests that a killed server had taken come again; before Linux 6.9 they fail with EIO when the
- * connection ends, and this is refused. */
-static void ask_resend(const struct loop *l)
+/* Requests that a killed server had taken come again. */
+static int ask_resend(const struct loop *l, struct hr_err *e)
 {
 	struct fuse_out_header h = { .len = sizeof(h), .error = NOTIFY_RESEND };
 
-	if (write(l->fd, &h, sizeof(h)) < 0)
-		hr_debug("the kernel sends no requests again: %s", strerror(errno));
+	if (write(l->fd, &h, sizeof(h)) == sizeof(h))
+		return 0;
+	return hr_fail(e, HR_SYS, errno,
+		       "the kernel does not send the requests of a killed "
+		       "server again (Linux before 6.9)");
 }
 
 static unsigned int thread_count(void)
@@ -154,6 +156,7 @@ int serve_loop(struct serve *s, int fd, int control, const uint8_t *init, size_t
 	char *argv[] = { name, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
 	struct loop l = { .fd = fd };
+	struct hr_err unneeded = { 0 };
 	char mountpoint[32];
 	int r = 1;
 
@@ -163,9 +166,15 @@ int serve_loop(struct serve *s, int fd, int control, const uint8_t *init, size_t
 		return hr_fail(e, HR_SYS, 0, "libfuse cannot make a session");
 	if (fuse_session_mount(l.se, mountpoint) != 0)
 		return hr_fail(e, HR_SYS, 0, "libfuse does not take the mounted descriptor");
-	if (init_len >= sizeof(struct fuse_in_header))
+	/* who takes over without the lost requests would leave their processes waiting for ever;
+	 * when this server ends, too, the session gives up the connection and they fail */
+	if (init_len >= sizeof(struct fuse_in_header)) {
 		replay_init(&l, init, init_len);
-	ask_resend(&l);
+		if (ask_resend(&l, e) < 0)
+			return -1;
+	} else if (ask_resend(&l, &unneeded) < 0) {
+		hr_debug("%s", unneeded.text); /* lost: an INIT that a first server took along */
+	}
 	if (init_len == 0)
 		r = first_init(&l, control, e);
 	if (r <= 0)

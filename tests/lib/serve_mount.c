@@ -115,9 +115,9 @@ static void expect(int sock, uint32_t type, struct serve_msg *m)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	if (m->type == SERVE_ERROR) {
-		err = m->err;
-		hr_wrap(&err, "the server says");
-		die("hint: %s", err.hint);
+		fprintf(stderr, "serve_mount: the server says: %s\nserve_mount: hint: %s\n",
+			m->err.text, m->err.hint);
+		exit(125);
 	}
 	if (m->type != type)
 		die("message %u in place of %u", m->type, type);
@@ -193,7 +193,7 @@ static void run_command(const struct harness *h, int sock, char **command)
 		die("hand up");
 	close(fds[0]);
 	if (hr_serve_recv(sock, &m, fds, &err) < 0)
-		die("wait for the server");
+		exit(125); /* the other side has said why */
 	close(sock);
 	setenv("SERVE_PIDFILE", h->pidfile, 1);
 	execvp(command[0], command);
@@ -216,7 +216,8 @@ static int hold(struct harness *h)
 			return exit_status(status);
 		if (pid != h->server)
 			continue;
-		if (!h->restart || status == 0) {
+		/* 125: it said that it cannot go on */
+		if (!h->restart || status == 0 || exit_status(status) == 125) {
 			if (status != 0)
 				fprintf(stderr, "serve_mount: the server ended with status %d\n",
 					exit_status(status));

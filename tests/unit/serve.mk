@@ -23,3 +23,7 @@ tests_lib_mkstore_LDADD = libstore.a libfetch.a libutil.a $(ZSTD_LIBS) $(CRYPTO_
 tests_lib_serve_mount_SOURCES = tests/lib/serve_mount.c
 tests_lib_serve_mount_CFLAGS = $(AM_CFLAGS)
 tests_lib_serve_mount_LDADD = libutil.a
+check_PROGRAMS += tests/lib/readers
+tests_lib_readers_SOURCES = tests/lib/readers.c
+tests_lib_readers_CFLAGS = $(AM_CFLAGS)
+tests_lib_readers_LDADD = libutil.a
