@@ -457,6 +457,16 @@ static const struct outcome {
 	{ CURLE_HTTP2, FETCH_AGAIN_BROKEN, NULL },
 };
 
+/* Did the request get as far as the server? A proxy that refuses us, or packets that vanish, do not
+ * count: a wrong name looks the same. */
+static bool was_reached(CURL *easy)
+{
+	curl_off_t us = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &us);
+	return us > 0;
+}
+
 static int fail_transfer(struct exchange *x, CURLcode code)
 {
 	const char *hint = NULL;
@@ -469,6 +479,8 @@ static int fail_transfer(struct exchange *x, CURLcode code)
 			x->reply->again = outcomes[i].again;
 			hint = outcomes[i].hint;
 		}
+	if (x->reply->again == FETCH_AGAIN_BROKEN && !was_reached(x->easy))
+		x->reply->again = FETCH_AGAIN_UNREACHED;
 	x->reply->no_tls = code == CURLE_SSL_CONNECT_ERROR && x->reply->status == 0;
 	hr_fail(x->e, HR_NET, 0, "%s", x->curl_text[0] ? x->curl_text : curl_easy_strerror(code));
 	if (hint)
@@ -504,14 +516,15 @@ int fetch_http_perform(struct fetch_http *h, const struct fetch_http_request *q,
 	HR_BUG_ON(curl_multi_add_handle(l.multi, l.easy) != CURLM_OK);
 	result = drive(&x, l.multi, &code);
 	curl_multi_remove_handle(l.multi, l.easy);
-	if (result == 0 && code == CURLE_OK)
-		line_give(h, q->url, &l);
-	else
-		line_close(&l); /* its connection is broken or in the middle of a reply */
 	wipe_headers(headers);
-	if (result < 0 || e->kind != HR_OK)
-		return -1;
-	return code == CURLE_OK ? 0 : fail_transfer(&x, code);
+	if (result == 0 && code == CURLE_OK && e->kind == HR_OK) {
+		line_give(h, q->url, &l);
+		return 0;
+	}
+	if (result == 0 && e->kind == HR_OK)
+		fail_transfer(&x, code);
+	line_close(&l); /* its connection is broken or in the middle of a reply */
+	return -1;
 }
 
 int fetch_http_pause(struct fetch_http *h, uint64_t ms, struct hr_err *e)

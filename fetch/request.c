@@ -377,12 +377,14 @@ static int next_step(struct walk *w, const struct fetch_http_reply *r, struct hr
 static int after_break(struct walk *w, const struct fetch_http_reply *r, struct hr_err *e)
 {
 	const struct fetch_request *q = w->q;
+	/* a name without a port is another port with plain http, so 443 need not answer at all */
+	bool no_tls = r->no_tls || (r->again == FETCH_AGAIN_UNREACHED && w->url.port == 443);
 
 	if (is_success(r->status) && w->f->again == FETCH_AGAIN_BROKEN)
 		remember(w);
 	else
 		fetch_url_release(&w->q->direct); /* the registry may know a better place */
-	if (!w->home || !w->url.tls || !r->no_tls ||
+	if (!w->home || !w->url.tls || !no_tls ||
 	    !fetch_client_allows_plain(q->client, q->registry))
 		return -1;
 	hr_err_clear(e);

@@ -616,6 +616,22 @@ no_login_left_home() {
 	[[ "$stderr" == *"127.0.0.1 port 1"* ]]
 }
 
+@test "fetch: a registry that is insecure by configuration is reached over http and its proxy" {
+	echo "insecure_registry = registry.invalid" >"$HPCRUN_CONF"
+	export http_proxy=http://user:s3cret@127.0.0.1:$CDN https_proxy=http://127.0.0.1:$CDN
+	fetch manifest registry.invalid/lab/app:1
+	[ "$status" -eq 0 ]
+	[ "$(logged 'r["path"] == "http://registry.invalid/v2/lab/app/manifests/1"')" -eq 1 ]
+	[ "$(logged '"Proxy-Authorization" in h')" -eq 1 ]
+	# hpcrun.conf comes before the environment; a proxy that refuses us is given up soon
+	echo "proxy = http://127.0.0.1:$PORT" >>"$HPCRUN_CONF"
+	fetch manifest registry.invalid/lab/app:1
+	[ "$(logged 'r["on"] == "registry"')" -eq 1 ]
+	SECONDS=0
+	fails "from 'other.invalid'" manifest other.invalid/lab/app:1
+	[ "$SECONDS" -lt 5 ]
+}
+
 @test "fetch: a cancelled transfer ends at once" {
 	FETCH_STALL_S=30
 	rule '"path":"blobs","hang":5'

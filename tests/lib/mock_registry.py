@@ -257,6 +257,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self):
         world = self.server.world
         world.log(self)
+        self.path = re.sub("^http://[^/]*", "", self.path)  # as a proxy is asked
         rule = world.rule_for(self.server.name, self.path)
         auth = world.script.get("auth")
         time.sleep(rule.get("hang", 0))
