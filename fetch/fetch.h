@@ -111,9 +111,16 @@ int fetch_doc_kind(const void *doc, size_t len, enum fetch_doc_kind *out,
 		   struct hr_err *e) HR_MUST_USE;
 
 /*
- * Bounds:  nesting up to 32; duplicate keys, trailing bytes and wrong types refused; sizes are
- * integers 0..2^63-1; at most FETCH_LAYERS_MAX layers. Errors:  HR_CORRUPT, naming the field. Owns:
- * *out; the _release function frees it.
+ * Parse an image manifest; an image config.
+ *
+ * Bounds:  nesting up to 32, 2^16 arrays and objects, 2^20 values; duplicate keys, trailing
+ *          bytes and wrong types are refused; sizes are integers 0..2^63-1; at most
+ *          FETCH_LAYERS_MAX layers. Members that mean nothing here (urls, annotations,
+ *          labels) are ignored; entries of Env that are not NAME=VALUE are left out with a
+ *          warning.
+ * Owns:    *out; the _release function frees it.
+ * Errors:  HR_CORRUPT, naming the field.
+ * Source:  OCI image-spec 1.1 manifest.md, config.md; Docker "Image Manifest V2, Schema 2".
  */
 int fetch_manifest_parse(const void *doc, size_t len, struct fetch_manifest *out,
 			 struct hr_err *e) HR_MUST_USE;
@@ -124,8 +131,9 @@ void fetch_config_release(struct fetch_config *c);
 
 /*
  * Pick the manifest for a platform from an index: first entry whose os is linux, whose architecture
- * is ARCH ("amd64", "arm64") and whose variant is absent or fits; "unknown" platforms
- * (attestations) are skipped.
+ * is ARCH ("amd64", "arm64") and whose variant is absent or one that every such machine has (amd64
+ * v1, arm64 v8); "unknown" platforms (attestations) are skipped. It may name an index again: how
+ * deep that may go is the caller's to bound.
  *
  * Errors:  HR_NOTFOUND with the list of platforms that are there.
  */
@@ -136,13 +144,16 @@ const char *fetch_host_arch(void);
 
 /* ---- the client (http.c, auth.c, registry.c) ---- */
 
+/* Everything is borrowed until fetch_client_free; zeroed means the defaults. */
 struct fetch_options {
-	const struct hr_strv *insecure_registries; /* borrowed: hosts where plain http is allowed;
-						      loopback always is */
+	/* "HOST" or "HOST:PORT" where plain http is allowed when https is not spoken; loopback
+	 * always is */
+	const struct hr_strv *insecure_registries;
 	const char *ca_file; /* NULL: $SSL_CERT_FILE, else the system's authorities */
 	const char *proxy;   /* NULL: http_proxy, https_proxy, no_proxy; never for loopback */
-	const atomic_bool *
-		cancel; /* borrowed: when it becomes true every call ends with HR_SYS, EINTR soon */
+	/* when it becomes true every call ends within about 0.2 s with HR_SYS, EINTR; only a
+	 * running credential helper is waited for, 30 s at most */
+	const atomic_bool *cancel;
 	unsigned int stall_s; /* 0: 20; give a connection up after so long below 1 KiB/s */
 	unsigned int retry_s; /* 0: 300; wait no longer than this in all without any progress */
 };
@@ -151,8 +162,9 @@ struct fetch_client;
 
 /*
  * A client for any number of registries and threads. Credentials come from ~/.docker/config.json
- * ($DOCKER_CONFIG, $REGISTRY_AUTH_FILE) and its helpers when a registry asks for them, and never go
- * to another host.
+ * ($DOCKER_CONFIG, $REGISTRY_AUTH_FILE) and its helpers when a registry asks for them, and go only
+ * to that registry and to a token server of its own site. https is tried first everywhere; see
+ * hpcrun-pull(1) for where plain http may follow.
  *
  * Threads: any number on one client; tokens are shared, one refresh at a time for each registry and
  * scope.
