@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include <openssl/evp.h>
-
 #include "fetch/digest.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -78,46 +76,4 @@ char *fetch_digest_text(const struct fetch_digest *d, char buf[FETCH_DIGEST_TEXT
 bool fetch_digest_equal(const struct fetch_digest *a, const struct fetch_digest *b)
 {
 	return memcmp(a->b, b->b, FETCH_DIGEST_LEN) == 0;
-}
-
-void fetch_digest_of(const void *p, size_t n, struct fetch_digest *out)
-{
-	HR_BUG_ON(EVP_Digest(p, n, out->b, NULL, EVP_sha256(), NULL) != 1);
-}
-
-/* The context of libcrypto is the whole state; the type only hides it from other files. */
-struct fetch_hash {
-	EVP_MD_CTX *md;
-};
-
-struct fetch_hash *fetch_hash_new(void)
-{
-	struct fetch_hash *h = hr_xmalloc(sizeof(*h));
-
-	h->md = EVP_MD_CTX_new();
-	HR_BUG_ON(!h->md || EVP_DigestInit_ex(h->md, EVP_sha256(), NULL) != 1);
-	return h;
-}
-
-void fetch_hash_add(struct fetch_hash *h, const void *p, size_t n)
-{
-	HR_BUG_ON(EVP_DigestUpdate(h->md, p, n) != 1);
-}
-
-void fetch_hash_end(struct fetch_hash *h, struct fetch_digest *out)
-{
-	HR_BUG_ON(EVP_DigestFinal_ex(h->md, out->b, NULL) != 1);
-}
-
-void fetch_hash_free(struct fetch_hash *h)
-{
-	if (!h)
-		return;
-	EVP_MD_CTX_free(h->md);
-	free(h);
-}
-
-void fetch_hash_freep(struct fetch_hash **h)
-{
-	fetch_hash_free(*h);
 }
