@@ -41,12 +41,12 @@ hpcrun_store_SOURCES = \
 
 pkglibexec_PROGRAMS += hpcrun-serve
 hpcrun_serve_CFLAGS = $(AM_CFLAGS) $(FUSE_CFLAGS)
-hpcrun_serve_LDADD = libstore.a libfetch.a libutil.a $(FUSE_LIBS) $(ZSTD_LIBS) $(CRYPTO_LIBS) \
-	$(ISAL_LIBS)
+hpcrun_serve_LDADD = libstore.a libfetch.a libutil.a $(FUSE_LIBS) $(ZSTD_LIBS) $(ISAL_LIBS) $(DL_LIBS)
 hpcrun_serve_SOURCES = \
 	store/serve.h \
 	store/serve_ahead.c \
 	store/serve_loop.c \
 	store/serve_main.c \
 	store/serve_ops.c \
-	store/serve_read.c
+	store/serve_read.c \
+	store/serve_sha256.c

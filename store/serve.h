@@ -45,6 +45,9 @@ static inline fuse_ino_t serve_ino_of(uint32_t node)
 /* serve_ops.c */
 extern const struct fuse_lowlevel_ops serve_ops;
 
+/* serve_sha256.c: libcrypto's sha256, loaded now. Errors: HR_SYS. Threads: before any other. */
+int serve_sha256_load(store_chunk_sha256 **out, struct hr_err *e) HR_MUST_USE;
+
 /* serve_read.c: answers now, or when the last chunk it needs is there. */
 void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 

@@ -185,13 +185,15 @@ static int run(const struct serve_args *a, const struct hr_strv *stores, const c
 {
 	struct serve s = { 0 }; /* lives until the process ends: threads use it */
 	struct store_chunk_source source;
+	store_chunk_sha256 *sha256 = NULL;
 
+	if (a->verify_full && serve_sha256_load(&sha256, e) < 0)
+		return -1;
 	if (store_image_open(stores, image, &s.img, e) < 0)
 		return -1;
 	s.ix = store_image_index(s.img);
 	source = store_image_source(s.img);
-	s.chunks = store_chunks_new(s.ix, &source, a->memory ? a->memory : MEMORY_DEFAULT,
-				    a->verify_full ? fetch_digest_of : NULL);
+	s.chunks = store_chunks_new(s.ix, &source, a->memory ? a->memory : MEMORY_DEFAULT, sha256);
 	s.ahead = serve_ahead_new(s.ix, s.chunks);
 	return serve(&s, control, e);
 }
