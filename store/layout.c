@@ -30,25 +30,31 @@ struct store_names {
 
 static const struct {
 	const char *dir, *suffix;
+	bool flat; /* no directory for the first byte */
 } kinds[STORE_KINDS] = {
-	[STORE_DOC] = { "docs", "" },
-	[STORE_BLOB] = { "blobs", "" },
-	[STORE_LAYER] = { "layers", "" },
-	[STORE_LAYER_LOC] = { "layers", ".loc" },
-	[STORE_IMAGE] = { "images", "" },
-	[STORE_INDEX] = { "index", "" },
-	[STORE_INDEX_LOC] = { "index", ".loc" },
-	[STORE_PACK] = { "packs", "" },
+	[STORE_DOC] = { "docs", "", false },
+	[STORE_BLOB] = { "blobs", "", false },
+	[STORE_LAYER] = { "layers", "", false },
+	[STORE_LAYER_LOC] = { "layers", ".loc", false },
+	[STORE_IMAGE] = { "images", "", false },
+	[STORE_INDEX] = { "index", "", false },
+	[STORE_INDEX_LOC] = { "index", ".loc", false },
+	[STORE_PACK] = { "packs", "", false },
+	[STORE_DICT] = { "dict", "", true },
 };
-
-const char *store_kind_dir(enum store_kind kind)
-{
-	return kinds[kind].dir;
-}
 
 const char *store_kind_suffix(enum store_kind kind)
 {
 	return kinds[kind].suffix;
+}
+
+bool store_kind_dir_path(enum store_kind kind, unsigned int ab, char path[STORE_KIND_DIR])
+{
+	if (kinds[kind].flat)
+		snprintf(path, STORE_KIND_DIR, "%s", kinds[kind].dir);
+	else
+		snprintf(path, STORE_KIND_DIR, "%s/%02x", kinds[kind].dir, ab);
+	return !kinds[kind].flat || ab == 0;
 }
 
 /* ---- which stores ---- */
@@ -242,10 +248,10 @@ void store_closep(struct store **st)
 char *store_object_path(enum store_kind kind, const struct fetch_digest *d,
 			char buf[STORE_OBJECT_PATH])
 {
-	char hex[FETCH_DIGEST_HEX];
+	char hex[FETCH_DIGEST_HEX], dir[STORE_KIND_DIR];
 
-	fetch_digest_hex(d, hex);
-	snprintf(buf, STORE_OBJECT_PATH, "%s/%.2s/%s%s", kinds[kind].dir, hex, hex,
+	store_kind_dir_path(kind, d->b[0], dir);
+	snprintf(buf, STORE_OBJECT_PATH, "%s/%s%s", dir, fetch_digest_hex(d, hex),
 		 kinds[kind].suffix);
 	return buf;
 }
@@ -337,12 +343,12 @@ int store_sync_names(struct store *st, struct hr_err *e)
 {
 	for (unsigned int kind = 0; kind < STORE_KINDS; kind++) {
 		for (unsigned int ab = 0; ab < 256; ab++) {
-			char path[32];
+			char path[STORE_KIND_DIR];
 			hr_autofd int fd = -1;
 
 			if (!st->names->changed[kind][ab])
 				continue;
-			snprintf(path, sizeof(path), "%s/%02x", kinds[kind].dir, ab);
+			store_kind_dir_path(kind, ab, path);
 			fd = openat(st->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 			if (fd < 0 || fsync(fd) < 0)
 				return hr_fail(e, HR_SYS, errno, "cannot sync '%s/%s'", st->path,

@@ -42,6 +42,7 @@ enum store_kind {
 	STORE_INDEX,
 	STORE_INDEX_LOC,
 	STORE_PACK,
+	STORE_DICT,
 	STORE_KINDS
 };
 

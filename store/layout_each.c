@@ -42,11 +42,12 @@ static bool parse_name(const char *name, const char *suffix, struct fetch_digest
 static int each_in(const struct store *st, enum store_kind kind, unsigned int ab,
 		   store_object_fn *fn, void *arg, struct hr_err *e)
 {
-	char path[32];
+	char path[STORE_KIND_DIR], full[STORE_OBJECT_PATH];
 	hr_autodir DIR *d = NULL;
 	struct dirent *n;
 
-	snprintf(path, sizeof(path), "%s/%02x", store_kind_dir(kind), ab);
+	if (!store_kind_dir_path(kind, ab, path))
+		return 0;
 	d = open_listing(st, path, e);
 	if (!d)
 		return e->kind == HR_OK ? 0 : -1;
@@ -54,7 +55,8 @@ static int each_in(const struct store *st, enum store_kind kind, unsigned int ab
 		struct fetch_digest digest;
 		struct stat sb;
 
-		if (!parse_name(n->d_name, store_kind_suffix(kind), &digest) || digest.b[0] != ab ||
+		if (!parse_name(n->d_name, store_kind_suffix(kind), &digest) ||
+		    strncmp(store_object_path(kind, &digest, full), path, strlen(path)) != 0 ||
 		    fstatat(dirfd(d), n->d_name, &sb, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    !S_ISREG(sb.st_mode))
 			continue;

@@ -7,8 +7,12 @@
 
 #define LAYOUT_DIR_MODE 0755 /* of the directories in a store; the top one decides who gets in */
 
-/* The directory of a kind and the ending of its names. */
-const char *store_kind_dir(enum store_kind kind);
+/*
+ * The directory of the objects of a kind whose digest begins with AB, and the ending of their
+ * names. False when the directory is the same as that of another AB before.
+ */
+#define STORE_KIND_DIR 16
+bool store_kind_dir_path(enum store_kind kind, unsigned int ab, char path[STORE_KIND_DIR]);
 const char *store_kind_suffix(enum store_kind kind);
 
 /* An object got its name: store_sync_names() has to sync its directory. */

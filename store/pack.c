@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "store/pack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/le.h"
+#include "util/mem.h"
+#include "util/poison.h"
+
+#define TABLE_FRAME_MAGIC 0x184D2A5Au
+#define TABLE_FRAME_HEAD  8
+#define TABLE_MAGIC	  "hpcrPAK1"
+#define TABLE_END	  "hpcrPAKE"
+#define TABLE_HEAD	  16
+#define TABLE_TAIL	  16
+#define TABLE_ROW	  48
+#define TABLE_MAX	  (256u << 20)
+
+#define FLUSH_BYTES (16u << 20)
+
+struct store_pack_writer {
+	const struct store *st;
+	struct store_tmp tmp;
+	struct hr_buf rows;
+	uint32_t n;
+	uint64_t bytes, plain; /* of all frames */
+	uint64_t flushed;      /* bytes that the kernel was told to write */
+	struct fetch_digest name;
+};
+
+int store_pack_new(const struct store *st, struct store_pack_writer **out, struct hr_err *e)
+{
+	struct store_pack_writer *w = hr_xmalloc(sizeof(*w));
+
+	w->st = st;
+	w->tmp = (struct store_tmp)STORE_TMP_EMPTY;
+	if (store_tmp_open(st, &w->tmp, e) < 0) {
+		free(w);
+		return -1;
+	}
+	*out = w;
+	return 0;
+}
+
+void store_pack_free(struct store_pack_writer *w)
+{
+	if (!w)
+		return;
+	store_tmp_discard(&w->tmp);
+	hr_buf_release(&w->rows);
+	free(w);
+}
+
+bool store_pack_is_full(const struct store_pack_writer *w)
+{
+	return w->bytes >= STORE_PACK_FULL;
+}
+
+uint64_t store_pack_bytes(const struct store_pack_writer *w)
+{
+	return w->bytes;
+}
+
+static int append(struct store_pack_writer *w, const void *p, size_t n, struct hr_err *e)
+{
+	if (hr_write_all(w->tmp.fd, p, n, w->tmp.name, e) == 0)
+		return 0;
+	hr_wrap(e, "store '%s'", w->st->path);
+	if (e->sys == ENOSPC || e->sys == EDQUOT)
+		hr_hint(e, "make room, remove images with 'hpcrun rmi' and 'hpcrun gc', or use "
+			   "another store");
+	return -1;
+}
+
+int store_pack_add(struct store_pack_writer *w, const struct store_chunk *chunk, const void *frame,
+		   uint32_t len, struct store_loc_chunk *where, struct hr_err *e)
+{
+	if (append(w, frame, len, e) < 0)
+		return -1;
+	hr_buf_add(&w->rows, chunk->digest.b, FETCH_DIGEST_LEN);
+	hr_buf_le(&w->rows, w->bytes, 8);
+	hr_buf_le(&w->rows, len, 4);
+	hr_buf_le(&w->rows, chunk->bytes, 4);
+	*where = (struct store_loc_chunk) { w->bytes, w->plain, len, 0, w->n };
+	w->n++;
+	w->bytes += len;
+	w->plain += chunk->bytes;
+	if (w->bytes - w->flushed >= FLUSH_BYTES) {
+		/* begin writing now, so that the one fsync at the end has little left to do; a file
+		 * system that cannot is slower, not wrong */
+		(void)sync_file_range(w->tmp.fd, (off_t)w->flushed, (off_t)(w->bytes - w->flushed),
+				      SYNC_FILE_RANGE_WRITE);
+		w->flushed = w->bytes;
+	}
+	return 0;
+}
+
+int store_pack_finish(struct store_pack_writer *w, struct store_loc_pack *name, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf b = { 0 };
+
+	hr_buf_le(&b, TABLE_FRAME_MAGIC, 4);
+	hr_buf_le(&b, TABLE_HEAD + (uint64_t)w->n * TABLE_ROW + TABLE_TAIL, 4);
+	hr_buf_add(&b, TABLE_MAGIC, 8);
+	hr_buf_le(&b, w->n, 4);
+	hr_buf_le(&b, 0, 4);
+	hr_buf_add(&b, w->rows.p, w->rows.len);
+	hr_buf_release(&w->rows);
+	hr_buf_le(&b, w->bytes, 8);
+	hr_buf_add(&b, TABLE_END, 8);
+	fetch_digest_of(b.p + TABLE_FRAME_HEAD, b.len - TABLE_FRAME_HEAD, &w->name);
+	if (append(w, b.p, b.len, e) < 0 || store_tmp_sync(&w->tmp, e) < 0)
+		return -1;
+	*name = (struct store_loc_pack) { w->name, w->n };
+	return 0;
+}
+
+int store_pack_publish(struct store_pack_writer *w, struct hr_err *e)
+{
+	return store_tmp_publish(&w->tmp, STORE_PACK, &w->name, e);
+}
+
+/* ---- tables ---- */
+
+struct store_pack_row store_pack_row(const struct store_pack_table *t, uint32_t i,
+				     uint64_t *plain_off)
+{
+	const uint8_t *p = t->rows + (size_t)i * TABLE_ROW;
+	struct store_pack_row r;
+
+	HR_BUG_ON(i >= t->n);
+	memcpy(r.digest.b, p, FETCH_DIGEST_LEN);
+	r.frame_off = hr_le64(p + 32);
+	r.frame_len = hr_le32(p + 40);
+	r.plain_len = hr_le32(p + 44);
+	r.plain_off = *plain_off;
+	*plain_off += r.plain_len;
+	return r;
+}
+
+int store_pack_table_parse(const uint8_t *p, size_t n, uint64_t pack_bytes,
+			   struct store_pack_table *out, struct hr_err *e)
+{
+	struct store_pack_table t;
+	uint64_t end = 0, plain = 0;
+
+	if (n < TABLE_HEAD + TABLE_TAIL || memcmp(p, TABLE_MAGIC, 8) != 0 ||
+	    memcmp(p + n - 8, TABLE_END, 8) != 0 || hr_le32(p + 12) != 0)
+		return hr_fail(e, HR_CORRUPT, 0, "no table of a pack");
+	t.n = hr_le32(p + 8);
+	t.rows = p + TABLE_HEAD;
+	t.frames_bytes = hr_le64(p + n - 16);
+	if (n != TABLE_HEAD + (uint64_t)t.n * TABLE_ROW + TABLE_TAIL)
+		return hr_fail(e, HR_CORRUPT, 0, "a table of %zu bytes for %u frames", n, t.n);
+	if (t.frames_bytes > INT64_MAX || t.frames_bytes + TABLE_FRAME_HEAD + n != pack_bytes)
+		return hr_fail(e, HR_CORRUPT, 0,
+			       "frames of %" PRIu64 " bytes in a pack of %" PRIu64, t.frames_bytes,
+			       pack_bytes);
+	for (uint32_t i = 0; i < t.n; i++) {
+		struct store_pack_row r = store_pack_row(&t, i, &plain);
+
+		if (r.frame_off != end || r.frame_len == 0 || r.plain_len == 0 ||
+		    r.plain_len > STORE_CHUNK_MAX)
+			return hr_fail(e, HR_CORRUPT, 0,
+				       "frame %u: %u bytes at %" PRIu64 ", expected at %" PRIu64, i,
+				       r.frame_len, r.frame_off, end);
+		end += r.frame_len; /* below 2^64: n frames of 32 bits */
+	}
+	if (end != t.frames_bytes)
+		return hr_fail(e, HR_CORRUPT, 0,
+			       "frames end at %" PRIu64 ", the table is at %" PRIu64, end,
+			       t.frames_bytes);
+	*out = t;
+	return 0;
+}
+
+static int read_table(int fd, uint64_t size, const char *path, struct hr_buf *b, struct hr_err *e)
+{
+	uint8_t tail[TABLE_TAIL], head[TABLE_FRAME_HEAD];
+	uint64_t at, n;
+
+	if (size < TABLE_FRAME_HEAD + TABLE_HEAD + TABLE_TAIL)
+		return hr_fail(e, HR_CORRUPT, 0, "a pack of %" PRIu64 " bytes", size);
+	if (hr_pread_all(fd, tail, sizeof(tail), size - TABLE_TAIL, path, e) < 0)
+		return -1;
+	at = hr_le64(tail);
+	if (at > size - (TABLE_FRAME_HEAD + TABLE_HEAD + TABLE_TAIL))
+		return hr_fail(e, HR_CORRUPT, 0, "a table at %" PRIu64 " of %" PRIu64 " bytes", at,
+			       size);
+	n = size - at - TABLE_FRAME_HEAD;
+	if (n > TABLE_MAX)
+		return hr_fail(e, HR_CORRUPT, 0, "a table of %" PRIu64 " bytes", n);
+	if (hr_pread_all(fd, head, sizeof(head), at, path, e) < 0)
+		return -1;
+	if (hr_le32(head) != TABLE_FRAME_MAGIC || hr_le32(head + 4) != n)
+		return hr_fail(e, HR_CORRUPT, 0, "no table at %" PRIu64, at);
+	b->len = 0;
+	hr_buf_reserve(b, (size_t)n);
+	if (hr_pread_all(fd, b->p, (size_t)n, at + TABLE_FRAME_HEAD, path, e) < 0)
+		return -1;
+	b->len = (size_t)n;
+	return 0;
+}
+
+int store_pack_table_read(const struct store *st, const struct fetch_digest *name, struct hr_buf *b,
+			  struct store_pack_table *out, struct hr_err *e)
+{
+	char path[STORE_OBJECT_PATH];
+	struct fetch_digest got;
+	uint64_t size;
+	hr_autofd int fd = store_object_open(st, STORE_PACK, name, &size, e);
+
+	if (fd < 0)
+		return -1;
+	store_object_path(STORE_PACK, name, path);
+	if (read_table(fd, size, path, b, e) < 0)
+		return hr_wrap(e, "'%s/%s'", st->path, path);
+	fetch_digest_of(b->p, b->len, &got);
+	if (!fetch_digest_equal(&got, name)) {
+		hr_fail(e, HR_CORRUPT, 0, "its table has another digest than its name");
+		return hr_wrap(e, "'%s/%s'", st->path, path);
+	}
+	if (store_pack_table_parse(b->p, b->len, size, out, e) < 0)
+		return hr_wrap(e, "'%s/%s'", st->path, path);
+	return 0;
+}
