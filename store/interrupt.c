@@ -18,7 +18,7 @@ static void on_signal(int sig)
 	atomic_store(&interrupted, true);
 }
 
-const atomic_bool *store_interrupt_catch(void)
+atomic_bool *store_interrupt_catch(void)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 

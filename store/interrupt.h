@@ -11,7 +11,8 @@
 /*
  * From now on SIGINT, SIGTERM and SIGHUP set the flag that is returned, in place of ending the
  * process; system calls that wait return EINTR. A second signal ends the process at once.
+ * The caller may set the flag, too, to make all ends that watch it come to one.
  */
-const atomic_bool *store_interrupt_catch(void);
+atomic_bool *store_interrupt_catch(void);
 
 #endif

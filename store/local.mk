@@ -4,11 +4,22 @@ libstore_a_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS) $(CRYPTO_CFLAGS) $(ISAL_CFLAGS)
 libstore_a_SOURCES = \
 	store/chunks.c store/chunks.h \
 	store/crc64.c \
+	store/cut.c store/cut.h \
+	store/dict.c store/dict.h \
+	store/dict_segment.c store/dict_segment.h \
 	store/heap.c store/heap.h \
 	store/idmap.c store/idmap.h \
 	store/image.c store/image.h \
+	store/import.c store/import.h \
+	store/import_chunks.c store/import_chunks.h \
+	store/import_layer.c store/import_layer.h \
+	store/import_merge.c store/import_merge.h \
+	store/import_pipe.c store/import_pipe.h \
+	store/import_rows.c store/import_rows.h \
+	store/import_work.c store/import_work.h \
 	store/index.c store/index.h \
 	store/index_build.c store/index_format.h \
+	store/inflate.c store/inflate.h \
 	store/layer.c store/layer.h \
 	store/layer_build.c store/layer_format.h \
 	store/layout.c store/layout.h \
@@ -18,6 +29,9 @@ libstore_a_SOURCES = \
 	store/lease.c store/lease.h \
 	store/loc.c store/loc.h \
 	store/match.c store/match.h \
+	store/merge.c store/merge.h \
+	store/merge_finish.c store/merge_tree.h \
+	store/pack.c store/pack.h \
 	store/process.c store/process.h \
 	store/record.c store/record.h \
 	store/serve_tree.c store/serve_tree.h \
@@ -25,6 +39,8 @@ libstore_a_SOURCES = \
 	store/size.c store/size.h \
 	store/store.h \
 	store/table.c store/table.h \
+	store/tar.c store/tar.h \
+	store/tar_format.c store/tar_format.h \
 	store/when.c store/when.h
 
 pkglibexec_PROGRAMS += hpcrun-store
@@ -36,8 +52,10 @@ hpcrun_store_SOURCES = \
 	store/cmd_images.c \
 	store/cmd_login.c \
 	store/cmd_logout.c \
+	store/cmd_pull.c \
 	store/interrupt.c store/interrupt.h \
-	store/main_store.c
+	store/main_store.c \
+	store/progress.c store/progress.h
 
 pkglibexec_PROGRAMS += hpcrun-serve
 hpcrun_serve_CFLAGS = $(AM_CFLAGS) $(FUSE_CFLAGS)

@@ -6,8 +6,10 @@
 #include "config.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "store/cmd.h"
 #include "util/log.h"
@@ -17,6 +19,7 @@ static const struct hr_cmd *const verbs[] = {
 	&store_cmd_images,
 	&store_cmd_login,
 	&store_cmd_logout,
+	&store_cmd_pull,
 };
 
 static int print_help(void)
@@ -59,6 +62,9 @@ int main(int argc, char **argv)
 	int r;
 
 	hr_log_setup("hpcrun", HR_LOG_WARN);
+	umask(022); /* who may read a store is decided by its top directory, not by each file */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a write fails with EFBIG then, and is told */
 	r = dispatch(argc, argv, &e);
 	/* a list that a full disk cut is no list */
 	if (fflush(stdout) != 0 && r >= 0)

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fetch/fetch.h"
+#include "store/cmd.h"
+#include "store/import.h"
+#include "store/interrupt.h"
+#include "store/progress.h"
+#include "util/cleanup.h"
+#include "util/poison.h"
+
+#define DOWNLOADS_DEFAULT 3
+
+struct pull_args {
+	struct store_cmd_common common;
+	bool quiet, json, force;
+	uint64_t downloads, threads;
+};
+
+static const struct hr_opt pull_opts[] = {
+	HR_OPT_FLAG('q', "quiet", struct pull_args, quiet, "print nothing but the digest"),
+	HR_OPT_FLAG(0, "json", struct pull_args, json, "print one JSON object for each event"),
+	HR_OPT_FLAG('f', "force", struct pull_args, force,
+		    "fetch and store everything again, whatever is here"),
+	HR_OPT_U64('j', "downloads", "N", struct pull_args, downloads, 1, 32,
+		   "work on N layers at once (default 3)"),
+	HR_OPT_U64('t', "threads", "N", struct pull_args, threads, 1, 64,
+		   "compress with N threads (default: one for each CPU)"),
+	HR_OPT_END
+};
+
+static unsigned int default_threads(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > 16 ? 16 : (unsigned int)n;
+}
+
+static enum progress_style style_of(const struct pull_args *a)
+{
+	if (a->quiet)
+		return PROGRESS_QUIET;
+	if (a->json)
+		return PROGRESS_JSON;
+	return isatty(STDERR_FILENO) && isatty(STDOUT_FILENO) ? PROGRESS_BARS : PROGRESS_LINES;
+}
+
+/* What a pull needs, open. */
+struct pull_env {
+	struct hr_conf conf;
+	struct hr_strv paths;
+	struct fetch_ref ref;
+	struct store *st;
+	struct fetch_client *client;
+	atomic_bool *stop;
+};
+
+static void env_release(struct pull_env *env)
+{
+	fetch_client_free(env->client);
+	store_close(env->st);
+	fetch_ref_release(&env->ref);
+	hr_strv_release(&env->paths);
+	hr_conf_release(&env->conf);
+}
+
+static int pull(const struct pull_args *a, const struct pull_env *env, struct hr_err *e)
+{
+	struct store_import_options o = {
+		.st = env->st,
+		.client = env->client,
+		.ref = &env->ref,
+		.downloads = a->downloads ? (unsigned int)a->downloads : DOWNLOADS_DEFAULT,
+		.workers = a->threads ? (unsigned int)a->threads : default_threads(),
+		.level = (int)env->conf.compress_level,
+		.max_bytes = env->conf.import_max_bytes,
+		.force = a->force,
+		.stop = env->stop,
+	};
+	struct store_import_status status = { 0 };
+	struct store_import_result result;
+	struct progress *p = progress_start(&status, &env->ref, style_of(a));
+	int r = store_import_pull(&o, &status, &result, e);
+
+	progress_end(p, r == 0 ? &result : NULL);
+	store_import_status_release(&status);
+	return r;
+}
+
+static int pull_main(void *args, int argc, char **argv, struct hr_err *e)
+{
+	const struct pull_args *a = args;
+	HR_CLEANUP(env_release) struct pull_env env = { .stop = store_interrupt_catch() };
+
+	(void)argc;
+	if (a->quiet && a->json)
+		return hr_fail(e, HR_USAGE, 0, "--quiet and --json exclude each other");
+	if (fetch_ref_parse(argv[0], &env.ref, e) < 0 ||
+	    store_cmd_paths(&a->common, &env.conf, &env.paths, e) < 0 ||
+	    store_open(env.paths.v[0], STORE_WRITE, &env.st, e) < 0 ||
+	    store_cmd_client(&env.conf, env.stop, &env.client, e) < 0 || pull(a, &env, e) < 0) {
+		/* whatever call noticed it, the user did it */
+		if (*env.stop && e->sys == EINTR) {
+			hr_err_clear(e);
+			return hr_fail(e, HR_SYS, 0, "interrupted");
+		}
+		return hr_wrap(e, "cannot pull '%s'", argv[0]);
+	}
+	return 0;
+}
+
+const struct hr_cmd store_cmd_pull = {
+	.name = "pull",
+	.operands = "IMAGE",
+	.summary = "bring an image from a registry into the store",
+	.opts = pull_opts,
+	.common = store_cmd_common_opts,
+	.args_size = sizeof(struct pull_args),
+	.min_operands = 1,
+	.max_operands = 1,
+	.main = pull_main,
+};

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Bringing an image from a registry into a store.
+ *
+ * For: hpcrun-store pull. Not for: printing; whoever wants to show how far it is reads struct
+ * store_import_status from another thread.
+ * Sequence: store_import_pull(); the status may be read meanwhile by the functions below.
+ */
+#ifndef STORE_IMPORT_H
+#define STORE_IMPORT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "store/import_work.h"
+#include "store/layout.h"
+
+enum store_import_state {
+	STORE_IMPORT_WAITING, /* for its turn, or for another process that works on it */
+	STORE_IMPORT_RUNNING,
+	STORE_IMPORT_DONE,
+	STORE_IMPORT_HERE /* it was in the store already */
+};
+
+/* How far one layer is; all may be read at any time. */
+struct store_import_layer {
+	struct fetch_descriptor blob;
+	struct fetch_digest diff_id;
+	_Atomic uint64_t got; /* bytes of the blob */
+	struct import_layer_sums sums;
+	_Atomic enum store_import_state state;
+};
+
+/* How far a pull is. layers are there from the moment that ready is true. */
+struct store_import_status {
+	atomic_bool ready;
+	struct store_import_layer *layers; /* lowest first */
+	size_t n_layers;
+};
+
+struct store_import_options {
+	struct store *st;
+	struct fetch_client *client;
+	const struct fetch_ref *ref;
+	unsigned int downloads, workers;
+	int level;	    /* of zstd */
+	uint64_t max_bytes; /* of one uncompressed layer */
+	bool force;	    /* take nothing from what is here */
+	atomic_bool *stop;  /* true: end soon. Set by us, too, when one layer fails */
+};
+
+struct store_import_result {
+	struct fetch_digest manifest, document;
+	uint64_t size;	     /* bytes of all files of the image */
+	uint64_t compressed; /* bytes of all blobs */
+	uint64_t stored;     /* bytes added to the store's packs */
+};
+
+/*
+ * Pull an image. On success the reference is written; after a failure the layers that were finished
+ * are kept for the next time, and nothing else is visible.
+ *
+ * Errors:  those of fetch; HR_CORRUPT naming layer and entry; HR_SYS naming the store.
+ * Owns:    *status, filled while it runs; store_import_status_release() frees it afterwards.
+ */
+int store_import_pull(const struct store_import_options *o, struct store_import_status *status,
+		      struct store_import_result *out, struct hr_err *e) HR_MUST_USE;
+void store_import_status_release(struct store_import_status *s);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One layer of an import: from its blob to its layer index; for import.c. */
+#ifndef STORE_IMPORT_LAYER_H
+#define STORE_IMPORT_LAYER_H
+
+#include "store/import.h"
+
+/*
+ * Have a layer in the store: take a lease, look whether it is there, else fetch it, check all its
+ * digests and publish it.
+ *
+ * Errors:  as store_import_pull(), naming the layer.
+ * Threads: several layers of one import at once.
+ */
+int import_layer_run(const struct store_import_options *o, struct import_work *w,
+		     struct store_import_layer *layer, struct hr_err *e) HR_MUST_USE;
+
+#endif

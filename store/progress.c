@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "store/progress.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/size.h"
+#include "util/cleanup.h"
+#include "util/mem.h"
+#include "util/poison.h"
+
+#define TICK_MS	     100
+#define WIDTH_MIN    40
+#define BAR_MAX	     40
+#define LINES_MARGIN 2 /* lines of the screen that bars leave free */
+
+struct progress {
+	const struct store_import_status *status;
+	char *image;
+	enum progress_style style;
+	bool started; /* the thread */
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop;
+	bool announced; /* "pulling" was shown */
+	struct timespec begin;
+	enum store_import_state *shown; /* of each layer */
+	unsigned int drawn;		/* lines of bars on the screen */
+};
+
+static double seconds_since(const struct timespec *t)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) / 1e9;
+}
+
+/* The first digits of a digest, enough to tell layers apart. */
+#define DIGEST_SHORT 13
+static char *short_digest(const struct fetch_digest *d, char buf[DIGEST_SHORT])
+{
+	char hex[FETCH_DIGEST_HEX];
+
+	fetch_digest_hex(d, hex);
+	memcpy(buf, hex, DIGEST_SHORT - 1);
+	buf[DIGEST_SHORT - 1] = '\0';
+	return buf;
+}
+
+/* Percent of a layer's content that was in the store before. */
+static unsigned int percent_known(const struct store_import_layer *l)
+{
+	uint64_t known = l->sums.known, all = known + l->sums.stored;
+
+	return all ? (unsigned int)((double)known * 100 / (double)all) : 0;
+}
+
+/* What became of a finished layer. */
+static void outcome(const struct store_import_layer *l, struct hr_buf *b)
+{
+	if (l->state == STORE_IMPORT_HERE) {
+		hr_buf_str(b, "already here");
+		return;
+	}
+	hr_buf_str(b, "done");
+	if (percent_known(l) > 0)
+		hr_buf_printf(b, ", %u%% deduplicated", percent_known(l));
+}
+
+/* ---- lines and JSON: one for each change ---- */
+
+static void json_layer(const struct store_import_layer *l, struct hr_buf *b)
+{
+	static const char *const names[] = { "waiting", "running", "done", "here" };
+	char digest[FETCH_DIGEST_TEXT];
+
+	hr_buf_printf(b,
+		      "{\"event\":\"layer\",\"digest\":\"%s\",\"state\":\"%s\",\"size\":%" PRIu64
+		      ",\"got\":%" PRIu64 ",\"stored\":%" PRIu64 ",\"packed\":%" PRIu64
+		      ",\"known\":%" PRIu64 "}\n",
+		      fetch_digest_text(&l->blob.digest, digest), names[l->state], l->blob.size,
+		      l->got, l->sums.stored, l->sums.packed, l->sums.known);
+}
+
+static void line_layer(const struct store_import_layer *l, struct hr_buf *b)
+{
+	char digest[DIGEST_SHORT], size[STORE_SIZE_TEXT];
+
+	if (l->state == STORE_IMPORT_RUNNING || l->state == STORE_IMPORT_WAITING)
+		return;
+	hr_buf_printf(b, "layer %s: %s: ", short_digest(&l->blob.digest, digest),
+		      store_size_text(l->blob.size, size));
+	outcome(l, b);
+	hr_buf_str(b, "\n");
+}
+
+static void show_changes(struct progress *p)
+{
+	hr_autobuf struct hr_buf b = { 0 };
+
+	for (size_t i = 0; i < p->status->n_layers; i++) {
+		const struct store_import_layer *l = &p->status->layers[i];
+
+		if (l->state == p->shown[i])
+			continue;
+		p->shown[i] = l->state;
+		if (p->style == PROGRESS_JSON)
+			json_layer(l, &b);
+		else
+			line_layer(l, &b);
+	}
+	if (b.len)
+		fputs((const char *)b.p, stdout);
+	fflush(stdout);
+}
+
+/* ---- bars ---- */
+
+static void bar_line(const struct progress *p, const struct store_import_layer *l,
+		     unsigned int width, struct hr_buf *b)
+{
+	char digest[DIGEST_SHORT], size[STORE_SIZE_TEXT], got[STORE_SIZE_TEXT];
+	double part = l->blob.size ? (double)l->got / (double)l->blob.size : 1;
+	/* digest, two sizes and the rate take 12 + 2 + 10 + 3 + 10 + 2 + 12 columns */
+	unsigned int bar = width > 54 ? width - 54 : 0, full;
+
+	if (bar > BAR_MAX)
+		bar = BAR_MAX;
+	hr_buf_printf(b, "%s  ", short_digest(&l->blob.digest, digest));
+	if (l->state != STORE_IMPORT_RUNNING) {
+		hr_buf_printf(b, "%9s  ", store_size_text(l->blob.size, size));
+		if (l->state == STORE_IMPORT_WAITING)
+			hr_buf_str(b, "waiting");
+		else
+			outcome(l, b);
+		return;
+	}
+	full = (unsigned int)(part * bar);
+	if (bar > 4) {
+		hr_buf_str(b, "[");
+		for (unsigned int i = 0; i < bar; i++)
+			hr_buf_str(b, i < full ? "#" : ".");
+		hr_buf_str(b, "] ");
+	}
+	hr_buf_printf(b, "%s of %s", store_size_text(l->got, got),
+		      store_size_text(l->blob.size, size));
+	if (seconds_since(&p->begin) > 0.5)
+		hr_buf_printf(b, ", %s/s",
+			      store_size_text((uint64_t)((double)l->got / seconds_since(&p->begin)),
+					      got));
+}
+
+static void screen_size(unsigned int *columns, unsigned int *lines)
+{
+	struct winsize ws = { 0 };
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) < 0 || ws.ws_col == 0)
+		ws = (struct winsize) { .ws_col = 80, .ws_row = 24 };
+	*columns = ws.ws_col < WIDTH_MIN ? WIDTH_MIN : ws.ws_col;
+	*lines = ws.ws_row > LINES_MARGIN + 1 ? ws.ws_row - LINES_MARGIN : 1;
+}
+
+/*
+ * Draw the layers again, in place. Of more layers than the screen has lines, those that run come
+ * first; the others are counted.
+ */
+static void draw_bars(struct progress *p)
+{
+	hr_autobuf struct hr_buf b = { 0 };
+	unsigned int columns, lines, shown = 0, hidden = 0;
+
+	screen_size(&columns, &lines);
+	if (p->drawn)
+		hr_buf_printf(&b, "\033[%uA", p->drawn);
+	for (unsigned int pass = p->status->n_layers > lines ? 0 : 1; pass < 2; pass++) {
+		for (size_t i = 0; i < p->status->n_layers; i++) {
+			const struct store_import_layer *l = &p->status->layers[i];
+			hr_autobuf struct hr_buf line = { 0 };
+
+			if (p->status->n_layers > lines &&
+			    (pass == 0) != (l->state == STORE_IMPORT_RUNNING))
+				continue;
+			if (shown + 1 > lines) {
+				hidden++;
+				continue;
+			}
+			bar_line(p, l, columns - 1, &line);
+			hr_buf_printf(&b, "\033[2K%.*s\n", (int)(columns - 1), (char *)line.p);
+			shown++;
+		}
+	}
+	if (hidden) {
+		hr_buf_printf(&b, "\033[2Kand %u more layers\n", hidden);
+		shown++;
+	}
+	p->drawn = shown;
+	fputs((const char *)b.p, stdout);
+	fflush(stdout);
+}
+
+/* ---- the thread ---- */
+
+static void announce(struct progress *p)
+{
+	char text[512];
+
+	if (p->announced)
+		return;
+	p->announced = true;
+	p->shown = hr_xmalloc(p->status->n_layers * sizeof(*p->shown) + 1);
+	if (p->style == PROGRESS_JSON)
+		snprintf(text, sizeof(text),
+			 "{\"event\":\"pull\",\"image\":\"%s\",\"layers\":%zu}\n", p->image,
+			 p->status->n_layers);
+	else
+		snprintf(text, sizeof(text), "pulling %s, %zu layers\n", p->image,
+			 p->status->n_layers);
+	fputs(text, stdout);
+}
+
+static void show(struct progress *p)
+{
+	if (p->style == PROGRESS_QUIET || !p->status->ready)
+		return;
+	announce(p);
+	if (p->style == PROGRESS_BARS)
+		draw_bars(p);
+	else
+		show_changes(p);
+}
+
+static void *progress_main(void *arg)
+{
+	struct progress *p = arg;
+
+	pthread_mutex_lock(&p->lock);
+	while (!p->stop) {
+		struct timespec until;
+
+		show(p);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += TICK_MS * 1000000L;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_sec++;
+			until.tv_nsec -= 1000000000;
+		}
+		pthread_cond_timedwait(&p->wake, &p->lock, &until);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+struct progress *progress_start(const struct store_import_status *status,
+				const struct fetch_ref *ref, enum progress_style style)
+{
+	struct progress *p = hr_xmalloc(sizeof(*p));
+	sigset_t all, old;
+
+	p->status = status;
+	p->image = fetch_ref_text(ref);
+	p->style = style;
+	clock_gettime(CLOCK_MONOTONIC, &p->begin);
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->wake, NULL);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the main thread */
+	p->started = pthread_create(&p->thread, NULL, progress_main, p) == 0;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return p;
+}
+
+static void show_result(const struct progress *p, const struct store_import_result *r)
+{
+	char digest[FETCH_DIGEST_TEXT], size[STORE_SIZE_TEXT], blobs[STORE_SIZE_TEXT],
+		stored[STORE_SIZE_TEXT];
+
+	fetch_digest_text(&r->manifest, digest);
+	switch (p->style) {
+	case PROGRESS_QUIET:
+		printf("%s\n", digest);
+		break;
+	case PROGRESS_JSON:
+		printf("{\"event\":\"done\",\"image\":\"%s\",\"digest\":\"%s\",\"size\":%" PRIu64
+		       ",\"compressed\":%" PRIu64 ",\"stored\":%" PRIu64 "}\n",
+		       p->image, digest, r->size, r->compressed, r->stored);
+		break;
+	default:
+		printf("%s\n%s: %s of files, %s to download, %s added to the store\n", digest,
+		       p->image, store_size_text(r->size, size),
+		       store_size_text(r->compressed, blobs), store_size_text(r->stored, stored));
+	}
+}
+
+void progress_end(struct progress *p, const struct store_import_result *result)
+{
+	if (p->started) {
+		pthread_mutex_lock(&p->lock);
+		p->stop = true;
+		pthread_cond_signal(&p->wake);
+		pthread_mutex_unlock(&p->lock);
+		pthread_join(p->thread, NULL);
+	}
+	show(p);
+	if (result)
+		show_result(p, result);
+	fflush(stdout);
+	pthread_mutex_destroy(&p->lock);
+	pthread_cond_destroy(&p->wake);
+	free(p->shown);
+	free(p->image);
+	free(p);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a pull shows while it runs: a bar for each layer on a terminal, else lines, or JSON.
+ *
+ * Sequence: progress_start(); store_import_pull() with the same status; progress_end().
+ * A thread of this module reads the status ten times a second.
+ */
+#ifndef STORE_PROGRESS_H
+#define STORE_PROGRESS_H
+
+#include "store/import.h"
+
+enum progress_style { PROGRESS_QUIET, PROGRESS_LINES, PROGRESS_BARS, PROGRESS_JSON };
+
+struct progress;
+
+/* STATUS and REF are borrowed until progress_end(). */
+struct progress *progress_start(const struct store_import_status *status,
+				const struct fetch_ref *ref, enum progress_style style);
+/* Show the end: RESULT, or nothing after a failure, which is told elsewhere. */
+void progress_end(struct progress *p, const struct store_import_result *result);
+
+#endif
