@@ -155,6 +155,12 @@ static int handle_server(struct rt_session *s, const struct serve_msg *m, int fd
 	}
 }
 
+/* A child that ends resets its socket: no failure of its own, SIGCHLD brings the reason. */
+static bool child_went(const struct hr_err *e)
+{
+	return e->kind == HR_NOTFOUND || e->sys == EPIPE || e->sys == ECONNRESET;
+}
+
 void rt_session_on_server(struct rt_session *s)
 {
 	hr_autofd int fd = -1;
@@ -162,13 +168,12 @@ void rt_session_on_server(struct rt_session *s)
 	struct serve_msg m;
 
 	if (rt_server_receive(&s->server, &m, &fd, &e) < 0) {
-		/* its death is reported by SIGCHLD, with the reason */
 		rt_server_hangup(&s->server);
-		if (e.kind != HR_NOTFOUND)
+		if (!child_went(&e))
 			rt_session_fail(s, &e);
 		return;
 	}
-	if (handle_server(s, &m, fd, &e) < 0)
+	if (handle_server(s, &m, fd, &e) < 0 && (m.type == SERVE_ERROR || !child_went(&e)))
 		rt_session_fail(s, &e);
 }
 
@@ -185,7 +190,7 @@ static void handle_builder(struct rt_session *s, struct rt_progress *p, int fds[
 		return;
 	case BUILD_FUSE:
 		s->fuse_fd = hr_steal_fd(&fds[0]);
-		if (begin_if_both(s, &e) < 0)
+		if (begin_if_both(s, &e) < 0 && !child_went(&e))
 			rt_session_fail(s, &e);
 		return;
 	case BUILD_DONE:
@@ -260,7 +265,7 @@ static void server_died(struct rt_session *s, int status)
 {
 	struct hr_err e = { 0 };
 
-	while (s->server.sock >= 0 && s->phase == RT_STARTING) /* its last words first */
+	while (s->server.sock >= 0) /* its last words first: FUSE_INIT may be among them */
 		rt_session_on_server(s);
 	rt_server_reaped(&s->server, status, &e);
 	if (s->phase == RT_STARTING)

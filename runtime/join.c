@@ -73,13 +73,30 @@ static int connect_once(int dirfd, const char *key, struct hr_err *e)
 	return hr_steal_fd(&sock);
 }
 
+static int waited_too_long(struct hr_err *e)
+{
+	hr_fail(e, HR_SYS, 0, "another process has been starting this session for %d s",
+		APPEAR_MS / 1000);
+	hr_hint(e, "look for a stopped 'hpcrun' or 'hpcrun-session' of yours on this node");
+	return -1;
+}
+
+static int dying_sessions(const struct rt_plan *plan, struct hr_err *e)
+{
+	hr_fail(e, HR_SYS, 0, "%d sessions of '%s' in turn died before they were ready", TRIES,
+		plan->image);
+	hr_hint(e, "is something killing '%s/hpcrun-session', or is memory short?",
+		plan->libexecdir);
+	return -1;
+}
+
 /* Connect, and start the session when nobody else is about to. */
 static int connect_or_start(const struct rt_plan *plan, int dirfd, bool *starter, struct hr_err *e)
 {
 	uint64_t deadline = now_ms() + APPEAR_MS;
 	useconds_t pause = SLEEP_MIN_US;
 
-	for (;;) {
+	for (int started = 0; started < TRIES;) {
 		hr_autofd int lock = -1;
 		int sock = connect_once(dirfd, plan->key, e);
 
@@ -92,17 +109,15 @@ static int connect_or_start(const struct rt_plan *plan, int dirfd, bool *starter
 			if (rt_session_start(plan, dirfd, lock, e) < 0)
 				return -1;
 			*starter = true;
+			started++;
 			continue;
 		}
 		if (now_ms() > deadline)
-			break;
+			return waited_too_long(e);
 		usleep(pause);
 		pause = pause * 2 < SLEEP_MAX_US ? pause * 2 : SLEEP_MAX_US;
 	}
-	hr_fail(e, HR_SYS, 0, "another process has been starting this session for %d s",
-		APPEAR_MS / 1000);
-	hr_hint(e, "look for a stopped 'hpcrun' or 'hpcrun-session' of yours on this node");
-	return -1;
+	return dying_sessions(plan, e);
 }
 
 /* One answer; while none comes, say from time to time what we wait for. */
@@ -200,9 +215,5 @@ int rt_session_join(const struct rt_plan *plan, struct rt_joined *j, struct hr_e
 		j->sock = -1;
 		usleep((useconds_t)(SLEEP_MIN_US << (2 * i)));
 	}
-	hr_fail(e, HR_SYS, 0, "%d sessions of '%s' in turn died before they were ready", TRIES,
-		plan->image);
-	hr_hint(e, "is something killing '%s/hpcrun-session', or is memory short?",
-		plan->libexecdir);
-	return -1;
+	return dying_sessions(plan, e);
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1u << 2)
 #endif
+#define CHILD_STACK (64u * 1024u)
 #define BACKLOG                                                                                    \
 	4096 /* the kernel takes less (net.core.somaxconn); further ranks wait in connect          \
 	      */
@@ -77,13 +79,17 @@ struct birth {
 	const int *keep; /* descriptors that live on */
 	size_t keep_n;
 	int null;
-	volatile int error; /* written by the children, whose memory is ours (vfork) */
+	int error; /* written by the children, whose memory is ours */
 };
 
-/* In the grandchild: only system calls from here. stderr stays until the session's main runs: the
- * loader's complaints would be lost else. */
-static void become_session(struct birth *b)
+/*
+ * In the grandchild: only system calls from here. stderr stays until the session's main runs: the
+ * loader's complaints would be lost else.
+ */
+static int become_session(void *arg)
 {
+	struct birth *b = arg;
+
 	(void)umask(077);
 	if (chdir("/") < 0 || dup2(b->null, STDIN_FILENO) < 0 || dup2(b->null, STDOUT_FILENO) < 0 ||
 	    syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
@@ -94,10 +100,32 @@ static void become_session(struct birth *b)
 	execve(b->argv[0], b->argv, b->envp);
 out:
 	b->error = errno;
+	return HR_EXIT_FAILED;
 }
 
-/* vfork twice: neither memory is copied nor a child left to be waited for by the program. */
-static __attribute__((noinline)) int spawn_detached(struct birth *b)
+/*
+ * A child that shares our memory while we wait for it to execute or end, as after vfork; but on a
+ * stack of its own, so that it may have a child of the same kind in turn.
+ */
+static pid_t run_child(int (*fn)(void *), struct birth *b)
+{
+	char stack[CHILD_STACK] __attribute__((aligned(16)));
+	pid_t pid = clone(fn, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, b);
+
+	if (pid < 0)
+		b->error = errno;
+	return pid;
+}
+
+/* In the child: a process group and session of its own, and a child that nobody waits for. */
+static int detach(void *arg)
+{
+	setsid();
+	(void)run_child(become_session, arg); /* the failure is in arg */
+	return 0;
+}
+
+static int spawn_detached(struct birth *b)
 {
 	sigset_t all, old;
 	pid_t child;
@@ -105,21 +133,8 @@ static __attribute__((noinline)) int spawn_detached(struct birth *b)
 	/* a handler of ours must not run in a child that shares our memory */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
-	child = vfork();
-	if (child == 0) {
-		setsid();
-		child = vfork();
-		if (child == 0) {
-			become_session(b);
-			_exit(HR_EXIT_FAILED);
-		}
-		if (child < 0)
-			b->error = errno;
-		_exit(0);
-	}
-	if (child < 0)
-		b->error = errno;
-	else
+	child = run_child(detach, b);
+	if (child > 0)
 		/* ECHILD when the caller ignores SIGCHLD: the kernel reaped it */
 		(void)waitpid(child, NULL, 0);
 	sigprocmask(SIG_SETMASK, &old, NULL);

@@ -90,6 +90,11 @@ static int write_proc(int proc_fd, const char *name, const char *text, struct hr
 	hr_fail(e, errno == EPERM || errno == EACCES ? HR_DENIED : HR_SYS, errno,
 		"cannot write '%s' to /proc/self/%s", text, name);
 	rt_userns_hint_lsm(e);
+	/* since 5.12 mapping user 0 takes CAP_SETFCAP outside: user_namespaces(7) */
+	if (e->kind == HR_DENIED && strcmp(name, "uid_map") == 0 && strstr(text, " 0 1"))
+		hr_hint(e,
+			"user 0 without capabilities, as in a container that root started, cannot "
+			"be mapped once more; start the outer one as an ordinary user");
 	return -1;
 }
 

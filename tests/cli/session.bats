@@ -123,7 +123,7 @@ wrap() {
 @test "session: the rank that starts it may be killed at any system call" {
 	need strace
 	local call
-	for call in flock bind listen unlinkat vfork wait4 sendmsg recvmsg setns seccomp; do
+	for call in flock bind listen unlinkat clone wait4 sendmsg recvmsg setns seccomp; do
 		PART=-$call
 		run strace -o /dev/null -e inject="$call":signal=KILL:when=1 "$HPCRUN" run \
 			--bind "/usr:/session/$BATS_TEST_NUMBER$PART" app:1 true
