@@ -46,6 +46,16 @@ void store_image_closep(struct store_image **img)
 	store_image_close(*img);
 }
 
+const struct store *store_image_store(const struct store_image *img)
+{
+	return img->store;
+}
+
+const struct store_loc *store_image_loc(const struct store_image *img)
+{
+	return &img->loc;
+}
+
 const struct store_index *store_image_index(const struct store_image *img)
 {
 	return img->index;

@@ -30,7 +30,10 @@ int store_image_open(const struct hr_strv *stores, const char *name, struct stor
 void store_image_close(struct store_image *img);
 void store_image_closep(struct store_image **img);
 
+/* What it was opened from; borrowed. */
+const struct store *store_image_store(const struct store_image *img);
 const struct store_index *store_image_index(const struct store_image *img);
+const struct store_loc *store_image_loc(const struct store_image *img);
 /* Reads frames from the packs of the image's store; valid while IMG is open. Threads: any. */
 struct store_chunk_source store_image_source(struct store_image *img);
 

@@ -329,10 +329,11 @@ int store_object_remove(const struct store *st, enum store_kind kind, const stru
 
 	if (unlinkat(st->fd, store_object_path(kind, d, path), 0) < 0 && errno != ENOENT)
 		return hr_fail(e, HR_SYS, errno, "cannot remove '%s/%s'", st->path, path);
+	store_names_add(st, kind, d);
 	return 0;
 }
 
-/* ---- names that are not durable yet ---- */
+/* ---- names whose coming or going is not durable yet ---- */
 
 void store_names_add(const struct store *st, enum store_kind kind, const struct fetch_digest *d)
 {

@@ -29,7 +29,7 @@ enum store_mode {
 struct store {
 	char *path;		   /* as it was named, for messages */
 	int fd;			   /* the directory */
-	struct store_names *names; /* directories that got names since store_sync_names() */
+	struct store_names *names; /* directories whose names changed since store_sync_names() */
 };
 
 /* The objects of a store, named by a digest. */
@@ -127,8 +127,9 @@ int store_tmp_clean(const struct store *st, bool dry, uint64_t *bytes,
 		    struct hr_err *e) HR_MUST_USE;
 
 /*
- * Make the names of all objects published through ST durable: one fsync for each directory that
- * got one. Called once before a reference to them is written.
+ * Make the names of all objects published or removed through ST durable: one fsync for each
+ * directory that is concerned. Called before a reference to them is written, or before what they
+ * reached is removed.
  */
 int store_sync_names(struct store *st, struct hr_err *e) HR_MUST_USE;
 

@@ -15,7 +15,7 @@
 bool store_kind_dir_path(enum store_kind kind, unsigned int ab, char path[STORE_KIND_DIR]);
 const char *store_kind_suffix(enum store_kind kind);
 
-/* An object got its name: store_sync_names() has to sync its directory. */
+/* An object got or lost its name: store_sync_names() has to sync its directory. */
 void store_names_add(const struct store *st, enum store_kind kind, const struct fetch_digest *d);
 
 #endif

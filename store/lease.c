@@ -29,6 +29,7 @@
 #define GC_NAME	      "gc"
 #define TOUCH_S	      10
 #define STALE_S	      60
+#define TRY_S	      150 /* two stale leases of other hosts, and some more */
 #define POLL_MS	      200
 
 struct store_lease {
@@ -45,6 +46,8 @@ struct store_lease {
 /* What a waiter has seen of the lease that it waits for. */
 struct watch {
 	char name[96];
+	char text[256]; /* what its owner wrote */
+	bool alive;	/* its owner is there: a process of ours, or it was touched meanwhile */
 	struct timespec mtime; /* by the clock of whoever touches it: compared, never ordered */
 	int64_t since_ms;      /* by our clock, when that last changed */
 };
@@ -156,35 +159,61 @@ static void steal(const struct store *st, const char *name)
 	}
 }
 
+static void look(struct watch *w, const char *name, const struct timespec *mtime)
+{
+	bool same = strcmp(w->name, name) == 0;
+
+	if (same && w->mtime.tv_sec == mtime->tv_sec && w->mtime.tv_nsec == mtime->tv_nsec)
+		return;
+	snprintf(w->name, sizeof(w->name), "%s", name);
+	w->mtime = *mtime;
+	w->since_ms = now_ms();
+	w->alive = same;
+}
+
+/* What the owner of the lease NAME wrote, into W: 1, 0 when it is gone, -1 when it is unreadable.
+ */
+static int read_owner(const struct store *st, const char *name, struct watch *w)
+{
+	hr_autobuf struct hr_buf b = { 0 };
+	struct hr_err unread = { 0 };
+
+	w->text[0] = '\0';
+	if (hr_file_read(st->fd, name, sizeof(w->text) - 1, &b, &unread) < 0)
+		return unread.kind == HR_NOTFOUND ? 0 : -1;
+	if (b.len > 0)
+		snprintf(w->text, sizeof(w->text), "%s", (const char *)b.p);
+	return 1;
+}
+
 /* Is the lease NAME there, and alive? A stale one is moved away. */
 static bool is_held(const struct store *st, const char *name, struct watch *w)
 {
-	hr_autobuf struct hr_buf b = { 0 };
-	struct hr_err gone = { 0 }; /* then nobody holds it */
+	enum store_process_state state;
 	const char *process;
-	struct stat sb;
+	struct stat sb = { 0 };
+	int there;
 
-	if (fstatat(st->fd, name, &sb, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    hr_file_read(st->fd, name, 4096, &b, &gone) < 0)
+	if (fstatat(st->fd, name, &sb, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 		return false;
-	process = b.p ? strstr((const char *)b.p, "process ") : NULL;
-	if (strcmp(w->name, name) != 0 || w->mtime.tv_sec != sb.st_mtim.tv_sec ||
-	    w->mtime.tv_nsec != sb.st_mtim.tv_nsec) {
-		snprintf(w->name, sizeof(w->name), "%s", name);
-		w->mtime = sb.st_mtim;
-		w->since_ms = now_ms();
+	look(w, name, &sb.st_mtim);
+	there = read_owner(st, name, w);
+	if (there <= 0)
+		return there < 0; /* of whom we know nothing we do not know that he is dead */
+	process = strstr(w->text, "process ");
+	if (process) {
+		state = store_process_state(process + strlen("process "));
+		w->alive |= state == STORE_PROCESS_ALIVE;
+		if (state != STORE_PROCESS_GONE && now_ms() - w->since_ms < STALE_S * 1000)
+			return true;
+	} else if (now_ms() - w->since_ms < 2000) {
+		return true; /* an empty file may be one that is being written */
 	}
-	if (process && store_process_state(process + strlen("process ")) != STORE_PROCESS_GONE &&
-	    now_ms() - w->since_ms < STALE_S * 1000)
-		return true;
-	/* an empty file may be one that is being written */
-	if (!process && now_ms() - w->since_ms < 2000)
-		return true;
 	steal(st, name);
 	return false;
 }
 
-/* A live lease of the other kind than KIND, if any, into NAME. */
+/* Is there a live lease of the other kind than KIND? */
 static bool other_kind_held(const struct store *st, enum store_lease_kind kind, struct watch *w)
 {
 	hr_autofd int fd = -1;
@@ -195,18 +224,20 @@ static bool other_kind_held(const struct store *st, enum store_lease_kind kind, 
 	if (kind == STORE_LEASE_IMPORT)
 		return is_held(st, LEASES_DIR "/" GC_NAME, w);
 	fd = openat(st->fd, LEASES_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return false;
 	d = fd < 0 ? NULL : fdopendir(fd);
 	if (!d)
-		return false;
+		return true; /* nobody is known to be dead */
 	(void)hr_steal_fd(&fd);
-	while ((n = readdir(d))) {
+	while (errno = 0, (n = readdir(d))) {
 		if (strncmp(n->d_name, IMPORT_PREFIX, strlen(IMPORT_PREFIX)) != 0)
 			continue;
 		snprintf(name, sizeof(name), LEASES_DIR "/%.80s", n->d_name);
 		if (is_held(st, name, w))
 			return true;
 	}
-	return false;
+	return errno != 0;
 }
 
 /* 1 taken, 0 somebody works. Both kinds make their file first and look for the other kind after:
@@ -247,29 +278,48 @@ static void name_lease(struct store_lease *l, enum store_lease_kind kind,
 			 fetch_digest_hex(d, hex));
 }
 
-int store_lease_take(const struct store *st, enum store_lease_kind kind,
-		     const struct fetch_digest *d, const atomic_bool *cancel, bool *waited,
-		     struct store_lease **out, struct hr_err *e)
+/* Somebody is at work, and we were not asked to wait. */
+static int busy(const struct watch *w, struct hr_err *e)
+{
+	bool gc = strcmp(w->name, LEASES_DIR "/" GC_NAME) == 0;
+	char host[64];
+	int pid;
+
+	if (sscanf(w->text, "host %63s process %*[0-9a-f]-%*u-%d", host, &pid) == 2)
+		hr_fail(e, HR_SYS, 0, "process %d on host '%s' is %s", pid, host,
+			gc ? "removing garbage from it" : "pulling an image into it");
+	else
+		hr_fail(e, HR_SYS, 0, "cannot tell who holds '%s'", w->name);
+	hr_hint(e, "try again when that has ended");
+	return -1;
+}
+
+static int take(const struct store *st, enum store_lease_kind kind, const struct fetch_digest *d,
+		const atomic_bool *cancel, bool patient, bool *waited, struct store_lease **out,
+		struct hr_err *e)
 {
 	struct store_lease *l = hr_xmalloc(sizeof(*l));
 	struct watch w = { .since_ms = now_ms() };
+	int64_t began_ms = now_ms();
 	int r;
 
 	l->st = st;
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->wake, NULL);
 	name_lease(l, kind, d);
-	if (waited)
-		*waited = false;
+	*waited = false;
 	while ((r = try_take(l, kind, &w, e)) == 0) {
 		/* not in step with the others who wait */
 		struct timespec pause = { 0,
 					  POLL_MS * 1000000L + (long)(getpid() % 97) * 1000000L };
 
-		if (waited)
-			*waited = true;
+		*waited = true;
 		if (cancel && *cancel) {
 			r = hr_fail(e, HR_SYS, EINTR, "stopped waiting for '%s'", w.name);
+			break;
+		}
+		if (!patient && (w.alive || now_ms() - began_ms > TRY_S * 1000)) {
+			r = busy(&w, e);
 			break;
 		}
 		nanosleep(&pause, NULL);
@@ -281,4 +331,22 @@ int store_lease_take(const struct store *st, enum store_lease_kind kind,
 	start_touching(l);
 	*out = l;
 	return 0;
+}
+
+int store_lease_take(const struct store *st, enum store_lease_kind kind,
+		     const struct fetch_digest *d, const atomic_bool *cancel, bool *waited,
+		     struct store_lease **out, struct hr_err *e)
+{
+	bool ignored;
+
+	return take(st, kind, d, cancel, true, waited ? waited : &ignored, out, e);
+}
+
+int store_lease_try(const struct store *st, enum store_lease_kind kind,
+		    const struct fetch_digest *d, const atomic_bool *cancel,
+		    struct store_lease **out, struct hr_err *e)
+{
+	bool waited;
+
+	return take(st, kind, d, cancel, false, &waited, out, e);
 }

@@ -33,6 +33,15 @@ enum store_lease_kind {
 int store_lease_take(const struct store *st, enum store_lease_kind kind,
 		     const struct fetch_digest *d, const atomic_bool *cancel, bool *waited,
 		     struct store_lease **out, struct hr_err *e) HR_MUST_USE;
+/*
+ * The same, but fail when somebody who is alive works: a process of this host, or one that touches
+ * its lease, which is seen in little more than 10 seconds; a dead one of another host in 60.
+ *
+ * Errors:  also HR_SYS naming who works on what.
+ */
+int store_lease_try(const struct store *st, enum store_lease_kind kind,
+		    const struct fetch_digest *d, const atomic_bool *cancel,
+		    struct store_lease **out, struct hr_err *e) HR_MUST_USE;
 /* Give it back; NULL is fine. */
 void store_lease_release(struct store_lease *l);
 

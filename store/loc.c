@@ -11,7 +11,7 @@
 #include "util/poison.h"
 
 #define LOC_MAGIC  "hpcrLOC1"
-#define LOC_HEADER 16
+#define LOC_HEADER STORE_LOC_HEADER_BYTES
 
 struct store_loc_pack store_loc_pack_get(const uint8_t *p)
 {
@@ -96,26 +96,40 @@ static int check_rows(const struct store_loc *l, struct hr_err *e)
 	return 0;
 }
 
+int store_loc_header_parse(const uint8_t p[STORE_LOC_HEADER_BYTES], uint64_t file_bytes,
+			   uint32_t *n_packs, uint32_t *n_chunks, struct hr_err *e)
+{
+	uint32_t packs = hr_le32(p + 8), chunks = hr_le32(p + 12);
+	uint64_t expected;
+
+	if (memcmp(p, LOC_MAGIC, 8) != 0)
+		return hr_fail(e, HR_CORRUPT, 0,
+			       "no location file: it does not begin with " LOC_MAGIC);
+	/* two products of 32 bits and a small number: no overflow */
+	expected = LOC_HEADER + (uint64_t)packs * STORE_LOC_PACK_BYTES +
+		   (uint64_t)chunks * STORE_LOC_CHUNK_BYTES;
+	if (file_bytes != expected)
+		return hr_fail(e, HR_CORRUPT, 0,
+			       "location file of %" PRIu64 " bytes, expected %" PRIu64, file_bytes,
+			       expected);
+	*n_packs = packs;
+	*n_chunks = chunks;
+	return 0;
+}
+
 int store_loc_parse(const uint8_t *p, size_t n, uint32_t n_chunks, struct store_loc *out,
 		    struct hr_err *e)
 {
 	struct store_loc l;
-	uint64_t expected;
 
-	if (n < LOC_HEADER || memcmp(p, LOC_MAGIC, 8) != 0)
-		return hr_fail(e, HR_CORRUPT, 0,
-			       "no location file: it does not begin with " LOC_MAGIC);
-	l.n_packs = hr_le32(p + 8);
-	l.n_chunks = hr_le32(p + 12);
+	if (n < LOC_HEADER)
+		return hr_fail(e, HR_CORRUPT, 0, "location file of %zu bytes, expected at least %d",
+			       n, LOC_HEADER);
+	if (store_loc_header_parse(p, n, &l.n_packs, &l.n_chunks, e) < 0)
+		return -1;
 	if (l.n_chunks != n_chunks)
 		return hr_fail(e, HR_CORRUPT, 0, "locations of %u chunks, expected %u", l.n_chunks,
 			       n_chunks);
-	/* two products of 32 bits and a small number: no overflow */
-	expected = LOC_HEADER + (uint64_t)l.n_packs * STORE_LOC_PACK_BYTES +
-		   (uint64_t)l.n_chunks * STORE_LOC_CHUNK_BYTES;
-	if (n != expected)
-		return hr_fail(e, HR_CORRUPT, 0, "location file of %zu bytes, expected %" PRIu64, n,
-			       expected);
 	l.packs = p + LOC_HEADER;
 	l.chunks = l.packs + (size_t)l.n_packs * STORE_LOC_PACK_BYTES;
 	if (check_rows(&l, e) < 0)

@@ -47,6 +47,16 @@ struct store_loc {
 int store_loc_parse(const uint8_t *p, size_t n, uint32_t n_chunks, struct store_loc *out,
 		    struct hr_err *e) HR_MUST_USE;
 
+/*
+ * The header alone, for who wants to know the packs and not the chunks: the packs follow it.
+ * FILE_BYTES are those of the whole file.
+ *
+ * Errors:  HR_CORRUPT.
+ */
+#define STORE_LOC_HEADER_BYTES 16
+int store_loc_header_parse(const uint8_t p[STORE_LOC_HEADER_BYTES], uint64_t file_bytes,
+			   uint32_t *n_packs, uint32_t *n_chunks, struct hr_err *e) HR_MUST_USE;
+
 /* One pack or chunk; I is below the count. Threads: any. */
 struct store_loc_pack store_loc_pack(const struct store_loc *l, uint32_t i);
 struct store_loc_chunk store_loc_chunk(const struct store_loc *l, uint32_t i);

@@ -7,6 +7,8 @@ libstore_a_SOURCES = \
 	store/cut.c store/cut.h \
 	store/dict.c store/dict.h \
 	store/dict_segment.c store/dict_segment.h \
+	store/digest_set.c store/digest_set.h \
+	store/gc.c store/gc.h \
 	store/heap.c store/heap.h \
 	store/idmap.c store/idmap.h \
 	store/image.c store/image.h \
@@ -49,10 +51,13 @@ hpcrun_store_LDADD = libstore.a libfetch.a libutil.a $(ARCHIVE_LIBS) $(ZSTD_LIBS
 	$(JANSSON_LIBS) $(CURL_LIBS) $(CRYPTO_LIBS) $(INIH_LIBS) -lpthread
 hpcrun_store_SOURCES = \
 	store/cmd.c store/cmd.h \
+	store/cmd_gc.c \
 	store/cmd_images.c \
+	store/cmd_inspect.c \
 	store/cmd_login.c \
 	store/cmd_logout.c \
 	store/cmd_pull.c \
+	store/cmd_rmi.c \
 	store/interrupt.c store/interrupt.h \
 	store/main_store.c \
 	store/progress.c store/progress.h

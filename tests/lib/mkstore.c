@@ -31,9 +31,10 @@
 #include "util/mem.h"
 #include "util/poison.h"
 
+#define LAYER "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 #define CONFIG                                                                                     \
 	"{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Env\":[\"PATH=/usr/bin:/"      \
-	"bin\"]}}"
+	"bin\"]},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"" LAYER "\"]}}"
 #define LARGE	   (256u << 10)
 #define GROUP_FULL (512u << 10)
 #define GROUP_MIN  (128u << 10)

@@ -2,7 +2,7 @@
 STORE_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 STORE_TEST_LIBS = libstore.a libfetch.a libutil.a $(ISAL_LIBS) $(ZSTD_LIBS) $(JANSSON_LIBS) $(CURL_LIBS) \
 	$(CRYPTO_LIBS) $(INIH_LIBS) $(CMOCKA_LIBS) -lpthread
-STORE_TESTS = tests/unit/test_store_layer tests/unit/test_store_record tests/unit/test_store_sha256mb
+STORE_TESTS = tests/unit/test_store_gc tests/unit/test_store_text tests/unit/test_store_layer tests/unit/test_store_record tests/unit/test_store_sha256mb
 
 check_PROGRAMS += $(STORE_TESTS)
 TESTS += $(STORE_TESTS)
@@ -15,3 +15,9 @@ tests_unit_test_store_record_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_sha256mb_SOURCES = tests/unit/test_store_sha256mb.c
 tests_unit_test_store_sha256mb_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_sha256mb_LDADD = $(STORE_TEST_LIBS)
+tests_unit_test_store_gc_SOURCES = tests/unit/test_store_gc.c
+tests_unit_test_store_gc_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_gc_LDADD = $(STORE_TEST_LIBS)
+tests_unit_test_store_text_SOURCES = tests/unit/test_store_text.c
+tests_unit_test_store_text_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_text_LDADD = $(STORE_TEST_LIBS)

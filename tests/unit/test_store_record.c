@@ -101,7 +101,7 @@ static const struct {
 	{ "magic", 4, 0, 0, "does not begin with hpcrLOC1" },
 	{ "a pack too many", 8, 2, 0, "bytes, expected" },
 	{ "packs without end", 8, UINT32_MAX, 0, "bytes, expected" },
-	{ "a chunk too many", 12, 3, 0, "locations of 3 chunks, expected 2" },
+	{ "a chunk too many", 12, 3, 0, "bytes, expected" },
 	{ "no byte behind the end", 0, 0, 1, "bytes, expected" },
 	{ "zero of a pack", 16 + 36, 1, 0, "pack 0: a field is not zero" },
 	{ "pack of a chunk", 56 + 20, 1, 0, "chunk 0: it is in pack 1 of 1" },
@@ -135,6 +135,9 @@ static void locations(void **state)
 			fail_msg("row '%s': %d '%s'", loc_rows[i].what, got, e.text);
 		if (i == 0) {
 			struct store_loc_chunk c = store_loc_chunk(&l, 1);
+
+			assert_int_equal(store_loc_parse(b.p, b.len, 3, &l, &e), -1);
+			assert_string_equal(e.text, "locations of 2 chunks, expected 3");
 
 			assert_int_equal(c.frame_off, 40);
 			assert_int_equal(c.plain_off, 50);

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* hpcrun inspect: what is known of an image, as JSON. */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "store/cmd.h"
+#include "store/image.h"
+#include "store/loc.h"
+#include "util/cleanup.h"
+#include "util/poison.h"
+
+struct inspect_args {
+	struct store_cmd_common common;
+};
+
+static const struct hr_opt inspect_opts[] = { HR_OPT_END };
+
+/* NULL: unknown, or text that is not UTF-8, which JSON cannot hold. */
+static void set(json_t *o, const char *key, json_t *value)
+{
+	HR_BUG_ON(json_object_set_new(o, key, value ? value : json_null()) < 0);
+}
+
+static json_t *number(uint64_t v)
+{
+	return json_integer((json_int_t)v);
+}
+
+static json_t *text(const char *s)
+{
+	return s && strcmp(s, "-") != 0 ? json_string(s) : NULL;
+}
+
+static json_t *digest(const struct fetch_digest *d)
+{
+	char buf[FETCH_DIGEST_TEXT];
+
+	return json_string(fetch_digest_text(d, buf));
+}
+
+static json_t *list(const struct hr_strv *l)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < l->n; i++)
+		HR_BUG_ON(json_array_append_new(a, json_string(l->v[i])) < 0);
+	return a;
+}
+
+/* ---- parts ---- */
+
+/* config.Labels, which nothing else here looks at. The document was checked before. */
+static json_t *labels(const uint8_t *config, size_t len)
+{
+	json_error_t ignored;
+	json_t *doc = json_loadb((const char *)config, len, 0, &ignored);
+	json_t *found = json_incref(json_object_get(json_object_get(doc, "config"), "Labels"));
+
+	json_decref(doc);
+	return found;
+}
+
+static int add_config(json_t *o, const struct store_index *ix, struct hr_err *e)
+{
+	HR_CLEANUP(fetch_config_release) struct fetch_config c = { 0 };
+	size_t len;
+	const uint8_t *config = store_index_config(ix, &len);
+
+	if (fetch_config_parse(config, len, &c, e) < 0)
+		return hr_wrap(e, "the image config");
+	set(o, "created", text(c.created));
+	set(o, "architecture", text(c.architecture));
+	set(o, "os", text(c.os));
+	set(o, "env", list(&c.env));
+	set(o, "entrypoint", list(&c.entrypoint));
+	set(o, "cmd", list(&c.cmd));
+	set(o, "working_dir", text(c.working_dir));
+	set(o, "user", text(c.user));
+	set(o, "labels", labels(config, len));
+	return 0;
+}
+
+/* The size of a blob is in its alias, which another store or an older pull may not have left. */
+static json_t *blob_size(const struct store *st, const struct fetch_digest *blob)
+{
+	hr_autobuf struct hr_buf b = { 0 };
+	struct store_blob_record r;
+	struct hr_err unknown = { 0 };
+
+	if (store_object_read(st, STORE_BLOB, blob, STORE_RECORD_LIMIT, &b, &unknown) < 0 ||
+	    store_blob_record_parse(b.p, b.len, &r, &unknown) < 0)
+		return NULL;
+	return number(r.size);
+}
+
+static int add_record(json_t *o, const struct store *st, const struct fetch_digest *manifest,
+		      struct hr_err *e)
+{
+	HR_CLEANUP(store_image_record_release) struct store_image_record r = { 0 };
+	hr_autobuf struct hr_buf b = { 0 };
+	json_t *layers = json_array();
+
+	set(o, "layers", layers);
+	if (store_object_read(st, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &b, e) < 0 ||
+	    store_image_record_parse(b.p, b.len, &r, e) < 0)
+		return -1;
+	for (size_t i = 0; i < r.n_layers; i++) {
+		json_t *l = json_object();
+
+		set(l, "diff_id", digest(&r.layers[i].diff_id));
+		set(l, "blob", digest(&r.layers[i].blob));
+		set(l, "compressed", blob_size(st, &r.layers[i].blob));
+		HR_BUG_ON(json_array_append_new(layers, l) < 0);
+	}
+	set(o, "size", number(r.size));
+	set(o, "compressed", number(r.compressed));
+	set(o, "occupies", number(r.occupies));
+	return 0;
+}
+
+/* What the tag said, unless the image was asked for by digest. */
+static void add_reference(json_t *o, const struct store *st, const char *name)
+{
+	HR_CLEANUP(fetch_ref_release) struct fetch_ref ref = { 0 };
+	HR_CLEANUP(store_ref_record_release) struct store_ref_record r = { 0 };
+	struct hr_err none = { 0 };
+	hr_autofree char *full = NULL;
+
+	if (fetch_ref_parse(name, &ref, &none) < 0)
+		return; /* a digest alone */
+	full = fetch_ref_text(&ref);
+	set(o, "reference", json_string(full));
+	if (store_ref_read(st, &ref, &r, &none) < 0)
+		return;
+	set(o, "server", text(r.server));
+	set(o, "pulled", number(r.pulled));
+}
+
+static int describe(json_t *o, const struct store_image *img, const char *name, struct hr_err *e)
+{
+	const struct store_index *ix = store_image_index(img);
+	const struct store *st = store_image_store(img);
+	struct fetch_digest manifest, config;
+
+	store_index_manifest(ix, &manifest);
+	store_index_config_digest(ix, &config);
+	add_reference(o, st, name);
+	set(o, "digest", digest(&manifest));
+	set(o, "config_digest", digest(&config));
+	if (add_config(o, ix, e) < 0 || add_record(o, st, &manifest, e) < 0)
+		return hr_wrap(e, "image '%s'", name);
+	set(o, "inodes", number(store_index_inodes(ix)));
+	set(o, "chunks", number(store_index_chunks(ix)));
+	set(o, "packs", number(store_image_loc(img)->n_packs));
+	set(o, "store", json_string(st->path));
+	return 0;
+}
+
+static int inspect_main(void *args, int argc, char **argv, struct hr_err *e)
+{
+	HR_CLEANUP(store_image_closep) struct store_image *img = NULL;
+	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
+	HR_CLEANUP(hr_strv_release) struct hr_strv paths = { 0 };
+	struct inspect_args *a = args;
+	json_t *o;
+	int r;
+
+	(void)argc;
+	if (store_cmd_paths(&a->common, &conf, &paths, e) < 0 ||
+	    store_image_open(&paths, argv[0], &img, e) < 0)
+		return -1;
+	o = json_object();
+	r = describe(o, img, argv[0], e);
+	if (r == 0) {
+		json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+		printf("\n");
+	}
+	json_decref(o);
+	return r;
+}
+
+const struct hr_cmd store_cmd_inspect = {
+	.name = "inspect",
+	.operands = "IMAGE",
+	.summary = "show what is known of an image, as JSON",
+	.opts = inspect_opts,
+	.common = store_cmd_common_opts,
+	.args_size = sizeof(struct inspect_args),
+	.min_operands = 1,
+	.max_operands = 1,
+	.main = inspect_main,
+};
