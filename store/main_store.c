@@ -64,8 +64,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a write fails with EFBIG then, and is told */
 	r = dispatch(argc, argv, &e);
-	/* a list that a full disk cut is no list */
-	if (fflush(stdout) != 0 && r >= 0)
+	/* a list that a full disk cut is no list; a reader who left wanted no more of it */
+	if (fflush(stdout) != 0 && errno != EPIPE && r >= 0)
 		r = hr_fail(&e, HR_SYS, errno, "cannot write to standard output");
 	if (e.kind != HR_OK)
 		hr_err_print(&e);
