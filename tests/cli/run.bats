@@ -184,8 +184,8 @@ except OSError as e:
 
 @test "run: --writable lets the image be changed until the end, and leaves it as it was" {
 	need overlay
-	run -0 "$HPCRUN" run --writable "$IMAGE" sh -c 'echo new >/new && cat /new && rm /bin/touch && ls /bin | grep -c touch'
-	[ "$output" = $'new\n0' ] || [ "${lines[0]}" = new ]
+	run -0 "$HPCRUN" run --writable "$IMAGE" sh -c 'echo new >/new && cat /new && rm /bin/touch && [ ! -L /bin/touch ]'
+	[ "$output" = new ]
 	run ! "$HPCRUN" "$IMAGE" cat /new
 	"$HPCRUN" "$IMAGE" ls /bin/touch
 }
@@ -243,11 +243,14 @@ except OSError as e:
 }
 
 @test "run: 64 at once are one server, and none fails" {
+	# a place of their own for sessions, or those of the tests before would count
+	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/run
+	mkdir -m 700 "$XDG_RUNTIME_DIR"
 	for i in $(seq 64); do
-		"$HPCRUN" run --env NUMBER=64 "$IMAGE" sh -c 'echo up; sleep 2' >"$BATS_TEST_TMPDIR/$i" 3>&- &
+		"$HPCRUN" run "$IMAGE" sh -c 'echo up; sleep 2' >"$BATS_TEST_TMPDIR/$i" 3>&- &
 	done
 	wait_until 20 all_up 64
-	[ "$(leftovers | grep -c /hpcrun-serve)" -le 2 ]
+	[ "$(leftovers "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR" | grep -c /hpcrun-serve)" = 1 ]
 	wait
 	[ "$(cat "$BATS_TEST_TMPDIR"/[0-9]* | grep -c up)" = 64 ]
 }
@@ -298,13 +301,13 @@ none_left() { [ -z "$(leftovers)" ]; }
 @test "run: user namespaces switched off are named, with the remedy" {
 	need userns
 	fail_with 'max_user_namespaces' unshare -Urm sh -c \
-		'echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" run --env N=userns "$1" true' "$HPCRUN" "$IMAGE"
+		'echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" run --bind /usr:/mnt/userns "$1" true' "$HPCRUN" "$IMAGE"
 }
 
 @test "run: a missing /dev/fuse is named" {
 	need userns
 	fail_with '/dev/fuse' unshare -Urm sh -c \
-		'mount -t tmpfs none /dev && : >/dev/null && exec "$0" run --env N=fuse "$1" true' "$HPCRUN" "$IMAGE"
+		'mount -t tmpfs none /dev && : >/dev/null && exec "$0" run --bind /usr:/mnt/fuse "$1" true' "$HPCRUN" "$IMAGE"
 }
 
 @test "run: refuses to run setuid" {
@@ -318,12 +321,12 @@ none_left() { [ -z "$(leftovers)" ]; }
 # -- talking
 
 @test "run: -vv says which steps it takes and how long they last" {
-	run -0 --separate-stderr "$HPCRUN" run -vv --env N=verbose "$IMAGE" true
-	[[ $stderr =~ [0-9](\.[0-9]+)?\ ?(ms|us|s) ]]
+	run -0 --separate-stderr "$HPCRUN" run -vv --bind "$SCRATCH:/verbose" "$IMAGE" true
+	[[ $stderr =~ step.*[0-9]\ (us|ms) ]]
 }
 
 @test "run: is silent otherwise" {
-	run -0 --separate-stderr "$HPCRUN" run --env N=silent "$IMAGE" true
+	run -0 --separate-stderr "$HPCRUN" run --bind "$SCRATCH:/silent" "$IMAGE" true
 	[ -z "$stderr$output" ]
 }
 

@@ -39,7 +39,7 @@ def base():
     with open("/bin/busybox", "rb") as f:
         busybox = f.read()
     out = [t.dir(".", mtime=7), t.dir("bin"), t.file("bin/busybox", busybox, mode=0o755, mtime=1700000000)]
-    for name in ("sh", "true", "false", "cat", "ls", "id", "env", "find", "stat", "echo", "sleep", "pwd", "touch", "mount"):
+    for name in ("sh", "true", "false", "cat", "ls", "id", "env", "find", "stat", "echo", "sleep", "pwd", "touch", "mount", "grep", "rm"):
         out.append(t.symlink("bin/" + name, "busybox"))
     for name in ("dev", "proc", "sys", "tmp", "etc", "home", "root", "var"):
         out.append(t.dir(name, mode=0o1777 if name == "tmp" else 0o755))

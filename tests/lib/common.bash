@@ -126,16 +126,17 @@ has_overlay() {
 		mount -t overlay -o lowerdir=l,upperdir=u,workdir=w,userxattr overlay m' 2>/dev/null
 }
 
-# Processes of ours that were started below PREFIX and are still there, one a line.
+# leftovers [NAME=VALUE]: processes of hpcrun that are still there and have this in their environment
+# (default: our store), one a line: pid and program.
 leftovers() {
-	local exe pid
+	local exe pid mark=${1:-HPCRUN_STORE=$HPCRUN_STORE}
 	for exe in /proc/[0-9]*/exe; do
 		pid=${exe#/proc/}
 		case $(readlink "$exe" 2>/dev/null) in
 		*/hpcrun-serve | */hpcrun-session | */hpcrun-store) ;;
 		*) continue ;;
 		esac
-		if tr '\0' '\n' <"/proc/${pid%/exe}/environ" 2>/dev/null | grep -qxF "HPCRUN_STORE=$HPCRUN_STORE"; then
+		if tr '\0' '\n' <"/proc/${pid%/exe}/environ" 2>/dev/null | grep -qxF "$mark"; then
 			echo "${pid%/exe} $(readlink "$exe")"
 		fi
 	done
