@@ -250,7 +250,7 @@ except OSError as e:
 		"$HPCRUN" run "$IMAGE" sh -c 'echo up; sleep 2' >"$BATS_TEST_TMPDIR/$i" 3>&- &
 	done
 	wait_until 20 all_up 64
-	[ "$(leftovers "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR" | grep -c /hpcrun-serve)" = 1 ]
+	[ "$(leftovers_with "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR" | grep -c /hpcrun-serve)" = 1 ]
 	wait
 	[ "$(cat "$BATS_TEST_TMPDIR"/[0-9]* | grep -c up)" = 64 ]
 }

@@ -126,10 +126,12 @@ has_overlay() {
 		mount -t overlay -o lowerdir=l,upperdir=u,workdir=w,userxattr overlay m' 2>/dev/null
 }
 
-# leftovers [NAME=VALUE]: processes of hpcrun that are still there and have this in their environment
-# (default: our store), one a line: pid and program.
-leftovers() {
-	local exe pid mark=${1:-HPCRUN_STORE=$HPCRUN_STORE}
+# leftovers: processes of hpcrun that are still there and use our store, one a line: pid and program.
+leftovers() { leftovers_with "HPCRUN_STORE=$HPCRUN_STORE"; }
+
+# leftovers_with NAME=VALUE: those that have this in their environment.
+leftovers_with() {
+	local exe pid mark=$1
 	for exe in /proc/[0-9]*/exe; do
 		pid=${exe#/proc/}
 		case $(readlink "$exe" 2>/dev/null) in
