@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "store/cache.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/le.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/poison.h"
+
+#define MAP_MAGIC     "hpcrMAP1"
+#define MAP_HEADER    64 /* magic, number of frames, zeros; the presence bytes follow */
+#define FRAME_ABSENT  0
+#define FRAME_PRESENT 1
+#define PIN_BYTE      0 /* of the map: read-locked by whoever has the pack open */
+
+struct store_cache {
+	int dirfd; /* CACHE/packs */
+};
+
+struct store_cache_pack {
+	int data, map;
+	uint32_t n_frames;
+	uint8_t *present; /* n_frames bytes in the mapped file; other processes write it too */
+	size_t mapped;
+	uint8_t *mapping;
+	char name[FETCH_DIGEST_HEX];
+};
+
+/* The directory must be ours alone: what lies in it is served without another look at who wrote it.
+ */
+static int check_own(int fd, const char *dir, struct hr_err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot stat the cache '%s'", dir);
+	if (st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
+		hr_fail(e, HR_DENIED, 0,
+			"the cache '%s' belongs to uid %u with mode %04o, expected uid %u and 0700",
+			dir, (unsigned int)st.st_uid, (unsigned int)(st.st_mode & 07777),
+			(unsigned int)geteuid());
+		hr_hint(e, "name another directory with --cache or HPCRUN_CACHE");
+		return -1;
+	}
+	return 0;
+}
+
+int store_cache_open(const char *dir, struct store_cache **out, struct hr_err *e)
+{
+	hr_autofd int top = -1;
+	hr_autofd int packs = -1;
+
+	if (hr_mkdir_all(AT_FDCWD, dir, 0700, e) < 0)
+		return hr_wrap(e, "cannot make the cache");
+	top = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (top < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot open the cache '%s'", dir);
+	if (check_own(top, dir, e) < 0)
+		return -1;
+	if (mkdirat(top, "packs", 0700) < 0 && errno != EEXIST)
+		return hr_fail(e, HR_SYS, errno, "cannot create '%s/packs'", dir);
+	packs = openat(top, "packs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (packs < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot open '%s/packs'", dir);
+	*out = hr_xmalloc(sizeof(**out));
+	(*out)->dirfd = hr_steal_fd(&packs);
+	return 0;
+}
+
+void store_cache_close(struct store_cache *c)
+{
+	if (!c)
+		return;
+	close(c->dirfd);
+	free(c);
+}
+
+static void closep(struct store_cache_pack **p)
+{
+	store_cache_pack_close(*p);
+}
+
+/* One OFD lock on one byte of the map, without waiting. */
+static int lock_byte(int fd, short type, uint64_t byte)
+{
+	struct flock l = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1
+	};
+
+	return fcntl(fd, F_OFD_SETLK, &l);
+}
+
+static int open_file(int dirfd, const char *hex, const char *suffix, int flags, struct hr_err *e)
+{
+	char name[FETCH_DIGEST_HEX + 16];
+	int fd;
+
+	snprintf(name, sizeof(name), "%.2s/%s%s", hex, hex, suffix);
+	fd = openat(dirfd, name, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		hr_fail(e, HR_SYS, errno, "cannot open '%s' in the cache", name);
+	return fd;
+}
+
+/* Whether the map is one of this version for N frames. */
+static bool map_fits(int fd, uint32_t n_frames)
+{
+	uint8_t header[MAP_HEADER];
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (uint64_t)st.st_size == MAP_HEADER + (uint64_t)n_frames &&
+	       pread(fd, header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
+	       memcmp(header, MAP_MAGIC, 8) == 0 && hr_le32(header + 8) == n_frames;
+}
+
+/* Write an empty map under a temporary name and put it in place; a race is lost to whoever was
+ * first. */
+static int map_make(int dirfd, const char *hex, uint32_t n_frames, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf b = { 0 };
+	char name[FETCH_DIGEST_HEX + 16];
+
+	hr_buf_str(&b, MAP_MAGIC);
+	hr_buf_le(&b, n_frames, 4);
+	hr_buf_pad(&b, MAP_HEADER);
+	hr_buf_reserve(&b, n_frames);
+	memset(b.p + b.len, FRAME_ABSENT, n_frames);
+	b.len += n_frames;
+	snprintf(name, sizeof(name), "%.2s/%s.map", hex, hex);
+	return hr_file_replace(dirfd, name, b.p, b.len, 0600, e);
+}
+
+/*
+ * Open the map and pin it. The evictor holds the pin byte exclusively while it removes both files,
+ * so a pin that succeeds on a file that is still linked keeps the pack.
+ */
+static int map_open(int dirfd, const char *hex, uint32_t n_frames, struct hr_err *e)
+{
+	for (int tries = 0; tries < 100; tries++) {
+		struct hr_err missing = { 0 };
+		hr_autofd int fd = open_file(dirfd, hex, ".map", 0, &missing);
+		struct stat st;
+
+		if (fd >= 0 && map_fits(fd, n_frames)) {
+			if (lock_byte(fd, F_RDLCK, PIN_BYTE) == 0 && fstat(fd, &st) == 0 &&
+			    st.st_nlink > 0)
+				return hr_steal_fd(&fd);
+			usleep(1000); /* being evicted: a few system calls, then the name is free */
+			continue;
+		}
+		if (fd < 0 && missing.sys != ENOENT) {
+			*e = missing;
+			return -1;
+		}
+		if (map_make(dirfd, hex, n_frames, e) < 0)
+			return -1;
+	}
+	return hr_fail(e, HR_SYS, EBUSY, "cannot pin '%s' in the cache", hex);
+}
+
+int store_cache_pack_open(struct store_cache *c, const struct fetch_digest *pack, uint32_t n_frames,
+			  struct store_cache_pack **out, struct hr_err *e)
+{
+	HR_CLEANUP(closep) struct store_cache_pack *p = hr_xmalloc(sizeof(*p));
+	char fan[3] = "";
+
+	p->data = p->map = -1;
+	p->n_frames = n_frames;
+	fetch_digest_hex(pack, p->name);
+	memcpy(fan, p->name, 2);
+	if (mkdirat(c->dirfd, fan, 0700) < 0 && errno != EEXIST)
+		return hr_fail(e, HR_SYS, errno, "cannot create '%s' in the cache", fan);
+	p->map = map_open(c->dirfd, p->name, n_frames, e);
+	if (p->map < 0)
+		return -1;
+	p->data = open_file(c->dirfd, p->name, ".data", O_CREAT, e);
+	if (p->data < 0)
+		return -1;
+	p->mapped = MAP_HEADER + (size_t)n_frames;
+	p->mapping = mmap(NULL, p->mapped, PROT_READ | PROT_WRITE, MAP_SHARED, p->map, 0);
+	if (p->mapping == MAP_FAILED) {
+		p->mapping = NULL;
+		return hr_fail(e, HR_SYS, errno, "cannot map '%s.map' of the cache", p->name);
+	}
+	p->present = p->mapping + MAP_HEADER;
+	if (futimens(p->map, NULL) < 0) /* its time is the age that eviction goes by */
+		hr_debug("cannot touch '%s.map': %s", p->name, strerror(errno));
+	*out = hr_steal(&p);
+	return 0;
+}
+
+void store_cache_pack_close(struct store_cache_pack *p)
+{
+	if (!p)
+		return;
+	if (p->mapping)
+		munmap(p->mapping, p->mapped);
+	if (p->data >= 0)
+		close(p->data);
+	if (p->map >= 0)
+		close(p->map);
+	free(p);
+}
+
+bool store_cache_has(const struct store_cache_pack *p, uint32_t frame)
+{
+	return frame < p->n_frames &&
+	       __atomic_load_n(&p->present[frame], __ATOMIC_ACQUIRE) == FRAME_PRESENT;
+}
+
+int store_cache_get(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, void *buf,
+		    size_t len, struct hr_err *e)
+{
+	if (!store_cache_has(p, frame))
+		return hr_fail(e, HR_NOTFOUND, 0,
+			       "frame %" PRIu32 " of pack %s is not in the cache", frame, p->name);
+	return hr_pread_all(p->data, buf, len, uoff, p->name, e);
+}
+
+int store_cache_claim(struct store_cache_pack *p, uint32_t frame)
+{
+	return lock_byte(p->map, F_WRLCK, MAP_HEADER + (uint64_t)frame) == 0;
+}
+
+void store_cache_unclaim(struct store_cache_pack *p, uint32_t frame)
+{
+	if (lock_byte(p->map, F_UNLCK, MAP_HEADER + (uint64_t)frame) < 0)
+		hr_debug("cannot release frame %" PRIu32 " of '%s': %s", frame, p->name,
+			 strerror(errno));
+}
+
+int store_cache_put(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, const void *buf,
+		    size_t len, struct hr_err *e)
+{
+	HR_BUG_ON(frame >= p->n_frames);
+	if (hr_pwrite_all(p->data, buf, len, uoff, p->name, e) < 0)
+		return -1;
+	__atomic_store_n(&p->present[frame], FRAME_PRESENT, __ATOMIC_RELEASE);
+	return 0;
+}
+
+void store_cache_drop(struct store_cache_pack *p, uint32_t frame)
+{
+	if (frame < p->n_frames)
+		__atomic_store_n(&p->present[frame], FRAME_ABSENT, __ATOMIC_RELEASE);
+}
+
+/* ---- usage and eviction ---- */
+
+struct found {
+	char hex[FETCH_DIGEST_HEX];
+	uint64_t bytes;
+	struct timespec used;
+};
+
+struct found_list {
+	struct found *v;
+	size_t n;
+};
+
+static void found_release(struct found_list *l)
+{
+	free(l->v);
+}
+
+static uint64_t disk_bytes(int dirfd, const char *hex, const char *suffix, struct timespec *used)
+{
+	char name[FETCH_DIGEST_HEX + 16];
+	struct stat st;
+
+	snprintf(name, sizeof(name), "%.2s/%s%s", hex, hex, suffix);
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (used)
+		*used = st.st_mtim;
+	return (uint64_t)st.st_blocks * 512;
+}
+
+static void find_in_fan(struct store_cache *c, const char *fan, struct found_list *l)
+{
+	int fd = openat(c->dirfd, fan, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	hr_autodir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d))) {
+		size_t len = strlen(entry->d_name);
+		struct found *f;
+
+		if (len != FETCH_DIGEST_HEX - 1 + 4 || strcmp(entry->d_name + len - 4, ".map") != 0)
+			continue;
+		l->v = hr_xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
+		f = &l->v[l->n++];
+		memset(f, 0, sizeof(*f));
+		memcpy(f->hex, entry->d_name, FETCH_DIGEST_HEX - 1);
+		f->bytes = disk_bytes(c->dirfd, f->hex, ".map", &f->used) +
+			   disk_bytes(c->dirfd, f->hex, ".data", NULL);
+	}
+}
+
+static int find_all(struct store_cache *c, struct found_list *l, struct hr_err *e)
+{
+	int fd = openat(c->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	hr_autodir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!d)
+		return hr_fail(e, HR_SYS, errno, "cannot read the cache");
+	while ((entry = readdir(d)))
+		if (strlen(entry->d_name) == 2 && strcmp(entry->d_name, "..") != 0)
+			find_in_fan(c, entry->d_name, l);
+	return 0;
+}
+
+static int by_age(const void *a, const void *b)
+{
+	const struct timespec *x = &((const struct found *)a)->used,
+			      *y = &((const struct found *)b)->used;
+
+	if (x->tv_sec != y->tv_sec)
+		return x->tv_sec < y->tv_sec ? -1 : 1;
+	return x->tv_nsec < y->tv_nsec ? -1 : x->tv_nsec > y->tv_nsec;
+}
+
+int store_cache_usage(struct store_cache *c, struct store_cache_usage *out, struct hr_err *e)
+{
+	HR_CLEANUP(found_release) struct found_list l = { 0 };
+
+	if (find_all(c, &l, e) < 0)
+		return -1;
+	memset(out, 0, sizeof(*out));
+	out->packs = (uint32_t)l.n;
+	for (size_t i = 0; i < l.n; i++)
+		out->bytes += l.v[i].bytes;
+	return 0;
+}
+
+/* Remove one pack unless somebody has it open. */
+static bool evict_one(struct store_cache *c, const struct found *f)
+{
+	static const char *const suffixes[] = { ".data",
+						".map" }; /* the map last: it carries the pin */
+	struct hr_err ignored = { 0 };			  /* gone already: as good as evicted */
+	hr_autofd int map = open_file(c->dirfd, f->hex, ".map", 0, &ignored);
+	char name[FETCH_DIGEST_HEX + 16];
+
+	if (map < 0 || lock_byte(map, F_WRLCK, PIN_BYTE) < 0)
+		return false;
+	for (size_t i = 0; i < HR_COUNT(suffixes); i++) {
+		snprintf(name, sizeof(name), "%.2s/%s%s", f->hex, f->hex, suffixes[i]);
+		if (unlinkat(c->dirfd, name, 0) < 0 && errno != ENOENT)
+			hr_debug("cannot remove '%s' from the cache: %s", name, strerror(errno));
+	}
+	return true;
+}
+
+int store_cache_evict(struct store_cache *c, uint64_t limit, struct store_cache_usage *left,
+		      struct hr_err *e)
+{
+	HR_CLEANUP(found_release) struct found_list l = { 0 };
+
+	if (find_all(c, &l, e) < 0)
+		return -1;
+	memset(left, 0, sizeof(*left));
+	left->packs = (uint32_t)l.n;
+	for (size_t i = 0; i < l.n; i++)
+		left->bytes += l.v[i].bytes;
+	if (l.n > 0)
+		qsort(l.v, l.n, sizeof(*l.v), by_age);
+	for (size_t i = 0; i < l.n && left->bytes > limit; i++) {
+		if (!evict_one(c, &l.v[i]))
+			continue;
+		left->bytes -= l.v[i].bytes;
+		left->packs--;
+	}
+	return 0;
+}

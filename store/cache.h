@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The node cache: chunks that came over a network, on the node's own disk, shared by all processes
+ * of a user.
+ *
+ * For: what hpcrun-serve and hpcrun-store fetch from somewhere slower. Not for: knowing what a
+ * chunk should be; the caller verifies by digest before it puts, and by check sum after it gets. A
+ * cache is a 0700 directory of the user. Each pack has a sparse file of uncompressed chunks and a
+ * presence map of one byte a frame. Data is written before its presence byte; after a power loss a
+ * byte may still be there before its data, which the caller's check sum finds: it calls
+ * store_cache_drop and fetches again.
+ *
+ * Sequence: store_cache_open; store_cache_pack_open for each pack; store_cache_get, and on a miss
+ * store_cache_claim, fetch, verify, store_cache_put, store_cache_unclaim; store_cache_pack_close;
+ * store_cache_close. Source: hpcrun-store(5) NODE CACHE.
+ */
+#ifndef STORE_CACHE_H
+#define STORE_CACHE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fetch/fetch.h"
+#include "util/err.h"
+
+struct store_cache;
+struct store_cache_pack;
+
+/*
+ * Open the cache at DIR, making it if it is not there.
+ *
+ * Errors:  HR_DENIED when the directory is not the caller's or others can enter it; HR_SYS.
+ */
+int store_cache_open(const char *dir, struct store_cache **out, struct hr_err *e) HR_MUST_USE;
+void store_cache_close(struct store_cache *c);
+
+/*
+ * Open a pack's files in the cache, making them if they are not there. While it is open no process
+ * evicts it.
+ *
+ * Bounds:  N_FRAMES is the number of frames of the whole pack.
+ * Errors:  HR_SYS (ENOSPC and EIO among them: the caller goes on without a cache); a map of another
+ * size or version is made anew. Threads: any number on one pack.
+ */
+int store_cache_pack_open(struct store_cache *c, const struct fetch_digest *pack, uint32_t n_frames,
+			  struct store_cache_pack **out, struct hr_err *e) HR_MUST_USE;
+void store_cache_pack_close(struct store_cache_pack *p);
+
+/* Whether the frame is present; never blocks. */
+bool store_cache_has(const struct store_cache_pack *p, uint32_t frame);
+
+/*
+ * Read LEN bytes of a present frame from UOFF of the uncompressed pack.
+ *
+ * Errors:  HR_NOTFOUND when the frame is absent; HR_SYS, HR_CORRUPT (the file is too short).
+ */
+int store_cache_get(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, void *buf,
+		    size_t len, struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Claim an absent frame so that one process of the node fetches it. 1: claimed, the caller fetches,
+ * then calls store_cache_unclaim; 0: another process has it, ask again later; a claim dies with its
+ * process. Within one process the caller sees to it that a frame is claimed by one thread at a
+ * time.
+ */
+int store_cache_claim(struct store_cache_pack *p, uint32_t frame);
+void store_cache_unclaim(struct store_cache_pack *p, uint32_t frame);
+
+/* Write a verified chunk, then its presence. */
+int store_cache_put(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, const void *buf,
+		    size_t len, struct hr_err *e) HR_MUST_USE;
+
+/* Forget a frame whose bytes proved wrong. */
+void store_cache_drop(struct store_cache_pack *p, uint32_t frame);
+
+struct store_cache_usage {
+	uint64_t bytes; /* on disk */
+	uint32_t packs;
+};
+int store_cache_usage(struct store_cache *c, struct store_cache_usage *out,
+		      struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Remove packs, least recently opened first, until at most LIMIT bytes are left on disk. Packs that
+ * any process has open stay. LIMIT 0 clears all that can be cleared.
+ */
+int store_cache_evict(struct store_cache *c, uint64_t limit, struct store_cache_usage *left,
+		      struct hr_err *e) HR_MUST_USE;
+
+#endif
