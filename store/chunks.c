@@ -10,8 +10,6 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include <zstd.h>
-
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -21,8 +19,6 @@
  * second. */
 #define SMALL_BYTES (512u << 10)
 #define LARGE_BYTES STORE_CHUNK_MAX
-
-#define FRAME_CAP ZSTD_COMPRESSBOUND(STORE_CHUNK_MAX)
 
 #define LOG_EVERY_S 1
 
@@ -42,7 +38,7 @@ struct store_chunk_slot {
 struct worker {
 	struct worker *next;
 	ZSTD_DCtx *zstd;
-	uint8_t *frame; /* room for FRAME_CAP bytes */
+	uint8_t *frame; /* room for STORE_FRAME_CAP bytes */
 	size_t frame_len;
 };
 
@@ -201,7 +197,7 @@ static struct worker *worker_get(struct store_chunks *c)
 	if (!w)
 		return NULL;
 	w->zstd = ZSTD_createDCtx();
-	w->frame = malloc(FRAME_CAP);
+	w->frame = malloc(STORE_FRAME_CAP);
 	if (w->zstd && w->frame)
 		return w;
 	worker_free(w);
@@ -242,48 +238,15 @@ void store_chunks_freep(struct store_chunks **c)
 
 /* ---- loading; without the lock ---- */
 
-static int verify(const struct store_chunks *c, const struct store_chunk *want, const uint8_t *p,
-		  struct hr_err *e)
-{
-	uint64_t crc = store_crc64(p, want->bytes);
-	char got_hex[FETCH_DIGEST_HEX], want_hex[FETCH_DIGEST_HEX];
-	struct fetch_digest got;
-
-	if (crc != want->crc)
-		return hr_fail(e, HR_CORRUPT, 0,
-			       "check sum is %016" PRIx64 ", expected %016" PRIx64, crc, want->crc);
-	if (!c->sha256)
-		return 0;
-	c->sha256(p, want->bytes, &got);
-	if (!fetch_digest_equal(&got, &want->digest))
-		return hr_fail(e, HR_CORRUPT, 0, "digest is %s, expected %s",
-			       fetch_digest_hex(&got, got_hex),
-			       fetch_digest_hex(&want->digest, want_hex));
-	return 0;
-}
-
-static int decompress(struct worker *w, const struct store_chunk *want, uint8_t *p,
-		      struct hr_err *e)
-{
-	size_t n = ZSTD_decompressDCtx(w->zstd, p, want->bytes, w->frame, w->frame_len);
-
-	if (ZSTD_isError(n))
-		return hr_fail(e, HR_CORRUPT, 0, "zstd frame of %zu bytes: %s", w->frame_len,
-			       ZSTD_getErrorName(n));
-	if (n != want->bytes)
-		return hr_fail(e, HR_CORRUPT, 0, "frame holds %zu bytes, expected %" PRIu32, n,
-			       want->bytes);
-	return 0;
-}
-
 static int load(struct store_chunks *c, struct worker *w, const struct store_chunk *want,
 		struct store_chunk_slot *s, struct hr_err *e)
 {
-	if (c->source.frame(c->source.arg, s->chunk, w->frame, FRAME_CAP, &w->frame_len, e) < 0)
+	if (c->source.frame(c->source.arg, s->chunk, w->frame, STORE_FRAME_CAP, &w->frame_len, e) <
+	    0)
 		return -1;
-	if (decompress(w, want, s->p, e) < 0)
+	if (store_frame_open(w->zstd, w->frame, w->frame_len, want, s->p, e) < 0)
 		return -1;
-	return verify(c, want, s->p, e);
+	return store_frame_verify(want, s->p, c->sha256, e);
 }
 
 /* One line a second: a damaged pack under many ranks must not fill the log. */
@@ -339,6 +302,15 @@ void store_chunks_put(struct store_chunks *c, const struct store_chunk_ref *ref,
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* With the lock held: let W wait for the slot. */
+static void park(struct store_chunk_slot *s, uint32_t chunk, struct store_chunk_wait *w)
+{
+	w->chunk = chunk;
+	w->parked = true;
+	w->next = s->waiting;
+	s->waiting = w;
+}
+
 /* With the lock held: a slot that is being loaded by this thread, or NULL out of memory. */
 static struct store_chunk_slot *claim(struct store_chunks *c, uint32_t chunk, uint32_t bytes)
 {
@@ -358,7 +330,7 @@ static struct store_chunk_slot *claim(struct store_chunks *c, uint32_t chunk, ui
 
 /*
  * End a load: hold the slot once for each who waits and tell them, oldest first. The loader's own
- * hold stays when it succeeded; else the slot is gone.
+ * hold stays when it succeeded; else the slot is gone. W, what the loader used, may be NULL.
  */
 static void finish(struct store_chunks *c, struct store_chunk_slot *s, struct worker *w, bool ok)
 {
@@ -366,8 +338,10 @@ static void finish(struct store_chunks *c, struct store_chunk_slot *s, struct wo
 	struct store_chunk_wait *waiting, *oldest = NULL;
 
 	pthread_mutex_lock(&c->lock);
-	w->next = c->idle;
-	c->idle = w;
+	if (w) {
+		w->next = c->idle;
+		c->idle = w;
+	}
 	waiting = s->waiting;
 	s->waiting = NULL;
 	s->loading = false;
@@ -420,6 +394,65 @@ static bool load_locked(struct store_chunks *c, uint32_t chunk, struct store_chu
 	return ok;
 }
 
+/*
+ * The same from a source that answers later: whatever is not at hand is started, and W, unless it
+ * is NULL, parked.
+ */
+static enum store_chunk_got start_locked(struct store_chunks *c, uint32_t chunk,
+					 struct store_chunk_wait *w, struct store_chunk_ref *ref)
+{
+	struct store_chunk_slot *s = NULL;
+	struct store_chunk want;
+
+	if (store_index_chunk(c->ix, chunk, &want))
+		s = claim(c, chunk, want.bytes);
+	pthread_mutex_unlock(&c->lock);
+	if (!s)
+		return STORE_CHUNK_FAILED;
+	if (c->source.plain(c->source.arg, chunk, s->p, want.bytes)) {
+		if (store_crc64(s->p, want.bytes) == want.crc) {
+			*ref = (struct store_chunk_ref) { s->p, s->bytes, s };
+			finish(c, s, NULL, true);
+			return STORE_CHUNK_READY;
+		}
+		c->source.damaged(c->source.arg, chunk);
+	}
+	if (w) {
+		pthread_mutex_lock(&c->lock);
+		park(s, chunk, w);
+		pthread_mutex_unlock(&c->lock);
+	}
+	c->source.start(c->source.arg, chunk);
+	return STORE_CHUNK_PARKED;
+}
+
+uint8_t *store_chunks_room(struct store_chunks *c, uint32_t chunk)
+{
+	uint8_t *p;
+
+	pthread_mutex_lock(&c->lock);
+	p = c->by_chunk[chunk]->p;
+	pthread_mutex_unlock(&c->lock);
+	return p;
+}
+
+void store_chunks_delivered(struct store_chunks *c, uint32_t chunk, const struct hr_err *e)
+{
+	struct store_chunk_slot *s;
+
+	pthread_mutex_lock(&c->lock);
+	s = c->by_chunk[chunk];
+	pthread_mutex_unlock(&c->lock);
+	if (e)
+		report(c, chunk, e);
+	finish(c, s, NULL, !e);
+	if (e)
+		return;
+	pthread_mutex_lock(&c->lock);
+	let_go(c, s, 0);
+	pthread_mutex_unlock(&c->lock);
+}
+
 enum store_chunk_got store_chunks_get(struct store_chunks *c, uint32_t chunk,
 				      struct store_chunk_wait *w, struct store_chunk_ref *ref)
 {
@@ -429,13 +462,12 @@ enum store_chunk_got store_chunks_get(struct store_chunks *c, uint32_t chunk,
 		return STORE_CHUNK_FAILED;
 	pthread_mutex_lock(&c->lock);
 	s = c->by_chunk[chunk];
+	if (!s && c->source.start)
+		return start_locked(c, chunk, w, ref);
 	if (!s)
 		return load_locked(c, chunk, ref) ? STORE_CHUNK_READY : STORE_CHUNK_FAILED;
 	if (s->loading) {
-		w->chunk = chunk;
-		w->parked = true;
-		w->next = s->waiting;
-		s->waiting = w;
+		park(s, chunk, w);
 		pthread_mutex_unlock(&c->lock);
 		return STORE_CHUNK_PARKED;
 	}
@@ -473,7 +505,8 @@ void store_chunks_ahead(struct store_chunks *c, uint32_t chunk)
 		pthread_mutex_unlock(&c->lock);
 		return;
 	}
-	if (load_locked(c, chunk, &ref))
+	if (c->source.start ? start_locked(c, chunk, NULL, &ref) == STORE_CHUNK_READY
+			    : load_locked(c, chunk, &ref))
 		store_chunks_put(c, &ref, 0);
 }
 

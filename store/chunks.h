@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/frame.h"
 #include "store/index.h"
 #include "util/buf.h"
 #include "util/err.h"
@@ -33,6 +34,16 @@ struct store_chunk_source {
 	 */
 	int (*frame)(void *arg, uint32_t chunk, uint8_t *frame, size_t cap, size_t *len,
 		     struct hr_err *e);
+	/*
+	 * The two together, or neither: a source that answers later. PLAIN copies the BYTES of the
+	 * chunk itself to OUT when they are at hand, and returns true; it does not wait. START asks
+	 * for a chunk that is not: some thread of the source will fill store_chunks_room() with
+	 * verified bytes and call store_chunks_delivered(). FRAME is not called then. DAMAGED: what
+	 * PLAIN gave has a wrong check sum; START follows.
+	 */
+	bool (*plain)(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes);
+	void (*start)(void *arg, uint32_t chunk);
+	void (*damaged)(void *arg, uint32_t chunk);
 	/* Name where the chunk lies, for a message: "pack ab12..., offset 7". */
 	void (*where)(void *arg, uint32_t chunk, struct hr_buf *out);
 	void *arg;
@@ -60,9 +71,6 @@ struct store_chunk_wait {
 };
 
 enum store_chunk_got { STORE_CHUNK_READY, STORE_CHUNK_PARKED, STORE_CHUNK_FAILED };
-
-/* sha256; fetch_digest_of(), or what a program that does not link it brings. */
-typedef void store_chunk_sha256(const void *p, size_t n, struct fetch_digest *out);
 
 /*
  * A cache for the chunks of IX.
@@ -94,6 +102,10 @@ void store_chunks_put(struct store_chunks *c, const struct store_chunk_ref *ref,
 bool store_chunks_cancel(struct store_chunks *c, struct store_chunk_wait *w);
 /* Load a chunk that will be wanted soon, unless it is there or being loaded. Blocks. */
 void store_chunks_ahead(struct store_chunks *c, uint32_t chunk);
+/* For the source, between start() and delivered(): where the bytes of the chunk go. */
+uint8_t *store_chunks_room(struct store_chunks *c, uint32_t chunk);
+/* The room is filled, or, not OK, the chunk cannot be had; E says why then, else NULL. */
+void store_chunks_delivered(struct store_chunks *c, uint32_t chunk, const struct hr_err *e);
 /* Bytes in use for chunks. */
 uint64_t store_chunks_bytes(struct store_chunks *c);
 

@@ -51,14 +51,14 @@ const struct store *store_image_store(const struct store_image *img)
 	return img->store;
 }
 
-const struct store_loc *store_image_loc(const struct store_image *img)
-{
-	return &img->loc;
-}
-
 const struct store_index *store_image_index(const struct store_image *img)
 {
 	return img->index;
+}
+
+const struct store_loc *store_image_loc(const struct store_image *img)
+{
+	return &img->loc;
 }
 
 static int load_index(struct store_image *img, const struct fetch_digest *manifest,
@@ -118,14 +118,7 @@ static int load(struct store_image *img, const struct fetch_digest *manifest, st
 	return r;
 }
 
-/* What NAME asks for: a manifest digest, or a reference. */
-struct wanted {
-	bool by_digest;
-	struct fetch_digest manifest;
-	struct fetch_ref ref;
-};
-
-static int parse_name(const char *name, struct wanted *w, struct hr_err *e)
+int store_name_parse(const char *name, struct store_name *w, struct hr_err *e)
 {
 	struct hr_err no_digest = { 0 };
 
@@ -135,8 +128,13 @@ static int parse_name(const char *name, struct wanted *w, struct hr_err *e)
 	return fetch_ref_parse(name, &w->ref, e);
 }
 
+void store_name_release(struct store_name *n)
+{
+	fetch_ref_release(&n->ref);
+}
+
 /* 0 when the image is opened, -1 with HR_NOTFOUND when this store does not have it. */
-static int open_in(const char *path, const struct wanted *w, struct store_image **out,
+static int open_in(const char *path, const struct store_name *w, struct store_image **out,
 		   struct hr_err *e)
 {
 	HR_CLEANUP(store_image_closep) struct store_image *img = hr_xmalloc(sizeof(*img));
@@ -152,7 +150,7 @@ static int open_in(const char *path, const struct wanted *w, struct store_image 
 	return 0;
 }
 
-static int not_found(const struct hr_strv *stores, const char *name, struct hr_err *e)
+int store_image_missing(const struct hr_strv *stores, const char *name, struct hr_err *e)
 {
 	hr_autobuf struct hr_buf list = { 0 };
 
@@ -166,10 +164,10 @@ static int not_found(const struct hr_strv *stores, const char *name, struct hr_e
 int store_image_open(const struct hr_strv *stores, const char *name, struct store_image **out,
 		     struct hr_err *e)
 {
-	struct wanted w = { 0 };
+	struct store_name w = { 0 };
 	int r = -1;
 
-	if (parse_name(name, &w, e) < 0)
+	if (store_name_parse(name, &w, e) < 0)
 		return -1;
 	for (size_t i = 0; i < stores->n; i++) {
 		r = open_in(stores->v[i], &w, out, e);
@@ -177,11 +175,11 @@ int store_image_open(const struct hr_strv *stores, const char *name, struct stor
 			break;
 		hr_err_clear(e);
 	}
-	fetch_ref_release(&w.ref);
+	store_name_release(&w);
 	if (r == 0)
 		return 0;
 	if (e->kind == HR_OK)
-		return not_found(stores, name, e);
+		return store_image_missing(stores, name, e);
 	if (e->kind == HR_CORRUPT)
 		hr_hint(e,
 			"the stored copy is damaged; fetch it again with 'hpcrun pull --force %s'",

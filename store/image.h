@@ -12,10 +12,22 @@
 
 #include "store/chunks.h"
 #include "store/index.h"
+#include "store/loc.h"
 #include "util/err.h"
 #include "util/mem.h"
 
 struct store_image;
+
+/* What a name asks for: a manifest digest, or a reference. */
+struct store_name {
+	bool by_digest;
+	struct fetch_digest manifest;
+	struct fetch_ref ref;
+};
+
+/* Errors: HR_USAGE. Owns: *out; store_name_release frees it. */
+int store_name_parse(const char *name, struct store_name *out, struct hr_err *e) HR_MUST_USE;
+void store_name_release(struct store_name *n);
 
 /*
  * Open an image from the first of STORES (paths, in order) that has it. NAME is a reference as
@@ -27,12 +39,15 @@ struct store_image;
  */
 int store_image_open(const struct hr_strv *stores, const char *name, struct store_image **out,
 		     struct hr_err *e) HR_MUST_USE;
+/* Fail with HR_NOTFOUND: NAME is in none of STORES; returns -1. */
+int store_image_missing(const struct hr_strv *stores, const char *name, struct hr_err *e);
 void store_image_close(struct store_image *img);
 void store_image_closep(struct store_image **img);
 
 /* What it was opened from; borrowed. */
 const struct store *store_image_store(const struct store_image *img);
 const struct store_index *store_image_index(const struct store_image *img);
+/* Where its chunks lie; borrowed. */
 const struct store_loc *store_image_loc(const struct store_image *img);
 /* Reads frames from the packs of the image's store; valid while IMG is open. Threads: any. */
 struct store_chunk_source store_image_source(struct store_image *img);

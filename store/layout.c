@@ -70,12 +70,29 @@ static void add_once(struct hr_strv *out, char *path)
 	hr_strv_take(out, path);
 }
 
+bool store_is_url(const char *name)
+{
+	return strncmp(name, "https://", 8) == 0 || strncmp(name, "http://", 7) == 0;
+}
+
+/* A URL without the slashes at its end, so that each store has one name. */
+static void add_url(struct hr_strv *out, const char *url, size_t n)
+{
+	while (n > 0 && url[n - 1] == '/')
+		n--;
+	add_once(out, hr_xstrndup(url, n));
+}
+
 static int add_path(struct hr_strv *out, const char *path, size_t n, struct hr_err *e)
 {
 	hr_autofree char *cwd = NULL;
 
 	if (n == 0)
 		return hr_fail(e, HR_USAGE, 0, "the path of a store is empty");
+	if (store_is_url(path)) {
+		add_url(out, path, n);
+		return 0;
+	}
 	if (path[0] == '/') {
 		add_once(out, hr_xstrndup(path, n));
 		return 0;

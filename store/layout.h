@@ -46,9 +46,12 @@ enum store_kind {
 	STORE_KINDS
 };
 
+/* Whether the name of a store is a URL, not a path. */
+bool store_is_url(const char *name);
+
 /*
- * Append the paths of the stores to use to OUT, each once: those GIVEN (--store) if any; else those
- * of HPCRUN_STORE, separated by blanks, if set; else the user's and then those of CONF.
+ * Append the paths and URLs of the stores to use to OUT, each once: those GIVEN (--store) if any;
+ * else those of HPCRUN_STORE, separated by blanks, if set; else the user's and then those of CONF.
  * The first one is the one to write to.
  *
  * Errors:  HR_USAGE when there is none, or one is not an absolute path after all: relative paths
@@ -132,6 +135,9 @@ int store_tmp_clean(const struct store *st, bool dry, uint64_t *bytes,
  * reached is removed.
  */
 int store_sync_names(struct store *st, struct hr_err *e) HR_MUST_USE;
+
+/* Where the store keeps what it knows of REF, below its directory. The caller frees. */
+char *store_ref_path(const struct fetch_ref *ref);
 
 /*
  * References: what the tag of REF meant here; of a REF without a tag, what its digest meant when it

@@ -21,7 +21,7 @@
 #define DIGESTS	  "_digests"
 #define REF_DEPTH 64 /* parts of a host and repository, more than 255 bytes of it can have */
 
-static char *ref_path(const struct fetch_ref *ref)
+char *store_ref_path(const struct fetch_ref *ref)
 {
 	char hex[FETCH_DIGEST_HEX];
 
@@ -37,7 +37,7 @@ int store_ref_read(const struct store *st, const struct fetch_ref *ref, struct s
 		   struct hr_err *e)
 {
 	hr_autobuf struct hr_buf text = { 0 };
-	hr_autofree char *path = ref_path(ref);
+	hr_autofree char *path = store_ref_path(ref);
 
 	if (hr_file_read(st->fd, path, STORE_RECORD_LIMIT, &text, e) < 0)
 		return hr_wrap(e, "store '%s'", st->path);
@@ -52,7 +52,7 @@ int store_ref_write(const struct store *st, const struct fetch_ref *ref,
 		    const struct store_ref_record *r, struct hr_err *e)
 {
 	hr_autobuf struct hr_buf text = { 0 };
-	hr_autofree char *path = ref_path(ref);
+	hr_autofree char *path = store_ref_path(ref);
 	hr_autofree char *dir = hr_xstrndup(path, (size_t)(strrchr(path, '/') - path));
 	hr_autofd int fd = -1;
 
@@ -68,7 +68,7 @@ int store_ref_write(const struct store *st, const struct fetch_ref *ref,
 
 int store_ref_remove(const struct store *st, const struct fetch_ref *ref, struct hr_err *e)
 {
-	hr_autofree char *path = ref_path(ref);
+	hr_autofree char *path = store_ref_path(ref);
 
 	if (unlinkat(st->fd, path, 0) < 0)
 		return hr_fail(e, errno == ENOENT ? HR_NOTFOUND : HR_SYS, errno,

@@ -2,6 +2,8 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS) $(CRYPTO_CFLAGS) $(ISAL_CFLAGS)
 libstore_a_SOURCES = \
+	store/cache.c store/cache.h \
+	store/cache_place.c store/cache_place.h \
 	store/chunks.c store/chunks.h \
 	store/crc64.c \
 	store/cut.c store/cut.h \
@@ -9,6 +11,7 @@ libstore_a_SOURCES = \
 	store/dict_segment.c store/dict_segment.h \
 	store/digest_set.c store/digest_set.h \
 	store/gc.c store/gc.h \
+	store/frame.c store/frame.h \
 	store/heap.c store/heap.h \
 	store/idmap.c store/idmap.h \
 	store/image.c store/image.h \
@@ -34,6 +37,7 @@ libstore_a_SOURCES = \
 	store/merge.c store/merge.h \
 	store/merge_finish.c store/merge_tree.h \
 	store/pack.c store/pack.h \
+	store/pager.c store/pager.h \
 	store/process.c store/process.h \
 	store/record.c store/record.h \
 	store/serve_tree.c store/serve_tree.h \
@@ -43,6 +47,7 @@ libstore_a_SOURCES = \
 	store/table.c store/table.h \
 	store/tar.c store/tar.h \
 	store/tar_format.c store/tar_format.h \
+	store/web.c store/web.h \
 	store/when.c store/when.h
 
 pkglibexec_PROGRAMS += hpcrun-store
@@ -62,10 +67,9 @@ hpcrun_store_SOURCES = \
 	store/main_store.c \
 	store/progress.c store/progress.h
 
-pkglibexec_PROGRAMS += hpcrun-serve
-hpcrun_serve_CFLAGS = $(AM_CFLAGS) $(FUSE_CFLAGS)
-hpcrun_serve_LDADD = libstore.a libfetch.a libutil.a $(FUSE_LIBS) $(ZSTD_LIBS) $(ISAL_LIBS) $(DL_LIBS)
-hpcrun_serve_SOURCES = \
+# Two programs from the same sources: who reads files does not load libcurl.
+pkglibexec_PROGRAMS += hpcrun-serve hpcrun-serve-net
+SERVE_SOURCES = \
 	store/serve.h \
 	store/serve_ahead.c \
 	store/serve_loop.c \
@@ -73,3 +77,12 @@ hpcrun_serve_SOURCES = \
 	store/serve_ops.c \
 	store/serve_read.c \
 	store/serve_sha256.c
+SERVE_CFLAGS = $(AM_CFLAGS) $(FUSE_CFLAGS)
+hpcrun_serve_CFLAGS = $(SERVE_CFLAGS)
+hpcrun_serve_LDADD = libstore.a libfetch.a libutil.a $(FUSE_LIBS) $(ZSTD_LIBS) $(ISAL_LIBS) \
+	$(INIH_LIBS) $(DL_LIBS)
+hpcrun_serve_SOURCES = $(SERVE_SOURCES) store/serve_files.c
+hpcrun_serve_net_CFLAGS = $(SERVE_CFLAGS)
+hpcrun_serve_net_LDADD = libstore.a libfetch.a libutil.a $(FUSE_LIBS) $(ZSTD_LIBS) $(CRYPTO_LIBS) \
+	$(ISAL_LIBS) $(INIH_LIBS) $(CURL_LIBS) $(JANSSON_LIBS) $(DL_LIBS) -lpthread
+hpcrun_serve_net_SOURCES = $(SERVE_SOURCES) store/serve_net.c

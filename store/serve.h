@@ -15,6 +15,7 @@
 #include "store/chunks.h"
 #include "store/image.h"
 #include "store/serve_tree.h"
+#include "util/conf.h"
 #include "util/err.h"
 
 struct serve_ahead;
@@ -30,6 +31,27 @@ struct serve {
 	gid_t gid;
 	bool no_open, no_opendir; /* the kernel takes ENOSYS for "never ask again"; set by INIT */
 };
+
+/* How to open an image. */
+struct serve_web {
+	const char *image;
+	const struct hr_strv *stores;
+	const char *cache; /* as on the command line, or NULL */
+	const struct hr_conf *conf;
+	int control;
+	uint64_t memory;
+	bool verify_full;
+};
+
+/*
+ * Open an image of the store at URL; fills s->img, s->ix and s->chunks.
+ *
+ * Two programs are made from the same sources. serve_net.c does it; serve_files.c executes the
+ * other program, so that who reads files does not load libcurl with its thirty shared objects (7 of
+ * the 9 ms of a start). Errors: as of store_image_open().
+ */
+int serve_open_web(struct serve *s, const struct serve_web *w, const char *url,
+		   struct hr_err *e) HR_MUST_USE;
 
 /* FUSE numbers: the root is 1 there, 0 in the tree. */
 static inline uint32_t serve_node_of(fuse_ino_t ino)

@@ -35,15 +35,18 @@ struct serve_args {
 	struct hr_strv stores;
 	uint64_t memory;
 	bool verify_full;
+	const char *cache;
 };
 
 static const struct hr_opt serve_opts[] = {
 	HR_OPT_U64(0, "control-fd", "N", struct serve_args, control_fd, 3, 1 << 20,
 		   "descriptor of the session's control socket"),
 	HR_OPT_LIST(0, "store", "PATH", struct serve_args, stores,
-		    "look for the image in this store"),
+		    "look for the image in this store, a path or a URL"),
 	HR_OPT_SIZE(0, "memory", "SIZE", struct serve_args, memory, MEMORY_MIN, UINT64_MAX,
 		    "memory for decompressed chunks, default 192M"),
+	HR_OPT_STR(0, "cache", "DIR", struct serve_args, cache,
+		   "keep what comes over the network here"),
 	HR_OPT_FLAG(0, "verify-full", struct serve_args, verify_full,
 		    "check the sha256 of each chunk, not its check sum alone"),
 	HR_OPT_END
@@ -180,20 +183,56 @@ static int serve(struct serve *s, int control, struct hr_err *e)
 	return serve_loop(s, fuse, control, m.data, m.data_len, e);
 }
 
-static int run(const struct serve_args *a, const struct hr_strv *stores, const char *image,
-	       int control, struct hr_err *e)
+/* An image that lies in files: its chunks come straight from them. */
+static int open_files(struct serve *s, const struct serve_web *w, const char *path,
+		      struct hr_err *e)
 {
-	struct serve s = { 0 }; /* lives until the process ends: threads use it */
+	char *only[] = { (char *)(uintptr_t)path, NULL };
+	const struct hr_strv one = { only, 1 };
 	struct store_chunk_source source;
 	store_chunk_sha256 *sha256 = NULL;
 
-	if (a->verify_full && serve_sha256_load(&sha256, e) < 0)
+	if (w->verify_full && serve_sha256_load(&sha256, e) < 0)
 		return -1;
-	if (store_image_open(stores, image, &s.img, e) < 0)
+	if (store_image_open(&one, w->image, &s->img, e) < 0)
 		return -1;
-	s.ix = store_image_index(s.img);
-	source = store_image_source(s.img);
-	s.chunks = store_chunks_new(s.ix, &source, a->memory ? a->memory : MEMORY_DEFAULT, sha256);
+	s->ix = store_image_index(s->img);
+	source = store_image_source(s->img);
+	s->chunks = store_chunks_new(s->ix, &source, w->memory, sha256);
+	return 0;
+}
+
+/* The first store of the chain that has the image. */
+static int open_image(struct serve *s, const struct serve_web *w, struct hr_err *e)
+{
+	for (size_t i = 0; i < w->stores->n; i++) {
+		const char *store = w->stores->v[i];
+		int r = store_is_url(store) ? serve_open_web(s, w, store, e)
+					    : open_files(s, w, store, e);
+
+		if (r == 0 || e->kind != HR_NOTFOUND)
+			return r;
+		hr_err_clear(e);
+	}
+	return store_image_missing(w->stores, w->image, e);
+}
+
+static int run(const struct serve_args *a, const struct hr_conf *conf, const struct hr_strv *stores,
+	       const char *image, int control, struct hr_err *e)
+{
+	struct serve s = { 0 }; /* lives until the process ends: threads use it */
+	const struct serve_web w = {
+		.image = image,
+		.stores = stores,
+		.cache = a->cache,
+		.conf = conf,
+		.control = control,
+		.memory = a->memory ? a->memory : MEMORY_DEFAULT,
+		.verify_full = a->verify_full,
+	};
+
+	if (open_image(&s, &w, e) < 0)
+		return -1;
 	s.ahead = serve_ahead_new(s.ix, s.chunks);
 	return serve(&s, control, e);
 }
@@ -203,6 +242,7 @@ static int serve_main(void *args, int argc, char **argv, struct hr_err *e)
 	struct serve_args *a = args;
 	int control = (int)a->control_fd, r = -1;
 	struct hr_strv stores = { 0 };
+	struct hr_conf conf;
 
 	(void)argc;
 	if (control == 0)
@@ -210,9 +250,11 @@ static int serve_main(void *args, int argc, char **argv, struct hr_err *e)
 			       "--control-fd is missing: hpcrun-session starts this "
 			       "program");
 	/* paths first: settling changes the working directory */
-	if (store_list(&a->stores, NULL, &stores, e) == 0 && settle(control, e) == 0)
-		r = run(a, &stores, argv[0], control, e);
+	if (hr_conf_load(&conf, e) == 0 && store_list(&a->stores, &conf, &stores, e) == 0 &&
+	    settle(control, e) == 0)
+		r = run(a, &conf, &stores, argv[0], control, e);
 	hr_strv_release(&stores);
+	hr_conf_release(&conf);
 	if (r == 0)
 		return 0;
 	say_error(control, e);

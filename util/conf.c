@@ -27,6 +27,11 @@ static const struct conf_key {
 	{ "store", KEY_LIST, offsetof(struct hr_conf, stores), 0, 0 },
 	{ "bind", KEY_LIST, offsetof(struct hr_conf, binds), 0, 0 },
 	{ "insecure_registry", KEY_LIST, offsetof(struct hr_conf, insecure_registries), 0, 0 },
+	{ "mirror", KEY_LIST, offsetof(struct hr_conf, mirrors), 0, 0 },
+	{ "cache", KEY_STRING, offsetof(struct hr_conf, cache), 0, 0 },
+	{ "cache_size", KEY_SIZE, offsetof(struct hr_conf, cache_bytes), UINT64_C(64) << 20,
+	  UINT64_C(1) << 60 },
+	{ "outage_wait", KEY_U64, offsetof(struct hr_conf, outage_s), 0, 86400 },
 	{ "ca_file", KEY_STRING, offsetof(struct hr_conf, ca_file), 0, 0 },
 	{ "proxy", KEY_STRING, offsetof(struct hr_conf, http_proxy), 0, 0 },
 	{ "serve_memory", KEY_SIZE, offsetof(struct hr_conf, serve_memory), UINT64_C(16) << 20,
@@ -43,6 +48,8 @@ void hr_conf_init(struct hr_conf *c)
 	memset(c, 0, sizeof(*c));
 	c->serve_memory = UINT64_C(192) << 20;
 	c->linger_s = 30;
+	c->cache_bytes = UINT64_C(50) << 30;
+	c->outage_s = 600;
 	c->compress_level = 1;
 	c->import_max_bytes = UINT64_C(1) << 40;
 }
@@ -52,6 +59,8 @@ void hr_conf_release(struct hr_conf *c)
 	hr_strv_release(&c->stores);
 	hr_strv_release(&c->binds);
 	hr_strv_release(&c->insecure_registries);
+	hr_strv_release(&c->mirrors);
+	free(c->cache);
 	free(c->ca_file);
 	free(c->http_proxy);
 	memset(c, 0, sizeof(*c));

@@ -20,6 +20,10 @@ struct hr_conf {
 	struct hr_strv binds;  /* bind = SRC[:DST[:ro]], repeatable */
 	struct hr_strv
 		insecure_registries; /* insecure_registry = HOST[:PORT]: plain http allowed */
+	struct hr_strv mirrors;	     /* mirror = URL, tried before the store itself, repeatable */
+	char *cache;		     /* cache = DIR, or NULL: the first local disk found */
+	uint64_t cache_bytes;	     /* cache_size = SIZE, default 50G */
+	uint64_t outage_s;	     /* outage_wait = SECONDS, default 600 */
 	char *ca_file;		     /* ca_file = PATH, or NULL */
 	char *http_proxy;	     /* proxy = URL, or NULL: the environment's */
 	uint64_t serve_memory; /* serve_memory = SIZE, bytes of decompressed chunks, default 192M */

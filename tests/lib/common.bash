@@ -135,7 +135,7 @@ leftovers_with() {
 	for exe in /proc/[0-9]*/exe; do
 		pid=${exe#/proc/}
 		case $(readlink "$exe" 2>/dev/null) in
-		*/hpcrun-serve | */hpcrun-session | */hpcrun-store) ;;
+		*/hpcrun-serve | */hpcrun-serve-net | */hpcrun-session | */hpcrun-store) ;;
 		*) continue ;;
 		esac
 		if tr '\0' '\n' <"/proc/${pid%/exe}/environ" 2>/dev/null | grep -qxF "$mark"; then

@@ -21,3 +21,10 @@ tests_unit_test_store_gc_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_text_SOURCES = tests/unit/test_store_text.c
 tests_unit_test_store_text_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_text_LDADD = $(STORE_TEST_LIBS)
+
+# the node cache, and paging through it
+check_PROGRAMS += tests/unit/test_store_cache
+TESTS += tests/unit/test_store_cache
+tests_unit_test_store_cache_SOURCES = tests/unit/test_store_cache.c
+tests_unit_test_store_cache_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_cache_LDADD = $(STORE_TEST_LIBS)

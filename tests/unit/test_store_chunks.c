@@ -105,7 +105,9 @@ static int teardown(void **state)
 
 static struct store_chunks *cache(struct fake *f, uint64_t budget, bool full)
 {
-	const struct store_chunk_source source = { fake_frame, fake_where, f };
+	const struct store_chunk_source source = { .frame = fake_frame,
+						   .where = fake_where,
+						   .arg = f };
 
 	return store_chunks_new(f->ix, &source, budget, full ? fetch_digest_of : NULL);
 }

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "store/cache_place.h"
+
+#include <linux/magic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/poison.h"
+
+/* File systems that are no local disk; those without a name in linux/magic.h by their number. */
+static const struct {
+	unsigned long magic;
+	const char *name;
+} unfit[] = {
+	{ TMPFS_MAGIC, "memory (tmpfs)" },
+	{ RAMFS_MAGIC, "memory (ramfs)" },
+	{ NFS_SUPER_MAGIC, "NFS" },
+	{ SMB_SUPER_MAGIC, "SMB" },
+	{ FUSE_SUPER_MAGIC, "FUSE" },
+	{ AFS_SUPER_MAGIC, "AFS" },
+	{ CEPH_SUPER_MAGIC, "Ceph" },
+	{ 0x0bd00bd0, "Lustre" },
+	{ 0x47504653, "GPFS" },
+	{ 0x19830326, "BeeGFS" },
+	{ 0xff534d42, "CIFS" },
+};
+
+/* What DIR is on that is no local disk, or NULL. */
+static const char *misfit(const char *dir)
+{
+	struct statfs fs;
+
+	if (statfs(dir, &fs) < 0)
+		return NULL;
+	for (size_t i = 0; i < HR_COUNT(unfit); i++)
+		if (((unsigned long)fs.f_type & 0xfffffffful) == unfit[i].magic)
+			return unfit[i].name;
+	return NULL;
+}
+
+char *store_cache_place(const char *given, const struct hr_conf *conf)
+{
+	static const char *const disks[] = { "/var/tmp", "/tmp" };
+	const char *env = getenv("HPCRUN_CACHE"), *parent = conf->cache, *bad;
+
+	if (given || (env && env[0] == '/'))
+		return hr_xstrdup(given ? given : env);
+	for (size_t i = 0; !parent && i < HR_COUNT(disks); i++)
+		if (access(disks[i], W_OK) == 0 && !misfit(disks[i]))
+			parent = disks[i];
+	if (!parent)
+		parent = disks[0];
+	bad = misfit(parent);
+	if (bad)
+		hr_warn("the cache in '%s' is on %s; name a local disk with 'cache' in hpcrun.conf",
+			parent, bad);
+	return hr_xasprintf("%s/hpcrun-cache-%u", parent, (unsigned int)geteuid());
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Where the node cache lies: policy, apart from what it is (cache.h). */
+#ifndef STORE_CACHE_PLACE_H
+#define STORE_CACHE_PLACE_H
+
+#include "util/conf.h"
+
+/*
+ * The directory of the node cache: GIVEN (--cache) unless NULL, else HPCRUN_CACHE, else the
+ * configuration's with
+ * "/hpcrun-UID" behind it, else below /var/tmp or /tmp, the first that is on a local disk. A place
+ * on a network file system or in memory is used, with a warning. The caller frees.
+ */
+char *store_cache_place(const char *given, const struct hr_conf *conf);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Pages the chunks of an image in from web servers, through the node cache.
+ *
+ * For: hpcrun-serve, for an image of a store behind a URL. Not for: metadata (web.h), memory
+ * (chunks.h).
+ *
+ * Chunks that are wanted are asked for first, chunks wanted side by side in one request; a chunk is
+ * on its way once for all threads and, through the cache's claims, for all processes of the node.
+ * Every chunk is verified by its sha256 when it arrives. Origins are tried in order; when all fail
+ * they are tried again, with growing pauses, until OUTAGE_S have passed since the first failure:
+ * then reads fail with EIO.
+ *
+ * Sequence: store_pager_new(); store_chunks_new() with store_pager_source(); store_pager_start();
+ * it then lives as long as the process.
+ */
+#ifndef STORE_PAGER_H
+#define STORE_PAGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fetch/fetch.h"
+#include "store/cache.h"
+#include "store/chunks.h"
+#include "store/index.h"
+#include "store/loc.h"
+#include "util/mem.h"
+
+struct store_pager;
+
+struct store_pager_options {
+	const struct store_index *ix; /* borrowed for ever, like all below */
+	const struct store_loc *loc;
+	const struct hr_strv *origins; /* URLs of stores that have the packs, in order */
+	struct fetch_client *client;
+	struct store_cache *cache; /* or NULL: memory alone */
+	uint64_t outage_s;
+	unsigned int threads; /* requests at the same time, at least 1 */
+};
+
+/* What a pager has done since it began. */
+struct store_pager_stats {
+	uint64_t requests, bytes; /* to and from the network */
+	uint64_t from_cache;	  /* chunks */
+	uint64_t from_network;	  /* chunks */
+	uint64_t bad;		  /* chunks refused because of what was in them */
+	uint64_t outages;
+};
+
+struct store_pager *store_pager_new(const struct store_pager_options *o);
+struct store_chunk_source store_pager_source(struct store_pager *p);
+/* Begin to work, and deliver to CHUNKS. Errors: HR_SYS (no thread can be made). */
+int store_pager_start(struct store_pager *p, struct store_chunks *chunks,
+		      struct hr_err *e) HR_MUST_USE;
+/* Fetch a chunk into the cache when nothing more urgent is to be done. */
+void store_pager_later(struct store_pager *p, uint32_t chunk);
+void store_pager_get_stats(struct store_pager *p, struct store_pager_stats *out);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "store/web.h"
+
+#include <inttypes.h>
+
+#include "store/record.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/poison.h"
+
+#define INDEX_LIMIT UINT32_MAX
+
+static int get_object(struct fetch_client *c, const char *url, enum store_kind kind,
+		      const struct fetch_digest *d, uint64_t limit, struct hr_buf *b,
+		      struct hr_err *e)
+{
+	char path[STORE_OBJECT_PATH];
+	hr_autofree char *object = hr_xasprintf("%s/%s", url, store_object_path(kind, d, path));
+
+	return fetch_web_read(c, object, limit, b, e);
+}
+
+/* An object that COPY lacks; checked against its name when CHECKED. */
+static int sync_object(struct fetch_client *c, const char *url, enum store_kind kind,
+		       const struct fetch_digest *d, bool checked, struct store *copy,
+		       struct hr_err *e)
+{
+	char got_hex[FETCH_DIGEST_HEX], hex[FETCH_DIGEST_HEX];
+	hr_autobuf struct hr_buf b = { 0 };
+	struct fetch_digest got;
+
+	if (store_object_exists(copy, kind, d))
+		return 0;
+	if (get_object(c, url, kind, d, INDEX_LIMIT, &b, e) < 0)
+		return -1;
+	if (checked) {
+		fetch_digest_of(b.p, b.len, &got);
+		if (!fetch_digest_equal(&got, d))
+			return hr_fail(e, HR_CORRUPT, 0,
+				       "the image index of store '%s' is %s, expected %s", url,
+				       fetch_digest_hex(&got, got_hex), fetch_digest_hex(d, hex));
+	}
+	return store_object_write(copy, kind, d, b.p, b.len, e);
+}
+
+/* The image record is small and says where everything is: fetched each time, written last. */
+static int sync_image(struct fetch_client *c, const char *url, const struct fetch_digest *manifest,
+		      struct store *copy, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf text = { 0 };
+	HR_CLEANUP(store_image_record_release) struct store_image_record record = { 0 };
+
+	if (get_object(c, url, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &text, e) < 0)
+		return -1;
+	if (store_image_record_parse(text.p, text.len, &record, e) < 0)
+		return hr_wrap(e, "store '%s', image record", url);
+	if (sync_object(c, url, STORE_INDEX, &record.index, true, copy, e) < 0 ||
+	    sync_object(c, url, STORE_INDEX_LOC, &record.index, false, copy, e) < 0) {
+		if (e->kind == HR_NOTFOUND) /* the record promised it */
+			e->kind = HR_CORRUPT;
+		return -1;
+	}
+	return store_object_write(copy, STORE_IMAGE, manifest, text.p, text.len, e);
+}
+
+static int sync_ref(struct fetch_client *c, const char *url, const struct fetch_ref *ref,
+		    struct store *copy, struct hr_err *e)
+{
+	hr_autofree char *path = store_ref_path(ref);
+	hr_autofree char *object = hr_xasprintf("%s/%s", url, path);
+	HR_CLEANUP(store_ref_record_release) struct store_ref_record record = { 0 };
+	hr_autobuf struct hr_buf text = { 0 };
+
+	if (fetch_web_read(c, object, STORE_RECORD_LIMIT, &text, e) < 0)
+		return -1;
+	if (store_ref_record_parse(text.p, text.len, &record, e) < 0)
+		return hr_wrap(e, "'%s'", object);
+	if (sync_image(c, url, &record.manifest, copy, e) < 0)
+		return -1;
+	return store_ref_write(copy, ref, &record, e);
+}
+
+/* Whether the copy alone can show the image. */
+static bool is_complete(const struct store *copy, const struct store_name *name)
+{
+	struct fetch_digest manifest = name->manifest;
+	struct hr_err e = { 0 }; /* incomplete, for whatever reason */
+
+	if (!name->by_digest && store_ref_resolve(copy, &name->ref, &manifest, &e) < 0)
+		return false;
+	return store_object_exists(copy, STORE_IMAGE, &manifest);
+}
+
+int store_web_sync(struct fetch_client *c, const char *url, const struct store_name *name,
+		   struct store *copy, struct hr_err *e)
+{
+	int r = name->by_digest ? sync_image(c, url, &name->manifest, copy, e)
+				: sync_ref(c, url, &name->ref, copy, e);
+
+	if (r == 0 || e->kind != HR_NET || !is_complete(copy, name))
+		return r;
+	hr_warn("%s; going on with the copy on this node", e->text);
+	hr_err_clear(e);
+	return 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A store behind a URL: the metadata of an image is copied into a store on this node, and opened
+ * there.
+ *
+ * For: hpcrun-serve. Not for: chunks, which pager.h pages in.
+ * Sequence: store_web_sync(); store_image_open() with the copy; store_pager_new().
+ */
+#ifndef STORE_WEB_H
+#define STORE_WEB_H
+
+#include "fetch/fetch.h"
+#include "store/image.h"
+#include "store/layout.h"
+#include "util/err.h"
+
+/*
+ * Bring the reference, the image record, the index and the locations of an image of the store at
+ * URL into COPY.
+ *
+ * What is there already under its digest is not fetched again; the index is checked against the
+ * digest in the record. When the store cannot be reached and COPY has the image, that is a warning,
+ * and 0. Bounds:  an index of at most 4 GiB. Errors:  HR_NOTFOUND the store does not have it;
+ * HR_NET, HR_DENIED, HR_CORRUPT, HR_SYS.
+ */
+int store_web_sync(struct fetch_client *c, const char *url, const struct store_name *name,
+		   struct store *copy, struct hr_err *e) HR_MUST_USE;
+
+#endif

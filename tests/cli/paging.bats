@@ -1,0 +1,215 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+# Images of a store behind a web server, also one that misbehaves: what a program reads is right, or an error.
+# HPCRUN_BUILD is the build tree, with tests/lib/mkstore in it.
+# shellcheck disable=SC1091 # the library is checked by itself
+# shellcheck disable=SC2030,SC2031 # each test is a subshell, and means to be one
+# shellcheck disable=SC2016 # the words are for another shell
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	. "$BATS_TEST_DIRNAME/../lib/common.bash"
+	mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore
+	[ -x "$mkstore" ] || skip "no $mkstore"
+	scratch_make
+	mkdir -p "$SCRATCH/root/bin" "$SCRATCH/root/data" "$SCRATCH/web"
+	cp /bin/busybox "$SCRATCH/root/bin/busybox"
+	for name in sh cat cmp find md5sum sleep sort true xargs; do
+		ln -s busybox "$SCRATCH/root/bin/$name"
+	done
+	head -c 5000000 /dev/urandom >"$SCRATCH/root/data/large"
+	truncate -s 9000000 "$SCRATCH/root/data/sparse"
+	printf end >>"$SCRATCH/root/data/sparse"
+	for i in $(seq 300); do
+		head -c $((i * 40)) /dev/urandom >"$SCRATCH/root/data/f$i"
+	done
+	"$mkstore" "$SCRATCH/site" lab/paged:1 "$SCRATCH/root" >/dev/null
+	: >"$SCRATCH/web/fault"
+	: >"$SCRATCH/web/log"
+	/usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/web_store.py" "$SCRATCH/site" "$SCRATCH/web" >"$SCRATCH/web/out" 2>&1 3>&- &
+	echo $! >"$SCRATCH/web/pid"
+	wait_until 10 test -e "$SCRATCH/web/port"
+	(cd "$SCRATCH/root" && find data -type f -print0 | sort -z | xargs -0 md5sum) >"$SCRATCH/sums"
+	chmod 755 "$SCRATCH"
+}
+
+teardown_file() {
+	. "$BATS_TEST_DIRNAME/../lib/common.bash"
+	[ -e "$SCRATCH/web/pid" ] && kill "$(cat "$SCRATCH/web/pid")"
+	scratch_remove
+}
+
+setup() {
+	. "$BATS_TEST_DIRNAME/../lib/common.bash"
+	need userns
+	need fuse
+	HPCRUN_STORE=http://127.0.0.1:$(cat "$SCRATCH/web/port")
+	export HPCRUN_STORE HPCRUN_CACHE="$BATS_TEST_TMPDIR/cache" HPCRUN_CONF="$BATS_TEST_TMPDIR/conf"
+	conf 'outage_wait = 20'
+	fault
+	: >"$SCRATCH/web/log"
+	cd /
+}
+
+teardown() {
+	. "$BATS_TEST_DIRNAME/../lib/common.bash"
+	fault
+	wait_until 10 no_leftovers
+}
+
+no_leftovers() { [ -z "$(leftovers)" ]; }
+
+# Every start is a new session: nothing lingers.
+conf() { printf '%s\n' 'session_linger = 0' "$@" >"$HPCRUN_CONF"; }
+fault() { printf '%s' "$*" >"$SCRATCH/web/fault"; }
+packs_asked() { grep -c '/packs/' "$SCRATCH/web/log" || :; }
+run_image() { timeout 60 "$HPCRUN" --no-home lab/paged:1 "$@"; }
+
+read_all() {
+	run_image sh -c 'cd / && find data -type f | sort | xargs md5sum' | LC_ALL=C sort -k 2 >"$BATS_TEST_TMPDIR/sums" &&
+		LC_ALL=C sort -k 2 "$SCRATCH/sums" | cmp - "$BATS_TEST_TMPDIR/sums"
+}
+
+@test "paging: every file of an image behind a web server is right" {
+	read_all
+}
+
+@test "paging: only what is touched is fetched" {
+	run_image true
+	total=$(find "$SCRATCH/site/packs" -type f -printf '%s\n' | awk '{ s += $1 } END { print s }')
+	bytes=$(sed -n 's/.*bytes=\([0-9]*\)-\([0-9]*\)$/\1 \2/p' "$SCRATCH/web/log" | awk '{ s += $2 - $1 + 1 } END { print s }')
+	[ "$((bytes * 3))" -lt "$total" ]
+}
+
+@test "paging: a second session fetches nothing, also with the server gone" {
+	read_all
+	: >"$SCRATCH/web/log"
+	read_all
+	[ "$(packs_asked)" -eq 0 ]
+	fault all reset
+	read_all
+}
+
+@test "paging: two sessions at once fetch every byte once" {
+	timeout 60 "$HPCRUN" --no-home --fakeroot lab/paged:1 cat /data/large >/dev/null &
+	run_image cat /data/large >/dev/null
+	wait $!
+	asked=$(sed -n 's/.*bytes=\([0-9]*\)-\([0-9]*\)$/\1 \2/p' "$SCRATCH/web/log")
+	[ "$(sort <<<"$asked" | uniq -d | wc -l)" -eq 0 ]
+}
+
+@test "paging: wrong bytes, wherever they come from, never reach a program" {
+	for bad in flip html elsewhere short; do
+		rm -rf "$HPCRUN_CACHE"
+		conf 'outage_wait = 1'
+		run_image true
+		fault "$bad"
+		run ! run_image cat /data/large
+		fault
+	done
+}
+
+@test "paging: a server that ignores Range works" {
+	fault whole
+	read_all
+}
+
+@test "paging: a server that fails for a while delays a program and no more" {
+	run_image true
+	for bad in 'status 503' reset short flip; do
+		rm -rf "$HPCRUN_CACHE"
+		fault "$bad"
+		(sleep 1; fault) &
+		read_all || { echo "with fault $bad"; return 1; }
+		wait $!
+	done
+}
+
+@test "paging: an outage ends as an input/output error, never as a missing or short file" {
+	run_image true
+	conf 'outage_wait = 2'
+	fault status 503
+	SECONDS=0
+	run run_image sh -c 'cat /data/large >/dev/null'
+	[ "$status" -eq 1 ]
+	grep -aqE 'Input/output error|I/O error' <<<"$output"
+	[ "$SECONDS" -ge 2 ]
+	[ "$SECONDS" -lt 15 ]
+}
+
+@test "paging: a program that waits for data can be killed at once" {
+	run_image true
+	conf 'outage_wait = 600'
+	fault status 503
+	"$HPCRUN" --no-home lab/paged:1 cat /data/large >/dev/null 2>&1 3>&- &
+	pid=$!
+	sleep 1.5
+	kill -9 "$pid"
+	wait_until 2 eval '! kill -0 '"$pid"' 2>/dev/null'
+}
+
+@test "paging: a damaged cache is found and fetched again" {
+	read_all
+	find "$HPCRUN_CACHE/packs" -name '*.data' -exec /usr/bin/python3 -c '
+import sys
+for name in sys.argv[1:]:
+    with open(name, "r+b") as f:
+        for i in range(0, f.seek(0, 2), 300000):
+            f.seek(i)
+            b = f.read(1)
+            f.seek(i)
+            f.write(bytes([b[0] ^ 1]))' {} +
+	: >"$SCRATCH/web/log"
+	read_all
+	[ "$(packs_asked)" -gt 0 ]
+	find "$HPCRUN_CACHE/packs" -name '*.data' -exec truncate -s 1000 {} +
+	read_all
+	find "$HPCRUN_CACHE/packs" -name '*.map' -exec truncate -s 70 {} +
+	read_all
+}
+
+@test "paging: kill -9 of the server at any moment leaves no wrong byte" {
+	for i in 1 2 3 4 5; do
+		run_image sh -c 'cat /data/* >/dev/null' 2>/dev/null &
+		sleep "0.0$((i * 2))"
+		for pid in $(leftovers | grep -- '-serve-net' | cut -d' ' -f1); do
+			kill -9 "$pid" || : # it may have ended by itself
+		done
+		wait $! || :
+		read_all
+		rm -rf "$HPCRUN_CACHE"
+	done
+}
+
+@test "paging: a cache on a full disk costs speed, not correctness" {
+	[ "$(id -u)" = 0 ] || skip "mounting a small tmpfs needs root"
+	mkdir -p "$HPCRUN_CACHE"
+	mount -t tmpfs -o size=2m,mode=0700 tmpfs "$HPCRUN_CACHE"
+	read_all || { umount -l "$HPCRUN_CACHE"; return 1; }
+	wait_until 10 no_leftovers
+	umount "$HPCRUN_CACHE"
+}
+
+@test "paging: a mirror is asked first, and its failure is hidden" {
+	conf "mirror = http://127.0.0.1:1" "mirror = $HPCRUN_STORE"
+	read_all
+}
+
+@test "paging: an image that the store does not have is one message" {
+	fail_with "image 'lab/other:1' is not in the store 'http://127" "$HPCRUN" lab/other:1 true
+}
+
+@test "paging: a store that cannot be reached is one message" {
+	HPCRUN_STORE=http://127.0.0.1:1 fail_with 'http://127.0.0.1:1.*Connection refused|Couldn.t connect|connect to' "$HPCRUN" lab/paged:1 true
+}
+
+@test "paging: plain http to another machine is refused with the remedy" {
+	HPCRUN_STORE=http://store.example fail_with "plain http to 'store.example' is refused" "$HPCRUN" lab/paged:1 true
+}
+
+@test "paging: a cache that belongs to others is refused" {
+	mkdir -m 777 "$HPCRUN_CACHE"
+	chmod 777 "$HPCRUN_CACHE"
+	fail_with "the cache .* belongs to" "$HPCRUN" lab/paged:1 true
+}

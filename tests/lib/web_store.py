@@ -1,0 +1,103 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""A store as static files from a web server that misbehaves on demand.
+
+    web_store.py STORE DIR
+
+Serves STORE on a free port of 127.0.0.1; DIR/port is written when it is ready. DIR/fault is read at each request and
+names what is wrong with replies for packs: nothing when it is empty, else one of
+
+    status N      that status, no content          silent       accept, and say nothing
+    reset         close without a reply            short        close in the middle of the body
+    flip          one wrong byte                   whole        200 and everything, whatever was asked
+    elsewhere     a 206 that begins 7 bytes later  html         200 and a page in place of the bytes
+    slow S        wait S seconds before the reply
+
+and "all" before it applies it to metadata, too. Each request is one line of DIR/log: METHOD PATH RANGE.
+"""
+import http.server
+import os
+import re
+import sys
+import threading
+import time
+
+root, where = sys.argv[1], sys.argv[2]
+lock = threading.Lock()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def fault(self):
+        with open(os.path.join(where, "fault")) as f:
+            words = f.read().split()
+        if words[:1] == ["all"]:
+            return words[1:]
+        return words if "/packs/" in self.path else []
+
+    def send(self, status, body, headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        with lock, open(os.path.join(where, "log"), "a") as f:
+            f.write("GET %s %s\n" % (self.path, self.headers.get("Range", "-")))
+        fault = self.fault() or [""]
+        path = os.path.normpath(root + "/" + self.path)
+        if fault[0] == "status":
+            return self.send(int(fault[1]), b"", {})
+        if fault[0] == "reset":
+            self.close_connection = True
+            return None
+        if fault[0] == "silent":
+            time.sleep(3600)
+        if fault[0] == "slow":
+            time.sleep(float(fault[1]))
+        if fault[0] == "html":
+            return self.send(200, b"<html>log in, please</html>" * 1000, {})
+        if not path.startswith(root + "/") or not os.path.isfile(path):
+            return self.send(404, b"", {})
+        with open(path, "rb") as f:
+            data = f.read()
+        if fault[0] == "flip":
+            data = bytes(b ^ (i % 997 == 5) for i, b in enumerate(data))
+        return self.content(data, fault[0])
+
+    def content(self, data, fault):
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if not asked or fault == "whole":
+            return self.send(200, data, {})
+        first, last = int(asked[1]), min(int(asked[2]), len(data) - 1)
+        if fault == "elsewhere":
+            first += 7
+        body = data[first:last + 1]
+        headers = {"Content-Range": "bytes %d-%d/%d" % (first, last, len(data))}
+        if fault == "short":
+            self.send_response(206)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Range", headers["Content-Range"])
+            self.end_headers()
+            self.wfile.write(body[:len(body) // 2])
+            self.close_connection = True
+            return None
+        return self.send(206, body, headers)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+server = Server(("127.0.0.1", 0), Handler)
+with open(os.path.join(where, "port.new"), "w") as port:
+    port.write(str(server.server_port))
+os.rename(os.path.join(where, "port.new"), os.path.join(where, "port"))
+server.serve_forever()
