@@ -43,9 +43,8 @@ static int print_help(void)
 	       "Run programs inside container images, without privilege.\n\nverbs:\n");
 	for (size_t i = 0; i < HR_COUNT(verbs); i++)
 		printf("  %-10s %s\n", verbs[i].name, verbs[i].summary);
-	printf("\n'hpcrun VERB --help' explains one; 'hpcrun run --help' the options of the "
-	       "first "
-	       "form.\n'hpcrun --version' prints the version.\n");
+	printf("\n'hpcrun VERB --help' explains one, 'hpcrun run --help' the first form.\n"
+	       "'hpcrun --version' prints the version.\n");
 	return 0;
 }
 
@@ -81,7 +80,7 @@ static void hint_verb(const char *word, struct hr_err *e)
 	const char *names[HR_COUNT(verbs) + 1] = { NULL };
 	const char *near;
 
-	if (e->kind != HR_NOTFOUND || strpbrk(word, "/:.@"))
+	if (e->kind != HR_NOTFOUND || word[0] == '-' || strpbrk(word, "/:.@"))
 		return;
 	for (size_t i = 0; i < HR_COUNT(verbs); i++)
 		names[i] = verbs[i].name;

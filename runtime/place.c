@@ -67,11 +67,17 @@ static int open_own(int dirfd, const char *name)
 
 static int make_own(int dirfd, const char *name)
 {
-	int fd = open_own(dirfd, name);
+	int fd = open_own(dirfd, name), r, err;
+	mode_t old;
 
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
-	if (mkdirat(dirfd, name, 0700) < 0 && errno != EEXIST)
+	old = umask(077); /* the caller's may be 0777 */
+	r = mkdirat(dirfd, name, 0700);
+	err = errno;
+	(void)umask(old);
+	errno = err;
+	if (r < 0 && err != EEXIST)
 		return -1;
 	return open_own(dirfd, name);
 }
@@ -146,11 +152,16 @@ int rt_place_lock(int dirfd, const char *key, struct hr_err *e)
 	char name[RT_PLACE_NAME_SIZE];
 	hr_autofd int fd = -1;
 	struct stat st;
+	mode_t old;
 
 	rt_place_lock_name(key, name);
+	old = umask(077);
 	fd = openat(dirfd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot make the lock of the session");
+		hr_fail(e, HR_SYS, errno, "cannot make the lock of the session");
+	(void)umask(old);
+	if (fd < 0)
+		return -1;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno == EWOULDBLOCK)
 			return -1;

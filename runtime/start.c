@@ -146,6 +146,7 @@ static int listen_at(int dirfd, const char *key, struct hr_err *e)
 	hr_autofd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	char name[RT_PLACE_NAME_SIZE];
 	struct sockaddr_un address;
+	mode_t old;
 
 	if (sock < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot make a socket");
@@ -153,8 +154,12 @@ static int listen_at(int dirfd, const char *key, struct hr_err *e)
 	rt_place_address(dirfd, key, &address);
 	if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
 		return hr_fail(e, HR_SYS, errno, "cannot remove the socket of a dead session");
+	old = umask(077); /* who connects needs to be allowed to write to it */
 	if (bind(sock, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot bind the socket of the session");
+		hr_fail(e, HR_SYS, errno, "cannot bind the socket of the session");
+	(void)umask(old);
+	if (e->kind != HR_OK)
+		return -1;
 	if (listen(sock, BACKLOG) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot listen on the socket of the session");
 	return hr_steal_fd(&sock);

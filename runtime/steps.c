@@ -257,15 +257,16 @@ static void child_main(const struct rt_build_job *job, int sock)
 {
 	struct build b = { .job = job, .proc = -1, .scratch = -1, .root = -1 };
 	struct rt_progress p = { .type = BUILD_FAILED };
-	struct hr_err *e = &p.err;
+	struct hr_err *e = &p.err, unheard = { 0 };
+	int heard;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* cannot fail with a valid signal */
 	if (keep_socket_only(sock, e) == 0)
 		b.proc = rt_userns_open_proc(e);
 	if (e->kind == HR_OK && run_steps(&b, e) == 0 && hand_over(&b, e) == 0)
 		_exit(0);
-	struct hr_err unheard = { 0 }; /* the session has gone: nobody waits for the verdict */
-	(void)!rt_msg_send(SOCK_FD, &p, sizeof(p), NULL, 0, &unheard);
+	heard = rt_msg_send(SOCK_FD, &p, sizeof(p), NULL, 0, &unheard);
+	(void)heard; /* the session may have gone: then nobody waits for the verdict */
 	_exit(HR_EXIT_FAILED);
 }
 

@@ -218,6 +218,18 @@ wrap() {
 	[ -z "$(ls closed/hpcrun)" ]
 }
 
+@test "session: any umask will do, and the program has it" {
+	local mask
+	for mask in 0777 0000 0077; do
+		PART=-$mask
+		mkdir -m 700 "$SCRATCH/umask$mask"
+		run -0 sh -c "umask $mask"'; XDG_RUNTIME_DIR=$1 exec "$0" run --bind "/usr:/session/umask" app:1 sh -c umask' \
+			"$HPCRUN" "$SCRATCH/umask$mask"
+		[ "$output" = "$mask" ]
+		[ "$(stat -c %a "$SCRATCH/umask$mask/hpcrun")" = 700 ]
+	done
+}
+
 @test "session: a long runtime directory is no obstacle" {
 	local long
 	long=$PWD/$(printf 'x%.0s' $(seq 150))
@@ -238,7 +250,7 @@ wrap() {
 	own true
 	[ -n "$(leftovers)" ]
 	own true
-	wait_until 3 none_left
+	wait_until 10 none_left
 	[ -z "$(sockets)" ]
 }
 
@@ -345,7 +357,7 @@ wrap() {
 }
 
 @test "session: --fakeroot keeps the capabilities that are described, and no others" {
-	run -0 "$HPCRUN" run --fakeroot app:1 grep -E '^Cap(Eff|Prm|Inh|Amb)' /proc/self/status
+	run -0 "$HPCRUN" run --fakeroot app:1 grep '^Cap[EPIA]' /proc/self/status
 	[ "$(grep -c 00000000800400fb <<<"$output")" = 2 ]
 	[ "$(grep -c 0000000000000000 <<<"$output")" = 2 ]
 }
