@@ -62,7 +62,7 @@ static int mark_ref(void *arg, const struct fetch_ref *ref, const struct store_r
 		return 0;
 	}
 	if (store_image_record_parse(text.p, text.len, &image, e) < 0) {
-		hr_hint(e, "pull it again, or remove it with 'hpcrun rmi %s'", name);
+		hr_hint(e, "pull it again with --force, or remove it with 'hpcrun rmi %s'", name);
 		return hr_wrap(e, "the record of image '%s'", name);
 	}
 	mark_image(m->marks, &image);
