@@ -159,6 +159,8 @@ int hr_file_replace(int dirfd, const char *name, const void *p, size_t len, mode
 int hr_mkdir_all(int dirfd, const char *path, mode_t mode, struct hr_err *e)
 {
 	hr_autofree char *part = hr_xstrdup(path);
+	struct stat st;
+	int refused = 0;
 
 	for (char *p = part + 1;; p++) {
 		char was = *p;
@@ -166,19 +168,21 @@ int hr_mkdir_all(int dirfd, const char *path, mode_t mode, struct hr_err *e)
 		if (was != '/' && was != '\0')
 			continue;
 		*p = '\0';
-		if (mkdirat(dirfd, part, mode) < 0 && errno != EEXIST && errno != EROFS &&
-		    errno != EACCES)
-			return hr_fail(e, HR_SYS, errno, "cannot create directory '%s'", part);
+		if (mkdirat(dirfd, part, mode) < 0 && errno != EEXIST) {
+			refused = errno;
+			if (refused != EROFS && refused != EACCES)
+				return hr_fail(e, HR_SYS, refused, "cannot create directory '%s'",
+					       part);
+		}
 		*p = was;
 		if (was == '\0')
 			break;
 	}
 	/* EROFS and EACCES on a parent that exists are harmless; the last word is whether the path
 	 * is there. */
-	struct stat st;
-
 	if (fstatat(dirfd, path, &st, 0) < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot create directory '%s'", path);
+		return hr_fail(e, HR_SYS, refused ? refused : errno, "cannot create directory '%s'",
+			       path);
 	if (!S_ISDIR(st.st_mode))
 		return hr_fail(e, HR_SYS, ENOTDIR, "cannot create directory '%s'", path);
 	return 0;
