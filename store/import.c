@@ -83,6 +83,22 @@ static int add_to_buf(void *arg, const void *p, size_t n, struct hr_err *e)
 	return 0;
 }
 
+/* The config out of the store, if it is there and what its digest says. */
+static bool config_is_here(struct pull *p)
+{
+	struct fetch_digest got;
+	struct hr_err missing = { 0 }; /* then it is fetched */
+
+	if (p->o->force || store_object_read(p->o->st, STORE_DOC, &p->manifest.config.digest,
+					     FETCH_CONFIG_LIMIT, &p->config_doc, &missing) < 0)
+		return false;
+	fetch_digest_of(p->config_doc.p, p->config_doc.len, &got);
+	if (fetch_digest_equal(&got, &p->manifest.config.digest))
+		return true;
+	p->config_doc.len = 0;
+	return false;
+}
+
 static int get_config(struct pull *p, struct hr_err *e)
 {
 	const struct fetch_descriptor *d = &p->manifest.config;
@@ -90,7 +106,8 @@ static int get_config(struct pull *p, struct hr_err *e)
 	if (d->size > FETCH_CONFIG_LIMIT)
 		return hr_fail(e, HR_CORRUPT, 0, "the image config has %llu bytes, at most %u",
 			       (unsigned long long)d->size, FETCH_CONFIG_LIMIT);
-	if (fetch_blob_get(p->o->client, p->o->ref, d, add_to_buf, &p->config_doc, e) < 0 ||
+	if ((!config_is_here(p) &&
+	     fetch_blob_get(p->o->client, p->o->ref, d, add_to_buf, &p->config_doc, e) < 0) ||
 	    fetch_config_parse(p->config_doc.p, p->config_doc.len, &p->config, e) < 0)
 		return hr_wrap(e, "image config");
 	if (p->config.n_diff_ids != p->manifest.n_layers)

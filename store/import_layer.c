@@ -257,7 +257,7 @@ static int check_diff_id(const struct run *r, struct hr_err *e)
 
 	if (fetch_digest_equal(&r->diff_id, &r->layer->diff_id))
 		return 0;
-	return hr_fail(e, HR_CORRUPT, 0, "uncompressed it is %s, the image config says %s",
+	return hr_fail(e, HR_CORRUPT, 0, "its DiffID is %s, the image config says %s",
 		       fetch_digest_text(&r->diff_id, got),
 		       fetch_digest_text(&r->layer->diff_id, want));
 }

@@ -196,9 +196,12 @@ static int check_format(struct store *st, enum store_mode mode, struct hr_err *e
 			*e = missing;
 			return -1;
 		}
-		fresh = mode == STORE_WRITE ? is_fresh(st, e) : 0;
+		fresh = is_fresh(st, e);
 		if (fresh < 0)
 			return -1;
+		/* a writer may have got no further */
+		if (fresh && mode == STORE_READ)
+			return hr_fail(e, HR_NOTFOUND, 0, "the directory is empty");
 		if (!fresh)
 			return hr_fail(e, HR_CORRUPT, 0,
 				       "it is no store: the file '" FORMAT_FILE "' is missing");

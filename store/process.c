@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,7 +42,10 @@ static unsigned int pid_namespace(void)
 	return stat("/proc/self/ns/pid", &sb) == 0 ? (unsigned int)sb.st_ino : 0;
 }
 
-/* When PID was started, in ticks since boot: field 22 of proc(5) stat. 0: unknown. */
+/*
+ * When PID was started, in ticks since boot: field 22 of proc(5) stat. 0: unknown. A zombie has
+ * done all it will ever do: 1, when no process was started.
+ */
 static unsigned long long start_time(int pid)
 {
 	hr_autobuf struct hr_buf b = { 0 };
@@ -54,6 +58,8 @@ static unsigned long long start_time(int pid)
 	if (hr_file_read(AT_FDCWD, path, 4096, &b, &none) < 0)
 		return 0;
 	p = strrchr((const char *)b.p, ')'); /* the name before it may hold anything */
+	if (p && (strncmp(p, ") Z", 3) == 0 || strncmp(p, ") X", 3) == 0))
+		return 1;
 	for (int field = 2; p && field < 22; field++)
 		p = strchr(p + 1, ' ');
 	if (p && sscanf(p, " %llu", &start) != 1)
@@ -61,13 +67,23 @@ static unsigned long long start_time(int pid)
 	return start;
 }
 
-void store_process_name(char buf[STORE_PROCESS_NAME])
+static char own_name[STORE_PROCESS_NAME]; /* looked up once: each file in tmp/ begins with it */
+
+static void look_up_own_name(void)
 {
 	char boot[BOOT_DIGITS + 1];
 
 	boot_id(boot);
-	snprintf(buf, STORE_PROCESS_NAME, "%s-%u-%d-%llu", boot, pid_namespace(), (int)getpid(),
+	snprintf(own_name, sizeof(own_name), "%s-%u-%d-%llu", boot, pid_namespace(), (int)getpid(),
 		 start_time(getpid()));
+}
+
+void store_process_name(char buf[STORE_PROCESS_NAME])
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, look_up_own_name);
+	memcpy(buf, own_name, sizeof(own_name));
 }
 
 enum store_process_state store_process_state(const char *name)

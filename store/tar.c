@@ -311,7 +311,11 @@ static int set_device(struct store_tar *t, struct store_attr *a, struct hr_err *
 	return 0;
 }
 
-/* Type flags with a file behind them; 0: another kind of entry, or none that we know. */
+/*
+ * The file type of a type flag; 0: of a hardlink, or of an entry whose data are no content: GNU's
+ * lists of directories, parts of files, old long names and labels, Solaris' headers. POSIX wants
+ * all other unknown flags to be read as files.
+ */
 static uint32_t type_of(uint8_t flag)
 {
 	static const struct {
@@ -326,7 +330,7 @@ static uint32_t type_of(uint8_t flag)
 	for (size_t i = 0; i < HR_COUNT(types); i++)
 		if (types[i].flag == (char)flag)
 			return types[i].type;
-	return 0;
+	return strchr("1DMNVX", flag) ? 0 : S_IFREG;
 }
 
 /* ---- sparse files ---- */

@@ -220,13 +220,18 @@ static int add_xattr(struct record *r, struct store_string name, struct store_st
 	if (value.len > STORE_XATTR_MAX)
 		return hr_fail(e, HR_CORRUPT, 0, "xattr of %u bytes, at most %u", value.len,
 			       STORE_XATTR_MAX);
-	for (size_t i = 0; i < r->n_xattrs && r->n_xattrs < 64; i++) {
+	/* the last one of a name counts, an empty one takes it back; beyond 64 nobody is sorted out
+	 */
+	for (size_t i = 0; i < r->n_xattrs && i < 64; i++) {
 		if (t->xattrs[i].name.len == name.len &&
 		    memcmp(t->xattrs[i].name.p, name.p, name.len) == 0) {
-			t->xattrs[i].value = value; /* the last one counts */
-			return 0;
+			memmove(&t->xattrs[i], &t->xattrs[i + 1],
+				(--r->n_xattrs - i) * sizeof(*t->xattrs));
+			break;
 		}
 	}
+	if (value.len == 0)
+		return 0;
 	if (r->n_xattrs == XATTRS_MAX)
 		return hr_fail(e, HR_CORRUPT, 0, "more than %u xattrs", XATTRS_MAX);
 	if (r->n_xattrs == t->cap_xattrs) {
