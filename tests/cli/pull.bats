@@ -166,7 +166,7 @@ publish_variants() {
 	need userns
 	run -0 unshare -Urm sh -c '
 		mount -t tmpfs -o size=3m none "$1" || exit 3
-		HPCRUN_STORE=$1/store "$0" pull "$2" 2>"$3"
+		HPCRUN_STORE=$1/store "$0" pull "$2" 2>"$3" >/dev/null
 		[ $? = 125 ] || exit 4
 		HPCRUN_STORE=$1/store "$0" images
 		' "$HPCRUN" "$(mkdir "$BATS_TEST_TMPDIR/small" && echo "$BATS_TEST_TMPDIR/small")" \
