@@ -127,12 +127,15 @@ static bool map_fits(int fd, uint32_t n_frames)
 	       memcmp(header, MAP_MAGIC, 8) == 0 && hr_le32(header + 8) == n_frames;
 }
 
-/* Write an empty map under a temporary name and put it in place; a race is lost to whoever was
- * first. */
+/*
+ * Write an empty map under a temporary name and link it into place: unlike rename, that never takes
+ * a map away from a process that was first, whose claims would then be unknown to the others.
+ */
 static int map_make(int dirfd, const char *hex, uint32_t n_frames, struct hr_err *e)
 {
 	hr_autobuf struct hr_buf b = { 0 };
-	char name[FETCH_DIGEST_HEX + 16];
+	char name[FETCH_DIGEST_HEX + 16], tmp[FETCH_DIGEST_HEX + 32];
+	int r;
 
 	hr_buf_str(&b, MAP_MAGIC);
 	hr_buf_le(&b, n_frames, 4);
@@ -141,7 +144,23 @@ static int map_make(int dirfd, const char *hex, uint32_t n_frames, struct hr_err
 	memset(b.p + b.len, FRAME_ABSENT, n_frames);
 	b.len += n_frames;
 	snprintf(name, sizeof(name), "%.2s/%s.map", hex, hex);
-	return hr_file_replace(dirfd, name, b.p, b.len, 0600, e);
+	snprintf(tmp, sizeof(tmp), "%.2s/%s.new-%d", hex, hex, (int)getpid());
+	if (hr_file_replace(dirfd, tmp, b.p, b.len, 0600, e) < 0)
+		return -1;
+	r = linkat(dirfd, tmp, dirfd, name, 0);
+	if (r < 0 && errno != EEXIST)
+		(void)hr_fail(e, HR_SYS, errno, "cannot create '%s' in the cache", name);
+	unlinkat(dirfd, tmp, 0);
+	return e->kind == HR_OK ? 0 : -1;
+}
+
+/* A map that does not fit is of no use to anybody: out of the way. */
+static void map_remove(int dirfd, const char *hex)
+{
+	char name[FETCH_DIGEST_HEX + 16];
+
+	snprintf(name, sizeof(name), "%.2s/%s.map", hex, hex);
+	unlinkat(dirfd, name, 0);
 }
 
 /*
@@ -166,6 +185,8 @@ static int map_open(int dirfd, const char *hex, uint32_t n_frames, struct hr_err
 			*e = missing;
 			return -1;
 		}
+		if (fd >= 0)
+			map_remove(dirfd, hex);
 		if (map_make(dirfd, hex, n_frames, e) < 0)
 			return -1;
 	}
