@@ -140,7 +140,6 @@ static int handle_server(struct rt_session *s, const struct serve_msg *m, int fd
 		return take_config(s, fd, e) < 0 ? -1 : begin_if_both(s, e);
 	case SERVE_READY:
 		note_time(s, "the server is ready");
-		s->server_ready = true;
 		return s->phase == RT_STARTING ? let_builder_go(s, e) : 0;
 	case SERVE_INIT:
 		return 0;
@@ -252,7 +251,7 @@ static void restart_server(struct rt_session *s)
 {
 	struct hr_err e = { 0 };
 
-	s->server_ready = s->server_greeted = s->server_begun = false;
+	s->server_greeted = s->server_begun = false;
 	if (s->server.init_len > 0 && may_restart(s) &&
 	    rt_server_spawn(&s->server, s->args, &s->conf, &e) == 0)
 		return;

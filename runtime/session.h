@@ -37,7 +37,7 @@ struct rt_session {
 	struct rt_identity identity;
 	struct rt_clients clients;
 	struct rt_server server;
-	bool server_ready, server_greeted, server_begun;
+	bool server_greeted, server_begun; /* its HELLO came, its START was sent */
 	uint64_t restarts_ms[RT_RESTARTS];
 	size_t restarts;
 	pid_t builder;

@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <stdint.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "runtime/session.h"
@@ -37,28 +36,6 @@ static const struct hr_opt opts[] = {
 	HR_OPT_END
 };
 
-static int session_main(void *args, int argc, char **argv, struct hr_err *e)
-{
-	struct rt_session_args *a = args;
-
-	(void)argc;
-	a->image = argv[0];
-	if (!a->key || !a->caller_cwd || a->listen_fd == 0 || a->lock_fd == 0 || a->dir_fd == 0)
-		return hr_fail(e, HR_USAGE, 0, "hpcrun-session is started by hpcrun");
-	return rt_session_run(a, e);
-}
-
-static const struct hr_cmd cmd = {
-	.name = "session",
-	.operands = "IMAGE",
-	.summary = "hold a container for the ranks of this node",
-	.opts = opts,
-	.args_size = sizeof(struct rt_session_args),
-	.min_operands = 1,
-	.max_operands = 1,
-	.main = session_main,
-};
-
 /* The rank's stderr is not ours to keep open: srun waits until the last copy is closed. */
 static int let_go_of_stderr(struct hr_err *e)
 {
@@ -69,16 +46,36 @@ static int let_go_of_stderr(struct hr_err *e)
 	return 0;
 }
 
+static int session_main(void *args, int argc, char **argv, struct hr_err *e)
+{
+	struct rt_session_args *a = args;
+
+	(void)argc;
+	a->image = argv[0];
+	if (!a->key || !a->caller_cwd || a->listen_fd == 0 || a->lock_fd == 0 || a->dir_fd == 0)
+		return hr_fail(e, HR_USAGE, 0, "hpcrun-session is started by hpcrun");
+	if (let_go_of_stderr(e) < 0)
+		return -1;
+	return rt_session_run(a, e);
+}
+
+static const struct hr_cmd cmd = {
+	.name = "(started by hpcrun)",
+	.operands = "IMAGE",
+	.summary = "hold a container for the ranks of this node",
+	.opts = opts,
+	.args_size = sizeof(struct rt_session_args),
+	.min_operands = 1,
+	.max_operands = 1,
+	.main = session_main,
+};
+
 int main(int argc, char **argv)
 {
 	struct hr_err e = { 0 };
-	int r = -1;
+	int r = hr_cmd_run("hpcrun-session", &cmd, argc - 1, argv + 1, &e);
 
-	if (argc < 2 || strcmp(argv[1], "--help") == 0) {
-		hr_cmd_help(stdout, "hpcrun-", &cmd);
-		return argc < 2 ? HR_EXIT_FAILED : 0;
-	}
-	if (let_go_of_stderr(&e) == 0)
-		r = hr_cmd_run("hpcrun", &cmd, argc - 1, argv + 1, &e);
+	if (e.kind != HR_OK)
+		hr_err_print(&e);
 	return r < 0 ? HR_EXIT_FAILED : r;
 }

@@ -216,6 +216,22 @@ wrap() {
 	chmod 777 closed/hpcrun
 	XDG_RUNTIME_DIR=$PWD/closed run -0 own echo well
 	[ -z "$(ls closed/hpcrun)" ]
+	mkdir -p linked/there
+	chmod 700 linked linked/there
+	ln -s there linked/hpcrun
+	XDG_RUNTIME_DIR=$PWD/linked run -0 own echo well
+	[ -z "$(ls linked/there)" ]
+}
+
+@test "session: a runtime directory of another user is passed over" {
+	[ "$(id -u)" = 0 ] || skip 'only root can make one'
+	mkdir -p alien/hpcrun half/hpcrun
+	chmod 700 alien alien/hpcrun half half/hpcrun
+	chown -R 65534 alien half/hpcrun
+	XDG_RUNTIME_DIR=$PWD/alien run -0 own echo well
+	[ "$output" = well ]
+	XDG_RUNTIME_DIR=$PWD/half run -0 own echo well
+	[ -z "$(ls alien/hpcrun half/hpcrun | grep -v :)" ]
 }
 
 @test "session: any umask will do, and the program has it" {
