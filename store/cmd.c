@@ -15,12 +15,31 @@ const struct hr_opt store_cmd_common_opts[] = {
 	HR_OPT_END
 };
 
+/* The directories among ALL; a URL can be read by hpcrun-serve alone. */
+static int keep_directories(const struct hr_strv *all, bool given, struct hr_strv *out,
+			    struct hr_err *e)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		if (!store_is_url(all->v[i])) {
+			hr_strv_add(out, all->v[i]);
+		} else if (given) {
+			hr_fail(e, HR_USAGE, 0, "the store '%s' is a URL, not a directory",
+				all->v[i]);
+			hr_hint(e, "what is behind a URL can be run, and nothing else");
+			return -1;
+		}
+	}
+	return out->n > 0 ? 0 : hr_fail(e, HR_USAGE, 0, "all stores are URLs, none is a directory");
+}
+
 int store_cmd_paths(const struct store_cmd_common *c, struct hr_conf *conf, struct hr_strv *paths,
 		    struct hr_err *e)
 {
-	if (hr_conf_load(conf, e) < 0)
+	HR_CLEANUP(hr_strv_release) struct hr_strv all = { 0 };
+
+	if (hr_conf_load(conf, e) < 0 || store_list(&c->stores, conf, &all, e) < 0)
 		return -1;
-	return store_list(&c->stores, conf, paths, e);
+	return keep_directories(&all, c->stores.n > 0, paths, e);
 }
 
 int store_cmd_open(const struct store_cmd_common *c, struct store_cmd_chain *out, struct hr_err *e)

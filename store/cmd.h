@@ -19,7 +19,12 @@ struct store_cmd_common {
 };
 extern const struct hr_opt store_cmd_common_opts[];
 
-/* Load the configuration and list the stores that it, HPCRUN_STORE and --store name. */
+/*
+ * Load the configuration and list the stores that it, HPCRUN_STORE and --store name: at least one
+ * directory; URLs are left out.
+ *
+ * Errors:  also HR_USAGE when --store names a URL.
+ */
 int store_cmd_paths(const struct store_cmd_common *c, struct hr_conf *conf, struct hr_strv *paths,
 		    struct hr_err *e) HR_MUST_USE;
 

@@ -68,6 +68,14 @@ objects() { (cd "$HPCRUN_STORE" && find docs blobs layers images index packs -ty
 	fail_with "cannot open store '$BATS_TEST_TMPDIR/absent'" "$HPCRUN" images --store "$BATS_TEST_TMPDIR/absent"
 }
 
+@test "images: stores behind URLs are left out, and refused when they are named" {
+	image h.example/a:1 a
+	HPCRUN_STORE="http://127.0.0.1:1/s $HPCRUN_STORE" run -0 "$HPCRUN" images -q
+	[ "$output" = h.example/a:1 ]
+	HPCRUN_STORE=http://127.0.0.1:1/s fail_with 'all stores are URLs' "$HPCRUN" gc
+	fail_with "'http://127.0.0.1:1/s' is a URL" "$HPCRUN" images --store http://127.0.0.1:1/s
+}
+
 @test "images: a damaged image is listed, and named on standard error" {
 	image h.example/a:1 a
 	find "$HPCRUN_STORE/images" -type f -exec sh -c 'echo x >"$1"' sh {} \;
