@@ -27,3 +27,12 @@ check_PROGRAMS += tests/lib/readers
 tests_lib_readers_SOURCES = tests/lib/readers.c
 tests_lib_readers_CFLAGS = $(AM_CFLAGS)
 tests_lib_readers_LDADD = libutil.a
+
+# fuzz targets, here with a main that replays their corpus
+check_PROGRAMS += tests/fuzz/fuzz_index
+TESTS += tests/fuzz/fuzz_index
+tests_fuzz_fuzz_index_SOURCES = tests/fuzz/fuzz_index.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_index_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/index"'
+tests_fuzz_fuzz_index_CFLAGS = $(AM_CFLAGS)
+tests_fuzz_fuzz_index_LDADD = libstore.a libutil.a
+EXTRA_DIST += tests/fuzz/corpus
