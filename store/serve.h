@@ -9,6 +9,7 @@
 #define FUSE_USE_VERSION 35
 #endif
 #include <fuse_lowlevel.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,6 +20,15 @@
 #include "util/err.h"
 
 struct serve_ahead;
+struct read_op;
+
+/* Reads whose process had a signal that did not kill it: looked at again until they are answered,
+ * for the kernel sends no second FUSE_INTERRUPT when another signal does. Of serve_read.c. */
+struct serve_watch {
+	pthread_mutex_t lock;
+	struct read_op *first;
+	bool running; /* the thread that looks */
+};
 
 /* Complete before the first request; only what says so changes after it. */
 struct serve {
@@ -27,7 +37,8 @@ struct serve {
 	struct serve_tree *tree;
 	struct store_chunks *chunks;
 	struct serve_ahead *ahead;
-	uid_t uid; /* the owner of everything, inside the user namespace */
+	struct serve_watch watch; /* changes, under its lock */
+	uid_t uid;		  /* the owner of everything, inside the user namespace */
 	gid_t gid;
 	bool no_open, no_opendir; /* the kernel takes ENOSYS for "never ask again"; set by INIT */
 };

@@ -220,7 +220,8 @@ static int open_image(struct serve *s, const struct serve_web *w, struct hr_err 
 static int run(const struct serve_args *a, const struct hr_conf *conf, const struct hr_strv *stores,
 	       const char *image, int control, struct hr_err *e)
 {
-	struct serve s = { 0 }; /* lives until the process ends: threads use it */
+	/* lives until the process ends: threads use it */
+	struct serve s = { .watch = { .lock = PTHREAD_MUTEX_INITIALIZER } };
 	const struct serve_web w = {
 		.image = image,
 		.stores = stores,

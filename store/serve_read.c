@@ -18,10 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/poison.h"
+
+#define WATCH_MS 200
 
 #define PIECES_MAX 512 /* of one read; a writer of indexes cuts coarser by far; below IOV_MAX */
 
@@ -43,7 +46,9 @@ struct read_op {
 	 * answers */
 	atomic_int missing;
 	atomic_bool failed, interrupted;
-	bool watched; /* an interrupt function is set */
+	bool interruptible;    /* an interrupt function is set */
+	struct read_op **link; /* what points to it in the watch list, or NULL: not in it */
+	struct read_op *next;
 	size_t n;
 	struct piece pieces[];
 };
@@ -64,8 +69,24 @@ static void reply_data(struct read_op *op)
 	fuse_reply_iov(op->req, iov, (int)op->n);
 }
 
+static void watch_remove(struct read_op *op)
+{
+	struct serve_watch *w = &op->s->watch;
+
+	pthread_mutex_lock(&w->lock);
+	if (op->link) {
+		*op->link = op->next;
+		if (op->next)
+			op->next->link = op->link;
+		op->link = NULL;
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
 static void answer(struct read_op *op)
 {
+	if (op->interruptible)
+		watch_remove(op);
 	if (atomic_load(&op->interrupted))
 		fuse_reply_err(op->req, EINTR);
 	else if (atomic_load(&op->failed))
@@ -85,7 +106,7 @@ static void one_less(struct read_op *op)
 	if (atomic_fetch_sub(&op->missing, 1) != 1)
 		return;
 	/* waits for an interrupt function that is running: it uses op */
-	if (op->watched)
+	if (op->interruptible)
 		fuse_req_interrupt_func(op->req, NULL, NULL);
 	answer(op);
 }
@@ -101,7 +122,8 @@ static void chunk_done(struct store_chunk_wait *w, const struct store_chunk_ref 
 	one_less(p->op);
 }
 
-/* ---- interrupts ---- */
+/* ---- interrupts; locks are taken in this order: the request's, the watch list's, the cache's ----
+ */
 
 /*
  * Whether a thread is about to die. The kernel sends FUSE_INTERRUPT for any signal, but a page
@@ -123,20 +145,78 @@ static bool is_dying(pid_t tid)
 	return at && (strtoull(at + strlen(field), NULL, 16) & (1u << (SIGKILL - 1)));
 }
 
+/* Take back what OP waits for; true when nothing is left, and the caller answers. */
+static bool cancel(struct read_op *op)
+{
+	int cancelled = 0;
+
+	for (size_t i = 0; i < op->n; i++)
+		cancelled += store_chunks_cancel(op->s->chunks, &op->pieces[i].wait);
+	if (cancelled == 0)
+		return false;
+	atomic_store(&op->interrupted, true);
+	return atomic_fetch_sub(&op->missing, cancelled) == cancelled;
+}
+
+/* One whose process is dying now, taken back, or NULL; the list's lock keeps the rest alive. */
+static struct read_op *find_dying(struct serve_watch *w)
+{
+	for (struct read_op *op = w->first; op; op = op->next)
+		if (is_dying(fuse_req_ctx(op->req)->pid) && cancel(op))
+			return op;
+	return NULL;
+}
+
+static void *watch(void *arg)
+{
+	struct serve_watch *w = arg;
+	struct read_op *op;
+
+	for (;;) {
+		usleep(WATCH_MS * 1000);
+		pthread_mutex_lock(&w->lock);
+		op = find_dying(w);
+		if (!w->first)
+			break;
+		pthread_mutex_unlock(&w->lock);
+		if (op) {
+			fuse_req_interrupt_func(op->req, NULL, NULL); /* as in one_less() */
+			answer(op);
+		}
+	}
+	w->running = false;
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+static void watch_add(struct read_op *op)
+{
+	struct serve_watch *w = &op->s->watch;
+	pthread_t thread;
+
+	pthread_mutex_lock(&w->lock);
+	if (!op->link) {
+		op->next = w->first;
+		op->link = &w->first;
+		if (op->next)
+			op->next->link = &op->next;
+		w->first = op;
+	}
+	if (!w->running && pthread_create(&thread, NULL, watch, w) == 0) {
+		pthread_detach(thread);
+		w->running = true;
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
 /* Runs under the request's lock, so it must not unset itself. */
 static void interrupted(fuse_req_t req, void *arg)
 {
 	struct read_op *op = arg;
-	int cancelled = 0;
 
 	if (!is_dying(fuse_req_ctx(req)->pid))
-		return;
-	for (size_t i = 0; i < op->n; i++)
-		cancelled += store_chunks_cancel(op->s->chunks, &op->pieces[i].wait);
-	if (cancelled == 0)
-		return;
-	atomic_store(&op->interrupted, true);
-	if (atomic_fetch_sub(&op->missing, cancelled) == cancelled)
+		watch_add(op);
+	else if (cancel(op))
 		answer(op);
 }
 
@@ -206,7 +286,7 @@ static void start(struct serve *s, fuse_req_t req, const struct store_inode *fil
 	for (size_t i = 0; i < n; i++)
 		collect(op, &op->pieces[i]);
 	if (atomic_load(&op->missing) > 1) {
-		op->watched = true;
+		op->interruptible = true;
 		fuse_req_interrupt_func(req, interrupted, op);
 	}
 	one_less(op);

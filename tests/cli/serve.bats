@@ -30,6 +30,8 @@ setup_file() {
 		M = 1 << 20
 		for n in [262144, 262145, M - 1, M, M + 1, 3 * M + 17]:
 		    put(f'large/{n}', r.randbytes(n // 2) + b'x' * (n - n // 2))
+		for c in 'abcd':  # in one chunk
+		    put(f'wait/{c}', b'hello ' + c.encode())
 		put('sparse', b'a' * M + bytes(2 * M) + b'b' * M + bytes(5))
 		put('zeros', bytes(3 * M))
 		put('suid', b'#!/bin/sh\n', 0o6755)
@@ -247,5 +249,46 @@ try:
     assert False
 except OSError as e:
     assert e.errno == 61' "$MNT"
+	[ "$status" -eq 0 ] || { echo "$output"; return 1; }
+}
+
+# A server whose every read of a pack takes 3 seconds, so that a second reader is parked.
+slow_server() {
+	cat >slow <<-EOS
+		#!/bin/sh
+		exec strace -f -qq -o /dev/null -e trace=pread64 -e inject=pread64:delay_enter=3000000 "$HPCRUN_SERVE" "\$@"
+	EOS
+	chmod +x slow
+	strace -qq -o /dev/null -e trace=pread64 -e inject=pread64:delay_enter=1 true 2>/dev/null ||
+		skip "strace cannot delay system calls here"
+}
+
+@test "serve: a waiting reader dies of a signal at once, and of SIGKILL after one that it handles" {
+	slow_server
+	cat >readers.py <<-'PY'
+		import os, signal, subprocess, sys, time
+		def reader(name):
+		    code = '''import os, signal, sys
+		signal.signal(signal.SIGUSR1, lambda *a: None)
+		fd = os.open(sys.argv[1], os.O_RDONLY)
+		sys.exit(len(os.read(fd, 9)) == 0)'''
+		    return subprocess.Popen([sys.executable, '-c', code, sys.argv[1] + name])
+		first = reader('/wait/a')
+		time.sleep(0.5)
+		second, third, fourth = [reader('/wait/' + c) for c in 'bcd']
+		time.sleep(0.5)
+		start = time.time()
+		second.terminate()
+		third.send_signal(signal.SIGUSR1)
+		fourth.send_signal(signal.SIGUSR1)
+		assert second.wait() == -signal.SIGTERM
+		time.sleep(0.3)
+		third.kill()
+		assert third.wait() == -signal.SIGKILL
+		assert time.time() - start < 1.5, time.time() - start
+		assert first.wait() == 0
+		assert fourth.wait() == 0 # a handled signal is no error
+	PY
+	HPCRUN_SERVE=$PWD/slow run with -- /usr/bin/python3 readers.py "$MNT"
 	[ "$status" -eq 0 ] || { echo "$output"; return 1; }
 }
