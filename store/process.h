@@ -6,7 +6,8 @@
 #ifndef STORE_PROCESS_H
 #define STORE_PROCESS_H
 
-/* boot, pid namespace, pid and start time, as "%16s-%u-%d-%llu"; unique on any host for ever. */
+/* boot, pid namespace, pid and start time, as "%16s-%u-%d-%llu"; unique on any host for ever.
+ * Looked up once: a child of fork() that does not exec has the name of its parent. */
 #define STORE_PROCESS_NAME 80
 void store_process_name(char buf[STORE_PROCESS_NAME]);
 

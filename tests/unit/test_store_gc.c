@@ -279,24 +279,38 @@ static void it_does_not_run_while_a_pull_does(void **state)
 	assert_int_equal(r.images, 1);
 }
 
+/* What this program is when it is started with the path of a store: one that dies at its work. */
+static int die_at_work(const char *path)
+{
+	struct fetch_digest blob = dg('b', 9);
+	struct store_tmp t = STORE_TMP_EMPTY;
+	struct store_lease *lease;
+	struct store *st;
+	struct hr_err e = { 0 };
+
+	if (store_open(path, STORE_WRITE, &st, &e) < 0 ||
+	    store_lease_take(st, STORE_LEASE_IMPORT, &blob, NULL, NULL, &lease, &e) < 0 ||
+	    store_tmp_open(st, &t, &e) < 0)
+		return 1;
+	_exit(0);
+}
+
 static void what_the_dead_left_is_no_hindrance_and_goes(void **state)
 {
 	struct store *st = *state;
 	const struct store_gc_options o = { 0 };
-	struct store_tmp t = STORE_TMP_EMPTY;
 	struct store_gc_result r;
 	pid_t child = fork();
+	int status;
 
+	/* a new program, for the name of a process is looked up once */
 	if (child == 0) {
-		struct fetch_digest blob = dg('b', 9);
-		struct store_lease *import;
-		struct hr_err e = { 0 };
-
-		_exit(store_lease_take(st, STORE_LEASE_IMPORT, &blob, NULL, NULL, &import, &e) <
-			      0 ||
-		      store_tmp_open(st, &t, &e) < 0);
+		execl("/proc/self/exe", "test_store_gc", st->path, (char *)NULL);
+		_exit(1);
 	}
-	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(unlinkat(st->fd, "leases", AT_REMOVEDIR), -1);
 	MUST(store_gc(st, &o, &r, &err));
 	assert_int_equal(r.images, 1);
 	assert_int_equal(unlinkat(st->fd, "leases", AT_REMOVEDIR), 0);
@@ -324,7 +338,7 @@ static void a_sealed_set_has_each_once(void **state)
 	store_digest_set_release(&s);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_not_reached_goes, setup, teardown),
@@ -340,5 +354,7 @@ int main(void)
 		cmocka_unit_test(a_sealed_set_has_each_once),
 	};
 
+	if (argc > 1)
+		return die_at_work(argv[1]);
 	return cmocka_run_group_tests_name("store gc", tests, NULL, NULL);
 }
