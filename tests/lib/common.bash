@@ -65,7 +65,9 @@ registry_start() {
 		http: {addr: "127.0.0.1:0", secret: test}
 		$auth
 	EOF
-	"$binary" serve "$dir/config.yml" >"$dir/log" 2>&1 3>&- </dev/null &
+	# what an earlier call exported would be settings of this one: docker-registry reads REGISTRY_LOG and the like
+	env -u REGISTRY -u REGISTRY_PID -u REGISTRY_STORAGE -u REGISTRY_LOG \
+		"$binary" serve "$dir/config.yml" >"$dir/log" 2>&1 3>&- </dev/null &
 	REGISTRY_PID=$!
 	REGISTRY_STORAGE=$dir/storage
 	REGISTRY_LOG=$dir/log
