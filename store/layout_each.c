@@ -42,12 +42,14 @@ static bool parse_name(const char *name, const char *suffix, struct fetch_digest
 static int each_in(const struct store *st, enum store_kind kind, unsigned int ab,
 		   store_object_fn *fn, void *arg, struct hr_err *e)
 {
-	char path[STORE_KIND_DIR], full[STORE_OBJECT_PATH];
+	char path[STORE_KIND_DIR];
 	hr_autodir DIR *d = NULL;
 	struct dirent *n;
+	bool flat;
 
 	if (!store_kind_dir_path(kind, ab, path))
 		return 0;
+	flat = !strchr(path, '/');
 	d = open_listing(st, path, e);
 	if (!d)
 		return e->kind == HR_OK ? 0 : -1;
@@ -56,7 +58,7 @@ static int each_in(const struct store *st, enum store_kind kind, unsigned int ab
 		struct stat sb;
 
 		if (!parse_name(n->d_name, store_kind_suffix(kind), &digest) ||
-		    strncmp(store_object_path(kind, &digest, full), path, strlen(path)) != 0 ||
+		    (!flat && digest.b[0] != ab) ||
 		    fstatat(dirfd(d), n->d_name, &sb, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    !S_ISREG(sb.st_mode))
 			continue;

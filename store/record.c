@@ -140,10 +140,21 @@ static int parse_layer_line(struct reader *r, struct store_record_layer *out, st
 	return 0;
 }
 
+/* Lines that are left, one that is not ended included. */
+static size_t count_lines(const struct reader *r)
+{
+	size_t n = r->p != r->end && r->end[-1] != '\n';
+
+	for (const uint8_t *p = r->p; p != r->end; p++)
+		n += *p == '\n';
+	return n;
+}
+
 int store_image_record_parse(const uint8_t *p, size_t n, struct store_image_record *out,
 			     struct hr_err *e)
 {
 	struct reader r;
+	size_t lines;
 
 	memset(out, 0, sizeof(*out));
 	if (reader_init(&r, p, n, e) < 0 || next_digest(&r, "index", &out->index, e) < 0 ||
@@ -153,10 +164,11 @@ int store_image_record_parse(const uint8_t *p, size_t n, struct store_image_reco
 	    next_number(&r, "compressed", &out->compressed, e) < 0 ||
 	    next_number(&r, "occupies", &out->occupies, e) < 0)
 		return -1;
-	out->layers = hr_xmalloc(FETCH_LAYERS_MAX * sizeof(*out->layers));
+	lines = count_lines(&r);
+	if (lines > FETCH_LAYERS_MAX)
+		return hr_fail(e, HR_CORRUPT, 0, "%zu layers, at most %u", lines, FETCH_LAYERS_MAX);
+	out->layers = hr_xmalloc(lines * sizeof(*out->layers));
 	while (r.p != r.end) {
-		if (out->n_layers == FETCH_LAYERS_MAX)
-			return hr_fail(e, HR_CORRUPT, 0, "more than %u layers", FETCH_LAYERS_MAX);
 		if (parse_layer_line(&r, &out->layers[out->n_layers], e) < 0)
 			return -1;
 		out->n_layers++;

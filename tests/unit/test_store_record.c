@@ -90,6 +90,30 @@ static void images_keep_their_layers_and_lose_unprintable_dates(void **state)
 	}
 }
 
+static void images_have_4096_layers_at_most(void **state)
+{
+	char created[] = "-";
+
+	(void)state;
+	for (size_t n = FETCH_LAYERS_MAX - 1; n <= FETCH_LAYERS_MAX + 1; n++) {
+		hr_autofree struct store_record_layer *layers = hr_xmalloc(n * sizeof(*layers));
+		struct store_image_record in = { .created = created,
+						 .layers = layers,
+						 .n_layers = n };
+		HR_CLEANUP(store_image_record_release) struct store_image_record out = { 0 };
+		hr_autobuf struct hr_buf b = { 0 };
+		struct hr_err e = { 0 };
+
+		store_image_record_write(&in, &b);
+		assert_int_equal(store_image_record_parse(b.p, b.len, &out, &e),
+				 n > FETCH_LAYERS_MAX ? -1 : 0);
+		if (n > FETCH_LAYERS_MAX)
+			assert_string_equal(e.text, "4097 layers, at most 4096");
+		else
+			assert_int_equal(out.n_layers, n);
+	}
+}
+
 static const struct {
 	const char *what;
 	size_t at; /* the 4 bytes to change */
@@ -153,6 +177,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(references),
 		cmocka_unit_test(images_keep_their_layers_and_lose_unprintable_dates),
+		cmocka_unit_test(images_have_4096_layers_at_most),
 		cmocka_unit_test(locations),
 	};
 
