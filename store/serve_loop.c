@@ -4,6 +4,9 @@
  * than this process: a server that takes over is given the FUSE_INIT that the kernel sent to the
  * first, and asks for the requests that died with its predecessor.
  *
+ * A thread sleeps in read(2) at once. One that polled for 20, 50 or 100 us first made a first walk
+ * of 46,000 entries slower on two cores (0.27 s became 0.46 to 0.53): the program needs the core.
+ *
  * No clone of the device for each thread (FUSE_DEV_IOC_CLONE): requests read from a clone fail
  * when the process that has it open dies, instead of being sent again.
  */
