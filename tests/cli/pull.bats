@@ -15,12 +15,12 @@ teardown_file() { file_teardown; }
 
 setup() {
 	export HPCRUN_STORE=$BATS_TEST_TMPDIR/store
-	: >"$REGISTRY_LOG"
+	: >"$REG_LOG"
 }
 
 # test/multi:1 is an index of two platforms; test/docker:1 is the same image with Docker's media types
 publish_variants() {
-	python3 "$TESTS_DIR/lib/variants.py" "$REGISTRY_STORAGE"
+	python3 "$TESTS_DIR/lib/variants.py" "$REG_STORAGE"
 }
 
 @test "pull: an image is there afterwards, under the name it was pulled by" {
@@ -31,14 +31,15 @@ publish_variants() {
 
 @test "pull: the second time downloads nothing" {
 	"$HPCRUN" pull "$REGISTRY/test/busybox:1"
-	: >"$REGISTRY_LOG"
+	: >"$REG_LOG"
 	"$HPCRUN" pull "$REGISTRY/test/busybox:1"
+	grep GET "$REG_LOG"
 	[ "$(registry_requests '/v2/test/busybox/blobs/')" = 0 ]
 }
 
 @test "pull: a second image downloads only the layers that are not there" {
 	"$HPCRUN" pull "$REGISTRY/test/busybox:1"
-	: >"$REGISTRY_LOG"
+	: >"$REG_LOG"
 	"$HPCRUN" pull "$REGISTRY/test/whiteouts:1"
 	# of three layers the lowest is there; the config comes too
 	[ "$(registry_requests '/v2/test/whiteouts/blobs/')" = 3 ]

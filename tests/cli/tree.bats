@@ -60,7 +60,8 @@ same() {
 @test "tree: entries whose parent is a symlink" { same parent-is-a-symlink; }
 @test "tree: long names" { same long-names; }
 @test "tree: odd names" { same odd-names; }
-@test "tree: sparse files of three formats" { same sparse-files; }
+# tar, unlike umoci, unpacks each layer on its own and leaves its own times on the directories it touches
+@test "tree: sparse files of three formats" { same sparse-files -m . -m etc; }
 @test "tree: extended attributes" { same attributes; }
 @test "tree: modes and times" { same modes-and-times; }
 @test "tree: 500 layers" { same five-hundred-layers; }
@@ -70,8 +71,8 @@ same() {
 @test "tree: paths in many spellings" { same paths-in-many-spellings; }
 @test "tree: gzip of several members" { same gzip-of-several-members; }
 @test "tree: gzip with names and extra fields" { same gzip-with-names-and-extras; }
-@test "tree: zstd layers" { same zstd-layers; }
-@test "tree: zstd of several frames, some to be skipped" { same zstd-of-several-frames; }
+@test "tree: zstd layers" { same zstd-layers -m . -m etc; }
+@test "tree: zstd of several frames, some to be skipped" { same zstd-of-several-frames -m . -m etc; }
 @test "tree: layers that are not compressed" { same plain-layers; }
 @test "tree: named pipes" { same fifos; }
 @test "tree: an archive without its end" { same no-end-of-archive; }

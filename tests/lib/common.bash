@@ -48,7 +48,8 @@ scratch_remove() {
 }
 
 # registry_start DIR [USER PASSWORD]: a docker-registry on loopback, on a free port, with its files below
-# DIR. Sets REGISTRY (host:port), REGISTRY_PID and REGISTRY_STORAGE. With USER it asks for a login.
+# DIR. Sets REGISTRY (host:port), REG_PID, REG_STORAGE and REG_LOG (a docker-registry would take variables
+# that begin with REGISTRY_ for its own). With USER it asks for a login.
 registry_start() {
 	local dir=$1 auth='' binary i
 	binary=$(command -v docker-registry || echo /usr/bin/docker-registry)
@@ -65,16 +66,14 @@ registry_start() {
 		http: {addr: "127.0.0.1:0", secret: test}
 		$auth
 	EOF
-	# what an earlier call exported would be settings of this one: docker-registry reads REGISTRY_LOG and the like
-	env -u REGISTRY -u REGISTRY_PID -u REGISTRY_STORAGE -u REGISTRY_LOG \
-		"$binary" serve "$dir/config.yml" >"$dir/log" 2>&1 3>&- </dev/null &
-	REGISTRY_PID=$!
-	REGISTRY_STORAGE=$dir/storage
-	REGISTRY_LOG=$dir/log
+	"$binary" serve "$dir/config.yml" >>"$dir/log" 2>&1 3>&- </dev/null &
+	REG_PID=$!
+	REG_STORAGE=$dir/storage
+	REG_LOG=$dir/log
 	for ((i = 0; i < 100; i++)); do
 		REGISTRY=$(sed -n 's/.*listening on \(127.0.0.1:[0-9]*\).*/\1/p' "$dir/log" | head -n 1)
 		[ -z "$REGISTRY" ] || break
-		if ! kill -0 "$REGISTRY_PID" 2>/dev/null; then
+		if ! kill -0 "$REG_PID" 2>/dev/null; then
 			break
 		fi
 		sleep 0.1
@@ -84,24 +83,24 @@ registry_start() {
 		cat "$dir/log" >&2
 		return 1
 	fi
-	export REGISTRY REGISTRY_PID REGISTRY_STORAGE REGISTRY_LOG
+	export REGISTRY REG_PID REG_STORAGE REG_LOG
 }
 
 registry_stop() {
-	[ -n "${REGISTRY_PID:-}" ] || return 0
-	kill "$REGISTRY_PID" 2>/dev/null
-	wait "$REGISTRY_PID" 2>/dev/null || : # its status is that of the signal
-	unset REGISTRY_PID
+	[ -n "${REG_PID:-}" ] || return 0
+	kill "$REG_PID" 2>/dev/null
+	wait "$REG_PID" 2>/dev/null || : # its status is that of the signal
+	unset REG_PID
 }
 
 # How many requests for PATTERN (an extended regular expression) the registry has answered.
 registry_requests() {
-	grep -cE "\"GET $1" "$REGISTRY_LOG" || :
+	grep -cE "\"GET $1" "$REG_LOG" || :
 }
 
 # mkimage TAG [KIND]: publish image KIND (default: the busybox one) as test/TAG:1 in the registry.
 publish() {
-	python3 "$TESTS_DIR/lib/mkimage" --registry "$REGISTRY_STORAGE" "$@"
+	python3 "$TESTS_DIR/lib/mkimage" --registry "$REG_STORAGE" "$@"
 }
 
 # need FEATURE: skip the test unless FEATURE is there. Features are tried, never guessed from a version.
