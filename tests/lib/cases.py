@@ -528,7 +528,7 @@ def truncated_in_data(layout):
 
 @hostile
 def type_unknown(layout):
-    """refuse: type 'Z'"""
+    """tree: after f"""
     return one(layout, t.entry("odd", "Z", b"data"), t.file("after", "y"))
 
 
@@ -594,7 +594,7 @@ def media_type_lies(layout):
 
 @hostile
 def diff_id_wrong(layout):
-    """refuse: uncompressed"""
+    """refuse: DiffID"""
     return [layout.add_raw_layer(oci.gz(b"".join(base()) + t.end()), oci.sha256(b"something else"))]
 
 
