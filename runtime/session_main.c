@@ -31,6 +31,7 @@ static const struct hr_opt opts[] = {
 	HR_OPT_LIST(0, "bind", "SRC:DST:MODE", struct rt_session_args, binds,
 		    "bind as the user asks"),
 	HR_OPT_LIST(0, "store", "PATH", struct rt_session_args, stores, "look for the image here"),
+	HR_OPT_STR(0, "app", "NAME", struct rt_session_args, app, "the program of the first rank"),
 	HR_OPT_FLAG(0, "writable", struct rt_session_args, writable, "an overlay in memory"),
 	HR_OPT_FLAG(0, "fakeroot", struct rt_session_args, fakeroot, "user 0 inside"),
 	HR_OPT_END

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -28,6 +29,23 @@
 
 extern char **environ;
 
+static const char *last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* The session works in "/", so that a path of the caller's must not depend on his directory; a URL
+ * does not. */
+static void add_store(const struct rt_plan *plan, const char *store, struct hr_strv *l)
+{
+	bool absolute = store[0] == '/' || strstr(store, "://");
+
+	hr_strv_take(l, hr_xasprintf("--store=%s%s%s", absolute ? "" : plan->cwd,
+				     absolute ? "" : "/", store));
+}
+
 static void add_args(const struct rt_plan *plan, int dirfd, int sock, int lock, struct hr_strv *l)
 {
 	hr_strv_take(l, hr_xasprintf("%s/hpcrun-session", plan->libexecdir));
@@ -47,7 +65,9 @@ static void add_args(const struct rt_plan *plan, int dirfd, int sock, int lock, 
 			     hr_xasprintf("--bind=%s:%s:%s", plan->binds.v[i].src,
 					  plan->binds.v[i].dst, plan->binds.v[i].ro ? "ro" : "rw"));
 	for (size_t i = 0; i < plan->stores->n; i++)
-		hr_strv_take(l, hr_xasprintf("--store=%s", plan->stores->v[i]));
+		add_store(plan, plan->stores->v[i], l);
+	if (plan->command[0])
+		hr_strv_take(l, hr_xasprintf("--app=%s", last_part(plan->command[0])));
 	if (plan->writable)
 		hr_strv_add(l, "--writable");
 	if (plan->fakeroot)

@@ -19,6 +19,7 @@ struct rt_session_args {
 	const char *key, *caller_cwd, *bind_cwd, *home_source, *home_target;
 	struct hr_strv binds, stores;
 	bool writable, fakeroot;
+	const char *app; /* the program that the first rank runs, for the server; or NULL */
 	const char *image;
 };
 

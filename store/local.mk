@@ -38,6 +38,7 @@ libstore_a_SOURCES = \
 	store/merge_finish.c store/merge_tree.h \
 	store/pack.c store/pack.h \
 	store/pager.c store/pager.h \
+	store/prefetch.c store/prefetch.h \
 	store/process.c store/process.h \
 	store/record.c store/record.h \
 	store/serve_tree.c store/serve_tree.h \
@@ -47,6 +48,7 @@ libstore_a_SOURCES = \
 	store/table.c store/table.h \
 	store/tar.c store/tar.h \
 	store/tar_format.c store/tar_format.h \
+	store/trace.c store/trace.h \
 	store/web.c store/web.h \
 	store/when.c store/when.h
 

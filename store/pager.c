@@ -44,6 +44,7 @@ struct store_pager {
 	struct store_pager_options o;
 	struct store_chunks *chunks;
 	struct store_cache_pack **packs; /* by number in the location file; NULL: no cache for it */
+	uint32_t *in_order;		 /* the chunks as they lie in the packs */
 	uint32_t *neighbour;		 /* by chunk: whose frame follows in the pack, or NONE */
 
 	pthread_mutex_t lock; /* of all below; never held over I/O */
@@ -479,6 +480,7 @@ static bool source_plain(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes
 	struct store_cache_pack *pack = cache_of(p, &at);
 	struct hr_err e = { 0 };
 
+	store_trace_touch(p->o.trace, chunk);
 	if (!pack || !store_cache_has(pack, at.frame))
 		return false;
 	if (store_cache_get(pack, at.frame, at.plain_off, out, bytes, &e) < 0) {
@@ -553,6 +555,12 @@ void store_pager_later(struct store_pager *p, uint32_t chunk)
 	pthread_mutex_unlock(&p->lock);
 }
 
+void store_pager_fill(struct store_pager *p)
+{
+	for (uint32_t i = 0; i < store_index_chunks(p->o.ix); i++)
+		store_pager_later(p, p->in_order[i]);
+}
+
 void store_pager_get_stats(struct store_pager *p, struct store_pager_stats *out)
 {
 	pthread_mutex_lock(&p->lock);
@@ -584,10 +592,12 @@ static void find_neighbours(struct store_pager *p, uint32_t n)
 	for (uint32_t i = 0; i < n; i++)
 		v[i] = (struct place) { store_loc_chunk(p->o.loc, i), i };
 	qsort(v, n, sizeof(*v), by_place);
+	p->in_order = hr_xmalloc(((size_t)n + 1) * sizeof(*p->in_order));
 	for (uint32_t i = 0; i < n; i++) {
 		bool adjacent = i + 1 < n && v[i].at.pack == v[i + 1].at.pack &&
 				v[i].at.frame_off + v[i].at.frame_len == v[i + 1].at.frame_off;
 
+		p->in_order[i] = v[i].chunk;
 		p->neighbour[v[i].chunk] = adjacent ? v[i + 1].chunk : NONE;
 	}
 }

@@ -25,6 +25,7 @@
 #include "store/chunks.h"
 #include "store/index.h"
 #include "store/loc.h"
+#include "store/trace.h"
 #include "util/mem.h"
 
 struct store_pager;
@@ -34,6 +35,7 @@ struct store_pager_options {
 	const struct store_loc *loc;
 	const struct hr_strv *origins; /* URLs of stores that have the packs, in order */
 	struct fetch_client *client;
+	struct store_trace *trace; /* where first touches are noted */
 	struct store_cache *cache; /* or NULL: memory alone */
 	uint64_t outage_s;
 	unsigned int threads; /* requests at the same time, at least 1 */
@@ -55,6 +57,8 @@ int store_pager_start(struct store_pager *p, struct store_chunks *chunks,
 		      struct hr_err *e) HR_MUST_USE;
 /* Fetch a chunk into the cache when nothing more urgent is to be done. */
 void store_pager_later(struct store_pager *p, uint32_t chunk);
+/* The same for all chunks of the image, pack after pack. */
+void store_pager_fill(struct store_pager *p);
 void store_pager_get_stats(struct store_pager *p, struct store_pager_stats *out);
 
 #endif

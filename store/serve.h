@@ -40,6 +40,8 @@ struct serve {
 	struct serve_watch watch; /* changes, under its lock */
 	uid_t uid;		  /* the owner of everything, inside the user namespace */
 	gid_t gid;
+	void (*end)(struct serve *s); /* called when the connection is over, or NULL */
+	void *end_arg;
 	bool no_open, no_opendir; /* the kernel takes ENOSYS for "never ask again"; set by INIT */
 };
 
@@ -47,6 +49,7 @@ struct serve {
 struct serve_web {
 	const char *image;
 	const struct hr_strv *stores;
+	const char *app;   /* the program that the session was started for, or "" */
 	const char *cache; /* as on the command line, or NULL */
 	const struct hr_conf *conf;
 	int control;

@@ -41,6 +41,7 @@
 #define REPLAY_UNIQUE (UINT64_MAX >> 1)
 
 struct loop {
+	struct serve *s;
 	struct fuse_session *se;
 	int fd;
 };
@@ -63,6 +64,18 @@ static int receive(int fd, void *buf, size_t cap, size_t *len)
 	}
 }
 
+/* Nobody is left who could ask for anything. Every thread sees it; one ends the process. */
+static void leave(struct serve *s)
+{
+	static atomic_flag leaving = ATOMIC_FLAG_INIT;
+
+	while (atomic_flag_test_and_set(&leaving))
+		pause();
+	if (s->end)
+		s->end(s);
+	exit(0);
+}
+
 static void *serve_requests(void *arg)
 {
 	struct loop *l = arg;
@@ -76,7 +89,7 @@ static void *serve_requests(void *arg)
 		fuse_session_process_buf(l->se, &fb);
 	}
 	if (r == 0)
-		exit(0); /* nobody is left who could ask for anything */
+		leave(l->s);
 	hr_warn("a thread cannot receive requests: %s", strerror(errno));
 	return NULL;
 }
@@ -158,7 +171,7 @@ int serve_loop(struct serve *s, int fd, int control, const uint8_t *init, size_t
 	static char name[] = "hpcrun-serve";
 	char *argv[] = { name, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
-	struct loop l = { .fd = fd };
+	struct loop l = { .s = s, .fd = fd };
 	struct hr_err unneeded = { 0 };
 	char mountpoint[32];
 	int r = 1;

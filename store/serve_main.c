@@ -35,7 +35,7 @@ struct serve_args {
 	struct hr_strv stores;
 	uint64_t memory;
 	bool verify_full;
-	const char *cache;
+	const char *cache, *app;
 };
 
 static const struct hr_opt serve_opts[] = {
@@ -45,6 +45,8 @@ static const struct hr_opt serve_opts[] = {
 		    "look for the image in this store, a path or a URL"),
 	HR_OPT_SIZE(0, "memory", "SIZE", struct serve_args, memory, MEMORY_MIN, UINT64_MAX,
 		    "memory for decompressed chunks, default 192M"),
+	HR_OPT_STR(0, "app", "NAME", struct serve_args, app,
+		   "the program that will run, to foresee what it reads"),
 	HR_OPT_STR(0, "cache", "DIR", struct serve_args, cache,
 		   "keep what comes over the network here"),
 	HR_OPT_FLAG(0, "verify-full", struct serve_args, verify_full,
@@ -225,6 +227,7 @@ static int run(const struct serve_args *a, const struct hr_conf *conf, const str
 	const struct serve_web w = {
 		.image = image,
 		.stores = stores,
+		.app = a->app ? a->app : "",
 		.cache = a->cache,
 		.conf = conf,
 		.control = control,

@@ -2,11 +2,13 @@
 /* hpcrun-serve-net: an image of a store behind a URL, paged in through the node cache. */
 #include "config.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "store/cache_place.h"
 #include "store/pager.h"
+#include "store/prefetch.h"
 #include "store/serve.h"
 #include "store/web.h"
 #include "util/cleanup.h"
@@ -57,26 +59,52 @@ static int open_copied_image(struct serve *s, const struct serve_web *w, const c
 	return 0;
 }
 
-/* Everything below lives until the process ends. */
-static int start_pager(struct serve *s, const struct serve_web *w, const char *url,
-		       struct fetch_client *client, struct store_cache *cache, struct hr_err *e)
+static void on_end(struct serve *s)
 {
-	struct hr_strv *origins = hr_xmalloc(sizeof(*origins));
-	struct store_pager_options o = { .ix = s->ix,
-					 .loc = store_image_loc(s->img),
-					 .origins = origins,
-					 .client = client,
-					 .cache = cache,
-					 .outage_s = w->conf->outage_s,
-					 .threads = THREADS };
-	struct store_chunk_source source;
-	struct store_pager *pager;
+	store_prefetch_end(s->end_arg);
+}
 
-	list_origins(w->conf, url, origins);
-	pager = store_pager_new(&o);
-	source = store_pager_source(pager);
+/* What the threads of this process share; it lives until the process ends. */
+struct net {
+	struct fetch_client *client;
+	struct store_cache *cache;
+	struct store *copy; /* metadata of the store on this node */
+	struct hr_strv origins;
+};
+
+static int start_pager(struct serve *s, const struct serve_web *w, const char *url, struct net *n,
+		       struct hr_err *e)
+{
+	struct store_trace *trace = store_trace_new(s->ix);
+	const struct store_pager_options o = { .ix = s->ix,
+					       .loc = store_image_loc(s->img),
+					       .origins = &n->origins,
+					       .client = n->client,
+					       .trace = trace,
+					       .cache = n->cache,
+					       .outage_s = w->conf->outage_s,
+					       .threads = THREADS };
+	struct store_pager *pager = store_pager_new(&o);
+	const struct store_prefetch_options f = {
+		.ix = s->ix,
+		.pager = pager,
+		.trace = trace,
+		.client = n->client,
+		.url = hr_xstrdup(url),
+		.copy = n->copy,
+		.program = w->app,
+		.mode = (enum hr_conf_prefetch)w->conf->prefetch
+	};
+	struct store_chunk_source source = store_pager_source(pager);
+	struct store_prefetch *prefetch;
+
 	s->chunks = store_chunks_new(s->ix, &source, w->memory, fetch_digest_of);
-	return store_pager_start(pager, s->chunks, e);
+	if (store_pager_start(pager, s->chunks, e) < 0 ||
+	    store_prefetch_start(&f, &prefetch, e) < 0)
+		return -1;
+	s->end = on_end;
+	s->end_arg = prefetch;
+	return 0;
 }
 
 int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, struct hr_err *e)
@@ -85,25 +113,27 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 					 .ca_file = w->conf->ca_file,
 					 .proxy = w->conf->http_proxy };
 	HR_CLEANUP(store_name_release) struct store_name name = { 0 };
-	HR_CLEANUP(store_closep) struct store *copy = NULL;
 	hr_autofree char *dir = store_cache_place(w->cache, w->conf);
-	struct fetch_client *client = NULL; /* lives as long as the pager */
+	struct net *n = hr_xmalloc(sizeof(*n));
 	struct store_cache_usage left;
-	struct store_cache *cache = NULL;
 	struct hr_err full = { 0 };
 
-	if (store_name_parse(w->image, &name, e) < 0 || fetch_client_new(&o, &client, e) < 0)
+	if (store_name_parse(w->image, &name, e) < 0 || fetch_client_new(&o, &n->client, e) < 0)
 		return -1;
-	if (store_cache_open(dir, &cache, e) < 0 || open_copy(dir, url, &copy, e) < 0)
+	if (store_cache_open(dir, &n->cache, e) < 0 || open_copy(dir, url, &n->copy, e) < 0)
 		return -1;
-	if (store_cache_evict(cache, w->conf->cache_bytes, &left, &full) < 0)
+	if (store_cache_evict(n->cache, w->conf->cache_bytes, &left, &full) < 0)
 		hr_warn("cannot make room in the cache: %s", full.text);
-	if (store_web_sync(client, url, &name, copy, e) < 0) {
-		fetch_client_free(client);
-		store_cache_close(cache);
+	if (store_web_sync(n->client, url, &name, n->copy, e) < 0) {
+		/* another store of the chain may have it */
+		fetch_client_free(n->client);
+		store_cache_close(n->cache);
+		store_close(n->copy);
+		free(n);
 		return -1;
 	}
-	if (open_copied_image(s, w, copy->path, e) < 0)
+	list_origins(w->conf, url, &n->origins);
+	if (open_copied_image(s, w, n->copy->path, e) < 0)
 		return -1;
-	return start_pager(s, w, url, client, cache, e);
+	return start_pager(s, w, url, n, e);
 }

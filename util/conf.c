@@ -16,31 +16,37 @@
 
 #define CONF_FILE_LIMIT (1024 * 1024)
 
-enum key_kind { KEY_STRING, KEY_LIST, KEY_U64, KEY_SIZE, KEY_VERIFY };
+enum key_kind { KEY_STRING, KEY_LIST, KEY_U64, KEY_SIZE, KEY_CHOICE };
+
+static const char *const verify_words[] = { "fast", "full", NULL };
+static const char *const prefetch_words[] = { "none", "trace", "all", NULL };
 
 static const struct conf_key {
 	const char *name;
 	enum key_kind kind;
 	size_t offset;
 	uint64_t min, max;
+	const char *const *words; /* CHOICE: the member is an int, the index into these */
 } keys[] = {
-	{ "store", KEY_LIST, offsetof(struct hr_conf, stores), 0, 0 },
-	{ "bind", KEY_LIST, offsetof(struct hr_conf, binds), 0, 0 },
-	{ "insecure_registry", KEY_LIST, offsetof(struct hr_conf, insecure_registries), 0, 0 },
-	{ "mirror", KEY_LIST, offsetof(struct hr_conf, mirrors), 0, 0 },
-	{ "cache", KEY_STRING, offsetof(struct hr_conf, cache), 0, 0 },
+	{ "store", KEY_LIST, offsetof(struct hr_conf, stores), 0, 0, NULL },
+	{ "bind", KEY_LIST, offsetof(struct hr_conf, binds), 0, 0, NULL },
+	{ "insecure_registry", KEY_LIST, offsetof(struct hr_conf, insecure_registries), 0, 0,
+	  NULL },
+	{ "mirror", KEY_LIST, offsetof(struct hr_conf, mirrors), 0, 0, NULL },
+	{ "cache", KEY_STRING, offsetof(struct hr_conf, cache), 0, 0, NULL },
 	{ "cache_size", KEY_SIZE, offsetof(struct hr_conf, cache_bytes), UINT64_C(64) << 20,
-	  UINT64_C(1) << 60 },
-	{ "outage_wait", KEY_U64, offsetof(struct hr_conf, outage_s), 0, 86400 },
-	{ "ca_file", KEY_STRING, offsetof(struct hr_conf, ca_file), 0, 0 },
-	{ "proxy", KEY_STRING, offsetof(struct hr_conf, http_proxy), 0, 0 },
+	  UINT64_C(1) << 60, NULL },
+	{ "outage_wait", KEY_U64, offsetof(struct hr_conf, outage_s), 0, 86400, NULL },
+	{ "ca_file", KEY_STRING, offsetof(struct hr_conf, ca_file), 0, 0, NULL },
+	{ "proxy", KEY_STRING, offsetof(struct hr_conf, http_proxy), 0, 0, NULL },
 	{ "serve_memory", KEY_SIZE, offsetof(struct hr_conf, serve_memory), UINT64_C(16) << 20,
-	  UINT64_C(1) << 40 },
-	{ "session_linger", KEY_U64, offsetof(struct hr_conf, linger_s), 0, 86400 },
-	{ "compress_level", KEY_U64, offsetof(struct hr_conf, compress_level), 1, 19 },
+	  UINT64_C(1) << 40, NULL },
+	{ "session_linger", KEY_U64, offsetof(struct hr_conf, linger_s), 0, 86400, NULL },
+	{ "compress_level", KEY_U64, offsetof(struct hr_conf, compress_level), 1, 19, NULL },
 	{ "import_max_bytes", KEY_SIZE, offsetof(struct hr_conf, import_max_bytes), 1,
-	  UINT64_C(1) << 50 },
-	{ "verify", KEY_VERIFY, offsetof(struct hr_conf, verify_full), 0, 0 },
+	  UINT64_C(1) << 50, NULL },
+	{ "verify", KEY_CHOICE, offsetof(struct hr_conf, verify_full), 0, 0, verify_words },
+	{ "prefetch", KEY_CHOICE, offsetof(struct hr_conf, prefetch), 0, 0, prefetch_words },
 };
 
 void hr_conf_init(struct hr_conf *c)
@@ -50,6 +56,7 @@ void hr_conf_init(struct hr_conf *c)
 	c->linger_s = 30;
 	c->cache_bytes = UINT64_C(50) << 30;
 	c->outage_s = 600;
+	c->prefetch = HR_PREFETCH_TRACE;
 	c->compress_level = 1;
 	c->import_max_bytes = UINT64_C(1) << 40;
 }
@@ -64,6 +71,21 @@ void hr_conf_release(struct hr_conf *c)
 	free(c->ca_file);
 	free(c->http_proxy);
 	memset(c, 0, sizeof(*c));
+}
+
+static int set_choice(const struct conf_key *k, const char *value, int *at, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf known = { 0 };
+
+	for (int i = 0; k->words[i]; i++) {
+		if (strcmp(k->words[i], value) == 0) {
+			*at = i;
+			return 0;
+		}
+		hr_buf_printf(&known, "%s%s", i == 0 ? "" : ", ", k->words[i]);
+	}
+	return hr_fail(e, HR_USAGE, 0, "%s: '%s' is not one of %s", k->name, value,
+		       (const char *)known.p);
 }
 
 static int set_key(struct hr_conf *c, const struct conf_key *k, const char *value, struct hr_err *e)
@@ -82,12 +104,8 @@ static int set_key(struct hr_conf *c, const struct conf_key *k, const char *valu
 		return hr_parse_u64(value, k->name, k->min, k->max, at, e);
 	case KEY_SIZE:
 		return hr_parse_size(value, k->name, k->min, k->max, at, e);
-	case KEY_VERIFY:
-		if (strcmp(value, "full") != 0 && strcmp(value, "fast") != 0)
-			return hr_fail(e, HR_USAGE, 0, "%s: '%s' is not one of fast, full", k->name,
-				       value);
-		*(bool *)at = strcmp(value, "full") == 0;
-		return 0;
+	case KEY_CHOICE:
+		return set_choice(k, value, at, e);
 	}
 	return 0;
 }

@@ -15,6 +15,8 @@
 #include "util/err.h"
 #include "util/mem.h"
 
+enum hr_conf_prefetch { HR_PREFETCH_NONE, HR_PREFETCH_TRACE, HR_PREFETCH_ALL };
+
 struct hr_conf {
 	struct hr_strv stores; /* store = PATH-OR-URL, in order, repeatable */
 	struct hr_strv binds;  /* bind = SRC[:DST[:ro]], repeatable */
@@ -23,6 +25,7 @@ struct hr_conf {
 	struct hr_strv mirrors;	     /* mirror = URL, tried before the store itself, repeatable */
 	char *cache;		     /* cache = DIR, or NULL: the first local disk found */
 	uint64_t cache_bytes;	     /* cache_size = SIZE, default 50G */
+	int prefetch;		     /* prefetch = none | trace | all, default trace */
 	uint64_t outage_s;	     /* outage_wait = SECONDS, default 600 */
 	char *ca_file;		     /* ca_file = PATH, or NULL */
 	char *http_proxy;	     /* proxy = URL, or NULL: the environment's */
@@ -31,7 +34,7 @@ struct hr_conf {
 	uint64_t compress_level;   /* compress_level = 1..19, default 1 */
 	uint64_t import_max_bytes; /* import_max_bytes = SIZE, uncompressed bytes of one layer,
 				      default 1T */
-	bool verify_full;	   /* verify = fast | full: sha256 on every read of a local store */
+	int verify_full;	   /* verify = fast | full: sha256 on every read of a local store */
 };
 
 /*

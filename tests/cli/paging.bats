@@ -58,6 +58,12 @@ teardown() {
 	wait_until 10 no_leftovers
 }
 
+# Not under a server that still writes its trace.
+cache_remove() {
+	wait_until 10 no_leftovers
+	rm -rf "$HPCRUN_CACHE${1:-}"
+}
+
 no_leftovers() { [ -z "$(leftovers)" ]; }
 
 # Every start is a new session: nothing lingers.
@@ -91,6 +97,30 @@ read_all() {
 	read_all
 }
 
+@test "paging: the next cold start of a program fetches ahead, in fewer requests" {
+	run_image sh -c 'for i in 9 7 5 3 1; do cat /data/f2$i; done; cat /data/large' >/dev/null
+	first=$(packs_asked)
+	wait_until 10 no_leftovers
+	[ "$(find "$HPCRUN_CACHE/stores" -path '*/traces/*' -type f | wc -l)" -eq 1 ]
+	cache_remove /packs
+	: >"$SCRATCH/web/log"
+	run_image sh -c 'sleep 1; cat /data/large' >/dev/null
+	[ "$(packs_asked)" -lt "$first" ]
+}
+
+@test "paging: 'prefetch = all' brings the whole image, 'none' nothing ahead" {
+	conf 'prefetch = all'
+	run_image sleep 2
+	: >"$SCRATCH/web/log"
+	fault all reset
+	read_all
+	fault
+	cache_remove
+	conf 'prefetch = none'
+	run_image sleep 1
+	[ "$(packs_asked)" -lt 8 ]
+}
+
 @test "paging: two sessions at once fetch every byte once" {
 	timeout 60 "$HPCRUN" --no-home --fakeroot lab/paged:1 cat /data/large >/dev/null &
 	run_image cat /data/large >/dev/null
@@ -101,7 +131,7 @@ read_all() {
 
 @test "paging: wrong bytes, wherever they come from, never reach a program" {
 	for bad in flip html elsewhere short; do
-		rm -rf "$HPCRUN_CACHE"
+		cache_remove
 		conf 'outage_wait = 1'
 		run_image true
 		fault "$bad"
@@ -118,7 +148,7 @@ read_all() {
 @test "paging: a server that fails for a while delays a program and no more" {
 	run_image true
 	for bad in 'status 503' reset short flip; do
-		rm -rf "$HPCRUN_CACHE"
+		cache_remove
 		fault "$bad"
 		(sleep 1; fault) &
 		read_all || { echo "with fault $bad"; return 1; }
@@ -178,7 +208,7 @@ for name in sys.argv[1:]:
 		done
 		wait $! || :
 		read_all
-		rm -rf "$HPCRUN_CACHE"
+		cache_remove
 	done
 }
 
