@@ -65,8 +65,8 @@ int store_list(const struct hr_strv *given, const struct hr_conf *conf, struct h
  * Open a store. Its directory and each object in it must belong to the user or to root and be
  * writable by nobody else.
  *
- * Errors:  HR_NOTFOUND no such directory, or an empty one (STORE_READ); HR_DENIED the wrong owner or mode;
- *          HR_CORRUPT a directory that is no store, or of another format.
+ * Errors:  HR_NOTFOUND no such directory, or an empty one (STORE_READ); HR_DENIED the wrong owner
+ * or mode; HR_CORRUPT a directory that is no store, or of another format.
  */
 int store_open(const char *path, enum store_mode mode, struct store **out,
 	       struct hr_err *e) HR_MUST_USE;
