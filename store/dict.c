@@ -24,7 +24,7 @@ struct store_dict {
 	struct fetch_digest *packs; /* that are there, sorted */
 	size_t n_packs, cap_packs;
 	bool *indexed; /* for each pack: some segment knows it */
-	struct dict_segment *segments;
+	struct store_dict_segment *segments;
 	size_t n_segments;
 };
 
@@ -41,17 +41,17 @@ static struct fetch_digest *find_pack(const struct store_dict *d, const struct f
 
 /* ---- segments ---- */
 
-static void add_segment(struct store_dict *d, const struct dict_segment *s)
+static void add_segment(struct store_dict *d, const struct store_dict_segment *s)
 {
 	d->segments = hr_xrealloc(d->segments, (d->n_segments + 1) * sizeof(*d->segments));
 	d->segments[d->n_segments++] = *s;
 }
 
 /* Note which of a segment's packs are there. */
-static void check_packs(struct store_dict *d, struct dict_segment *s)
+static void check_packs(struct store_dict *d, struct store_dict_segment *s)
 {
 	for (uint32_t i = 0; i < s->n_packs; i++) {
-		struct store_loc_pack p = dict_segment_pack(s, i);
+		struct store_loc_pack p = store_dict_segment_pack(s, i);
 		struct fetch_digest *at = find_pack(d, &p.name);
 
 		s->present[i] = at != NULL;
@@ -62,10 +62,10 @@ static void check_packs(struct store_dict *d, struct dict_segment *s)
 
 static int load_segment(struct store_dict *d, const struct fetch_digest *name, struct hr_err *e)
 {
-	struct dict_segment s;
+	struct store_dict_segment s;
 	struct hr_err bad = { 0 };
 
-	if (dict_segment_open(d->st, name, &s, &bad) < 0) {
+	if (store_dict_segment_open(d->st, name, &s, &bad) < 0) {
 		/* derived: whatever is wrong with it, it is made again from the packs */
 		hr_debug("throwing away a part of the dict: %s", bad.text);
 		return store_object_remove(d->st, STORE_DICT, name, e);
@@ -97,18 +97,18 @@ static int on_pack(void *arg, const struct fetch_digest *name, uint64_t bytes, s
 
 /* ---- packs that no segment knows ---- */
 
-static int write_segment(struct store_dict *d, struct dict_draft *draft, struct hr_err *e)
+static int write_segment(struct store_dict *d, struct store_dict_draft *draft, struct hr_err *e)
 {
 	struct fetch_digest name;
 
 	if (draft->n_packs == 0)
 		return 0;
-	if (dict_draft_write(d->st, draft, &name, e) < 0)
+	if (store_dict_draft_write(d->st, draft, &name, e) < 0)
 		return -1;
 	return load_segment(d, &name, e);
 }
 
-static int index_pack(struct dict_draft *draft, const struct store *st,
+static int index_pack(struct store_dict_draft *draft, const struct store *st,
 		      const struct fetch_digest *name)
 {
 	hr_autobuf struct hr_buf b = { 0 };
@@ -125,15 +125,15 @@ static int index_pack(struct dict_draft *draft, const struct store *st,
 		struct store_loc_chunk where = { r.frame_off, r.plain_off, r.frame_len,
 						 draft->n_packs, i };
 
-		dict_draft_add(draft, &r.digest, &where);
+		store_dict_draft_add(draft, &r.digest, &where);
 	}
-	dict_draft_pack(draft, &(struct store_loc_pack) { *name, t.n });
+	store_dict_draft_pack(draft, &(struct store_loc_pack) { *name, t.n });
 	return 0;
 }
 
 static int index_new_packs(struct store_dict *d, struct hr_err *e)
 {
-	HR_CLEANUP(dict_draft_release) struct dict_draft draft = { 0 };
+	HR_CLEANUP(store_dict_draft_release) struct store_dict_draft draft = { 0 };
 
 	for (size_t i = 0; i < d->n_packs; i++) {
 		if (d->indexed[i])
@@ -149,7 +149,7 @@ static int index_new_packs(struct store_dict *d, struct hr_err *e)
 
 static int by_records(const void *a, const void *b)
 {
-	const struct dict_segment *x = a, *y = b;
+	const struct store_dict_segment *x = a, *y = b;
 
 	return x->n < y->n ? -1 : x->n > y->n;
 }
@@ -171,14 +171,14 @@ static int merge_segments(struct store_dict *d, struct hr_err *e)
 		small += d->segments[i].n;
 	if (small < d->segments[n - 1].n)
 		n--;
-	if (dict_segments_merge(d->st, d->segments, n, &name, e) < 0)
+	if (store_dict_segments_merge(d->st, d->segments, n, &name, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		bool same = fetch_digest_equal(&d->segments[i].name, &name);
 
 		if (!same && store_object_remove(d->st, STORE_DICT, &d->segments[i].name, e) < 0)
 			return -1;
-		dict_segment_close(&d->segments[i]);
+		store_dict_segment_close(&d->segments[i]);
 	}
 	memmove(d->segments, d->segments + n, (d->n_segments - n) * sizeof(*d->segments));
 	d->n_segments -= n;
@@ -215,7 +215,7 @@ void store_dict_close(struct store_dict *d)
 	if (!d)
 		return;
 	for (size_t i = 0; i < d->n_segments; i++)
-		dict_segment_close(&d->segments[i]);
+		store_dict_segment_close(&d->segments[i]);
 	free(d->segments);
 	free(d->packs);
 	free(d->indexed);
@@ -226,7 +226,7 @@ bool store_dict_find(const struct store_dict *d, const struct fetch_digest *chun
 		     struct store_loc_pack *pack, struct store_loc_chunk *where)
 {
 	for (size_t i = 0; i < d->n_segments; i++)
-		if (dict_segment_find(&d->segments[i], chunk, pack, where))
+		if (store_dict_segment_find(&d->segments[i], chunk, pack, where))
 			return true;
 	return false;
 }

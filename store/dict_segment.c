@@ -22,7 +22,7 @@
 
 /* ---- reading ---- */
 
-static int parse(struct dict_segment *s, struct hr_err *e)
+static int parse(struct store_dict_segment *s, struct hr_err *e)
 {
 	uint64_t expected;
 
@@ -41,10 +41,10 @@ static int parse(struct dict_segment *s, struct hr_err *e)
 	return 0;
 }
 
-int dict_segment_open(const struct store *st, const struct fetch_digest *name,
-		      struct dict_segment *out, struct hr_err *e)
+int store_dict_segment_open(const struct store *st, const struct fetch_digest *name,
+			    struct store_dict_segment *out, struct hr_err *e)
 {
-	struct dict_segment s = { .name = *name };
+	struct store_dict_segment s = { .name = *name };
 	uint64_t size;
 	hr_autofd int fd = store_object_open(st, STORE_DICT, name, &size, e);
 	void *map;
@@ -59,14 +59,14 @@ int dict_segment_open(const struct store *st, const struct fetch_digest *name,
 	s.map = map;
 	s.bytes = (size_t)size;
 	if (parse(&s, e) < 0) {
-		dict_segment_close(&s);
+		store_dict_segment_close(&s);
 		return hr_wrap(e, "a part of the dict");
 	}
 	*out = s;
 	return 0;
 }
 
-void dict_segment_close(struct dict_segment *s)
+void store_dict_segment_close(struct store_dict_segment *s)
 {
 	if (s->map)
 		munmap(s->map, s->bytes);
@@ -74,18 +74,18 @@ void dict_segment_close(struct dict_segment *s)
 	memset(s, 0, sizeof(*s));
 }
 
-struct store_loc_pack dict_segment_pack(const struct dict_segment *s, uint32_t i)
+struct store_loc_pack store_dict_segment_pack(const struct store_dict_segment *s, uint32_t i)
 {
 	return store_loc_pack_get(s->packs + (size_t)i * STORE_LOC_PACK_BYTES);
 }
 
-static const uint8_t *record(const struct dict_segment *s, uint32_t i)
+static const uint8_t *record(const struct store_dict_segment *s, uint32_t i)
 {
 	return s->records + (size_t)i * DICT_RECORD;
 }
 
 /* The first record that is not before CHUNK. */
-static uint32_t lower_bound(const struct dict_segment *s, const struct fetch_digest *chunk)
+static uint32_t lower_bound(const struct store_dict_segment *s, const struct fetch_digest *chunk)
 {
 	uint32_t low = 0, high = s->n;
 
@@ -101,7 +101,7 @@ static uint32_t lower_bound(const struct dict_segment *s, const struct fetch_dig
 }
 
 /* The location in record I, if its pack is present. */
-static bool usable(const struct dict_segment *s, uint32_t i, struct store_loc_chunk *where)
+static bool usable(const struct store_dict_segment *s, uint32_t i, struct store_loc_chunk *where)
 {
 	struct hr_err damaged = { 0 }; /* then the chunk is stored again */
 
@@ -110,13 +110,13 @@ static bool usable(const struct dict_segment *s, uint32_t i, struct store_loc_ch
 	       s->present[where->pack];
 }
 
-bool dict_segment_find(const struct dict_segment *s, const struct fetch_digest *chunk,
-		       struct store_loc_pack *pack, struct store_loc_chunk *where)
+bool store_dict_segment_find(const struct store_dict_segment *s, const struct fetch_digest *chunk,
+			     struct store_loc_pack *pack, struct store_loc_chunk *where)
 {
 	for (uint32_t i = lower_bound(s, chunk);
 	     i < s->n && memcmp(record(s, i), chunk->b, FETCH_DIGEST_LEN) == 0; i++) {
 		if (usable(s, i, where)) {
-			*pack = dict_segment_pack(s, where->pack);
+			*pack = store_dict_segment_pack(s, where->pack);
 			return true;
 		}
 	}
@@ -125,21 +125,21 @@ bool dict_segment_find(const struct dict_segment *s, const struct fetch_digest *
 
 /* ---- writing ---- */
 
-void dict_draft_add(struct dict_draft *d, const struct fetch_digest *chunk,
-		    const struct store_loc_chunk *where)
+void store_dict_draft_add(struct store_dict_draft *d, const struct fetch_digest *chunk,
+			  const struct store_loc_chunk *where)
 {
 	hr_buf_add(&d->records, chunk->b, FETCH_DIGEST_LEN);
 	store_loc_chunk_put(where, &d->records);
 	d->n++;
 }
 
-void dict_draft_pack(struct dict_draft *d, const struct store_loc_pack *p)
+void store_dict_draft_pack(struct store_dict_draft *d, const struct store_loc_pack *p)
 {
 	store_loc_pack_put(p, &d->packs);
 	d->n_packs++;
 }
 
-void dict_draft_release(struct dict_draft *d)
+void store_dict_draft_release(struct store_dict_draft *d)
 {
 	hr_buf_release(&d->packs);
 	hr_buf_release(&d->records);
@@ -158,8 +158,8 @@ static void put_header(uint32_t n_packs, uint32_t n, struct hr_buf *b)
 	hr_buf_le(b, n, 4);
 }
 
-int dict_draft_write(const struct store *st, struct dict_draft *d, struct fetch_digest *name,
-		     struct hr_err *e)
+int store_dict_draft_write(const struct store *st, struct store_dict_draft *d,
+			   struct fetch_digest *name, struct hr_err *e)
 {
 	hr_autobuf struct hr_buf out = { 0 };
 
@@ -170,14 +170,14 @@ int dict_draft_write(const struct store *st, struct dict_draft *d, struct fetch_
 	put_header(d->n_packs, d->n, &out);
 	hr_buf_add(&out, d->packs.p, d->packs.len);
 	hr_buf_add(&out, d->records.p, d->records.len);
-	dict_draft_release(d);
+	store_dict_draft_release(d);
 	return store_object_write(st, STORE_DICT, name, out.p, out.len, e);
 }
 
 /* ---- merging ---- */
 
 struct merge {
-	const struct dict_segment *s;
+	const struct store_dict_segment *s;
 	size_t n;
 	uint32_t *at;	     /* for each segment: the next record */
 	uint32_t **renumber; /* for each segment and pack: its number in the result */
@@ -186,12 +186,12 @@ struct merge {
 };
 
 /* The segment with the smallest next record, or NULL; damaged and useless records are left out. */
-static const struct dict_segment *smallest(struct merge *m, struct store_loc_chunk *where)
+static const struct store_dict_segment *smallest(struct merge *m, struct store_loc_chunk *where)
 {
-	const struct dict_segment *best = NULL;
+	const struct store_dict_segment *best = NULL;
 
 	for (size_t i = 0; i < m->n; i++) {
-		const struct dict_segment *s = &m->s[i];
+		const struct store_dict_segment *s = &m->s[i];
 
 		while (m->at[i] < s->n && !usable(s, m->at[i], where))
 			m->at[i]++;
@@ -210,7 +210,7 @@ static void number_packs(struct merge *m)
 	for (size_t i = 0; i < m->n; i++) {
 		m->renumber[i] = hr_xmalloc(m->s[i].n_packs * sizeof(uint32_t));
 		for (uint32_t k = 0; k < m->s[i].n_packs; k++) {
-			struct store_loc_pack p = dict_segment_pack(&m->s[i], k);
+			struct store_loc_pack p = store_dict_segment_pack(&m->s[i], k);
 
 			if (!m->s[i].present[k])
 				continue;
@@ -224,7 +224,7 @@ static int write_merged(struct merge *m, int fd, const char *what, struct hr_err
 {
 	hr_autobuf struct hr_buf b = { 0 };
 	struct store_loc_chunk where;
-	const struct dict_segment *s;
+	const struct store_dict_segment *s;
 	uint32_t n = 0;
 
 	put_header(m->n_packs, 0, &b);
@@ -249,8 +249,8 @@ static int write_merged(struct merge *m, int fd, const char *what, struct hr_err
 	return hr_pwrite_all(fd, b.p, 4, 12, what, e);
 }
 
-int dict_segments_merge(const struct store *st, const struct dict_segment *s, size_t n,
-			struct fetch_digest *name, struct hr_err *e)
+int store_dict_segments_merge(const struct store *st, const struct store_dict_segment *s, size_t n,
+			      struct fetch_digest *name, struct hr_err *e)
 {
 	struct store_tmp t = STORE_TMP_EMPTY;
 	struct merge m = { .s = s, .n = n };

@@ -30,7 +30,7 @@ struct pull {
 	struct fetch_manifest manifest;
 	struct fetch_config config;
 
-	struct import_work *work;
+	struct store_import_work *work;
 	pthread_mutex_t lock; /* of what follows */
 	size_t *todo;	      /* layers, largest first */
 	size_t n_todo, next;
@@ -155,7 +155,7 @@ static void *layers_main(void *arg)
 		pthread_mutex_unlock(&p->lock);
 		if (i == p->n_todo || *p->o->stop)
 			return NULL;
-		if (import_layer_run(p->o, p->work, &p->status->layers[p->todo[i]], &e) < 0)
+		if (store_import_layer_run(p->o, p->work, &p->status->layers[p->todo[i]], &e) < 0)
 			stop_all(p, &e);
 	}
 }
@@ -225,11 +225,11 @@ static int run_downloads(struct pull *p, struct hr_err *e)
 
 static int get_layers(struct pull *p, struct hr_err *e)
 {
-	struct import_work_options w = { .st = p->o->st,
-					 .workers = p->o->workers,
-					 .layers = p->o->downloads,
-					 .level = p->o->level,
-					 .stop = p->o->stop };
+	struct store_import_work_options w = { .st = p->o->st,
+					       .workers = p->o->workers,
+					       .layers = p->o->downloads,
+					       .level = p->o->level,
+					       .stop = p->o->stop };
 	struct store_dict *dict = NULL;
 	int r = -1;
 
@@ -237,9 +237,9 @@ static int get_layers(struct pull *p, struct hr_err *e)
 	if (!p->o->force && store_dict_open(p->o->st, &dict, e) < 0)
 		return -1;
 	w.dict = dict;
-	if (import_work_new(&w, &p->work, e) == 0) {
+	if (store_import_work_new(&w, &p->work, e) == 0) {
 		r = run_downloads(p, e);
-		import_work_free(p->work);
+		store_import_work_free(p->work);
 		p->work = NULL;
 	}
 	store_dict_close(dict);
@@ -282,7 +282,7 @@ static int write_docs(const struct pull *p, struct hr_err *e)
 
 static int make_image(struct pull *p, struct hr_err *e)
 {
-	struct import_merge_image image = {
+	struct store_import_merge_image image = {
 		.manifest = p->manifest_digest,
 		.config = p->manifest.config.digest,
 		.config_doc = &p->config_doc,
@@ -291,7 +291,7 @@ static int make_image(struct pull *p, struct hr_err *e)
 		.n_layers = p->status->n_layers,
 	};
 
-	return import_merge(p->o->st, &image, e);
+	return store_import_merge(p->o->st, &image, e);
 }
 
 static int write_ref(const struct pull *p, struct hr_err *e)

@@ -27,7 +27,7 @@ struct store_import_layer {
 	struct fetch_descriptor blob;
 	struct fetch_digest diff_id;
 	_Atomic uint64_t got; /* bytes of the blob */
-	struct import_layer_sums sums;
+	struct store_import_layer_sums sums;
 	_Atomic enum store_import_state state;
 };
 

@@ -18,7 +18,7 @@ struct pack {
 	bool published;
 };
 
-struct import_chunks {
+struct store_import_chunks {
 	struct store_chunk *chunks;
 	struct store_loc_chunk *where; /* pack NO_PACK: not placed yet */
 	uint32_t n, cap;
@@ -28,12 +28,12 @@ struct import_chunks {
 	struct store_idmap by_name; /* packs that were there before */
 };
 
-struct import_chunks *import_chunks_new(void)
+struct store_import_chunks *store_import_chunks_new(void)
 {
-	return hr_xmalloc(sizeof(struct import_chunks));
+	return hr_xmalloc(sizeof(struct store_import_chunks));
 }
 
-void import_chunks_free(struct import_chunks *c)
+void store_import_chunks_free(struct store_import_chunks *c)
 {
 	if (!c)
 		return;
@@ -47,19 +47,19 @@ void import_chunks_free(struct import_chunks *c)
 
 static bool same_chunk(const void *ctx, uint32_t id, const void *key, size_t n)
 {
-	const struct import_chunks *c = ctx;
+	const struct store_import_chunks *c = ctx;
 
 	return memcmp(c->chunks[id].digest.b, key, n) == 0;
 }
 
 static bool same_pack(const void *ctx, uint32_t id, const void *key, size_t n)
 {
-	const struct import_chunks *c = ctx;
+	const struct store_import_chunks *c = ctx;
 
 	return memcmp(c->packs[id].name.name.b, key, n) == 0;
 }
 
-uint32_t import_chunks_add_pack(struct import_chunks *c)
+uint32_t store_import_chunks_add_pack(struct store_import_chunks *c)
 {
 	if (c->n_packs == c->cap_packs) {
 		c->cap_packs = c->cap_packs ? 2 * c->cap_packs : 16;
@@ -69,29 +69,29 @@ uint32_t import_chunks_add_pack(struct import_chunks *c)
 	return c->n_packs++;
 }
 
-void import_chunks_publish_pack(struct import_chunks *c, uint32_t pack,
-				const struct store_loc_pack *name)
+void store_import_chunks_publish_pack(struct store_import_chunks *c, uint32_t pack,
+				      const struct store_loc_pack *name)
 {
 	c->packs[pack] = (struct pack) { *name, true };
 }
 
 /* The number of a pack that was there before. */
-static uint32_t known_pack(struct import_chunks *c, const struct store_loc_pack *in)
+static uint32_t known_pack(struct store_import_chunks *c, const struct store_loc_pack *in)
 {
 	uint64_t hash = store_idmap_hash(&c->by_name, in->name.b, sizeof(in->name.b));
 	uint32_t id;
 
 	if (store_idmap_find(&c->by_name, hash, same_pack, c, in->name.b, sizeof(in->name.b), &id))
 		return id;
-	id = import_chunks_add_pack(c);
-	import_chunks_publish_pack(c, id, in);
+	id = store_import_chunks_add_pack(c);
+	store_import_chunks_publish_pack(c, id, in);
 	store_idmap_add(&c->by_name, hash, id);
 	return id;
 }
 
-uint32_t import_chunks_add(struct import_chunks *c, const struct store_chunk *chunk,
-			   const struct store_loc_chunk *known, const struct store_loc_pack *in,
-			   bool *fresh)
+uint32_t store_import_chunks_add(struct store_import_chunks *c, const struct store_chunk *chunk,
+				 const struct store_loc_chunk *known,
+				 const struct store_loc_pack *in, bool *fresh)
 {
 	const uint8_t *key = chunk->digest.b;
 	uint64_t hash = store_idmap_hash(&c->by_digest, key, FETCH_DIGEST_LEN);
@@ -115,24 +115,25 @@ uint32_t import_chunks_add(struct import_chunks *c, const struct store_chunk *ch
 	return id;
 }
 
-void import_chunks_place(struct import_chunks *c, uint32_t id, const struct store_loc_chunk *where)
+void store_import_chunks_place(struct store_import_chunks *c, uint32_t id,
+			       const struct store_loc_chunk *where)
 {
 	c->where[id] = *where;
 }
 
-bool import_chunks_ready(const struct import_chunks *c, uint32_t id)
+bool store_import_chunks_ready(const struct store_import_chunks *c, uint32_t id)
 {
 	return c->where[id].pack != NO_PACK && c->packs[c->where[id].pack].published;
 }
 
-const struct store_chunk *import_chunks_all(const struct import_chunks *c, uint32_t *n)
+const struct store_chunk *store_import_chunks_all(const struct store_import_chunks *c, uint32_t *n)
 {
 	*n = c->n;
 	return c->chunks;
 }
 
-void import_chunks_loc(const struct import_chunks *c, const uint32_t *ids, uint32_t n,
-		       struct hr_buf *out)
+void store_import_chunks_loc(const struct store_import_chunks *c, const uint32_t *ids, uint32_t n,
+			     struct hr_buf *out)
 {
 	hr_autofree struct store_loc_chunk *where = hr_xmalloc((size_t)n * sizeof(*where));
 	hr_autofree struct store_loc_pack *packs = hr_xmalloc(c->n_packs * sizeof(*packs));

@@ -11,33 +11,34 @@
 #include "store/loc.h"
 #include "store/store.h"
 
-struct import_chunks;
+struct store_import_chunks;
 
-struct import_chunks *import_chunks_new(void);
-void import_chunks_free(struct import_chunks *c);
+struct store_import_chunks *store_import_chunks_new(void);
+void store_import_chunks_free(struct store_import_chunks *c);
 
 /*
  * The number of a chunk. *fresh: nobody has it, the caller has to store it and then place it.
  *
  * KNOWN and IN (NULL: none) say where a pack that was there before has it.
  */
-uint32_t import_chunks_add(struct import_chunks *c, const struct store_chunk *chunk,
-			   const struct store_loc_chunk *known, const struct store_loc_pack *in,
-			   bool *fresh);
-/* Say where a fresh chunk lies; where->pack is a number of import_chunks_add_pack(). */
-void import_chunks_place(struct import_chunks *c, uint32_t id, const struct store_loc_chunk *where);
+uint32_t store_import_chunks_add(struct store_import_chunks *c, const struct store_chunk *chunk,
+				 const struct store_loc_chunk *known,
+				 const struct store_loc_pack *in, bool *fresh);
+/* Say where a fresh chunk lies; where->pack is a number of store_import_chunks_add_pack(). */
+void store_import_chunks_place(struct store_import_chunks *c, uint32_t id,
+			       const struct store_loc_chunk *where);
 
 /* A pack that is being written; and its name, when it was published. */
-uint32_t import_chunks_add_pack(struct import_chunks *c);
-void import_chunks_publish_pack(struct import_chunks *c, uint32_t pack,
-				const struct store_loc_pack *name);
+uint32_t store_import_chunks_add_pack(struct store_import_chunks *c);
+void store_import_chunks_publish_pack(struct store_import_chunks *c, uint32_t pack,
+				      const struct store_loc_pack *name);
 
 /* Does chunk ID lie in a published pack? */
-bool import_chunks_ready(const struct import_chunks *c, uint32_t id);
+bool store_import_chunks_ready(const struct store_import_chunks *c, uint32_t id);
 /* All of them; borrowed until the next one is added. */
-const struct store_chunk *import_chunks_all(const struct import_chunks *c, uint32_t *n);
+const struct store_chunk *store_import_chunks_all(const struct store_import_chunks *c, uint32_t *n);
 /* Append the location file of N chunks that are ready. */
-void import_chunks_loc(const struct import_chunks *c, const uint32_t *ids, uint32_t n,
-		       struct hr_buf *out);
+void store_import_chunks_loc(const struct store_import_chunks *c, const uint32_t *ids, uint32_t n,
+			     struct hr_buf *out);
 
 #endif

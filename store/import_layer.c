@@ -28,14 +28,14 @@
 struct run {
 	const struct store_import_options *o;
 	struct store_import_layer *layer;
-	struct import_pipe *pipe;
-	struct import_layer_work *work;
+	struct store_import_pipe *pipe;
+	struct store_import_layer_work *work;
 	uint64_t plain_bytes; /* of the uncompressed layer, by the writer of the pipe */
 
 	struct fetch_digest diff_id; /* by the hash thread */
 	struct hr_err hash_failed;
 
-	struct import_rows rows; /* by the archive thread */
+	struct store_import_rows rows; /* by the archive thread */
 	struct hr_err archive_failed;
 };
 
@@ -44,7 +44,7 @@ struct run {
 static uint8_t *on_room(void *arg, size_t *cap, struct hr_err *e)
 {
 	struct run *r = arg;
-	uint8_t *room = import_pipe_room(r->pipe, cap);
+	uint8_t *room = store_import_pipe_room(r->pipe, cap);
 
 	/* the reader that broke the pipe knows why; finish() prefers its message */
 	if (!room)
@@ -63,7 +63,7 @@ static int on_done(void *arg, size_t n, struct hr_err *e)
 		hr_hint(e, "import_max_bytes in hpcrun.conf(5) sets this limit");
 		return -1;
 	}
-	import_pipe_done(r->pipe, n);
+	store_import_pipe_done(r->pipe, n);
 	return 0;
 }
 
@@ -105,13 +105,13 @@ static void *hash_main(void *arg)
 	bool ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL);
 
 	while (ok && n > 0) {
-		if (import_pipe_read(r->pipe, IMPORT_READER_HASH, &p, &n) < 0)
+		if (store_import_pipe_read(r->pipe, IMPORT_READER_HASH, &p, &n) < 0)
 			goto out; /* somebody else failed */
 		ok = n == 0 || EVP_DigestUpdate(md, p, n);
 	}
 	if (!ok || !EVP_DigestFinal_ex(md, r->diff_id.b, NULL)) {
 		hr_fail(&r->hash_failed, HR_SYS, 0, "libcrypto cannot compute a sha256");
-		import_pipe_break(r->pipe);
+		store_import_pipe_break(r->pipe);
 	}
 out:
 	EVP_MD_CTX_free(md);
@@ -124,19 +124,19 @@ static int on_source(void *arg, const uint8_t **p, size_t *n, struct hr_err *e)
 {
 	struct run *r = arg;
 
-	if (import_pipe_read(r->pipe, IMPORT_READER_ARCHIVE, p, n) < 0)
+	if (store_import_pipe_read(r->pipe, IMPORT_READER_ARCHIVE, p, n) < 0)
 		return hr_fail(e, HR_SYS, EPIPE, "stopped");
 	return 0;
 }
 
 static uint8_t *on_cut_room(void *arg, struct hr_err *e)
 {
-	return import_work_room(((struct run *)arg)->work, e);
+	return store_import_work_room(((struct run *)arg)->work, e);
 }
 
 static int on_cut_chunk(void *arg, uint32_t ticket, uint8_t *buf, uint32_t n, struct hr_err *e)
 {
-	return import_work_chunk(((struct run *)arg)->work, ticket, buf, n, e);
+	return store_import_work_chunk(((struct run *)arg)->work, ticket, buf, n, e);
 }
 
 static void on_cut_extent(void *arg, const struct store_extent *x)
@@ -146,7 +146,7 @@ static void on_cut_extent(void *arg, const struct store_extent *x)
 
 static void on_cut_drop(void *arg, uint8_t *buf)
 {
-	import_work_drop(((struct run *)arg)->work, buf);
+	store_import_work_drop(((struct run *)arg)->work, buf);
 }
 
 static int cut_file(struct store_tar *tar, struct store_cut *cut, uint64_t size, struct hr_err *e)
@@ -171,7 +171,7 @@ static int read_archive(struct run *r, struct store_tar *tar, struct store_cut *
 	int got;
 
 	while ((got = store_tar_next(tar, &n, e)) > 0) {
-		int keep = import_row_begin(&r->rows, &n, e);
+		int keep = store_import_row_begin(&r->rows, &n, e);
 
 		if (keep < 0)
 			return -1;
@@ -180,7 +180,7 @@ static int read_archive(struct run *r, struct store_tar *tar, struct store_cut *
 		if (r->rows.row.kind == STORE_ENTRY_NODE && S_ISREG(n.attr.mode) &&
 		    cut_file(tar, cut, n.attr.size, e) < 0)
 			return -1;
-		if (import_row_end(&r->rows, &n, e) < 0)
+		if (store_import_row_end(&r->rows, &n, e) < 0)
 			return -1;
 	}
 	if (got < 0 || store_cut_finish(cut, e) < 0)
@@ -198,7 +198,7 @@ static void *archive_main(void *arg)
 	store_tar_init(&tar, on_source, r);
 	store_cut_init(&cut, &owner);
 	if (read_archive(r, &tar, &cut, &r->archive_failed) < 0)
-		import_pipe_break(r->pipe);
+		store_import_pipe_break(r->pipe);
 	store_cut_release(&cut);
 	store_tar_release(&tar);
 	return NULL;
@@ -206,21 +206,25 @@ static void *archive_main(void *arg)
 
 /* ---- all three ---- */
 
-static bool is_cause(const struct hr_err *e)
+/* How much a failure says: that a thread of ours stopped is no news, that the user stopped us is.
+ */
+static int weight(const struct hr_err *e)
 {
-	return e->sys != EPIPE && e->sys != EINTR;
+	if (e->kind == HR_OK)
+		return 0;
+	return e->sys == EPIPE ? 1 : e->sys == EINTR ? 2 : 3;
 }
 
-/* Of several failures the one that is the cause: not that somebody else stopped. */
+/* Of several failures the one that is the cause. */
 static int judge(struct run *r, struct hr_err *mine, struct hr_err *e)
 {
 	const struct hr_err *all[] = { mine, &r->archive_failed, &r->hash_failed };
-	const struct hr_err *cause = NULL;
+	const struct hr_err *cause = mine;
 
 	for (size_t i = 0; i < HR_COUNT(all); i++)
-		if (all[i]->kind != HR_OK && (!cause || (!is_cause(cause) && is_cause(all[i]))))
+		if (weight(all[i]) > weight(cause))
 			cause = all[i];
-	if (!cause)
+	if (weight(cause) == 0)
 		return 0;
 	*e = *cause;
 	return -1;
@@ -241,9 +245,9 @@ static int run_threads(struct run *r, struct hr_err *e)
 	if (no_hash || no_archive)
 		hr_fail(&mine, HR_SYS, no_hash ? no_hash : no_archive, "cannot start a thread");
 	if (mine.kind != HR_OK || fetch_into_pipe(r, &mine) < 0)
-		import_pipe_break(r->pipe);
+		store_import_pipe_break(r->pipe);
 	else
-		import_pipe_close(r->pipe);
+		store_import_pipe_close(r->pipe);
 	if (!no_hash)
 		pthread_join(hash, NULL);
 	if (!no_archive)
@@ -273,13 +277,13 @@ static int publish(struct run *r, struct hr_err *e)
 	const uint32_t *chunk_of;
 	uint32_t n_chunks, n;
 
-	if (import_layer_work_publish(r->work, e) < 0)
+	if (store_import_layer_work_publish(r->work, e) < 0)
 		return -1;
-	import_layer_work_lock(r->work, &chunk_of, &chunks, &n_chunks);
+	store_import_layer_work_lock(r->work, &chunk_of, &chunks, &n_chunks);
 	store_layer_build_finish(&r->rows.builder, chunk_of, chunks, n_chunks, r->plain_bytes,
 				 &layer->diff_id, &index, &order, &n);
-	import_layer_work_unlock(r->work);
-	import_layer_work_loc(r->work, order, n, &loc);
+	store_import_layer_work_unlock(r->work);
+	store_import_layer_work_loc(r->work, order, n, &loc);
 	store_blob_record_write(&alias, &blob);
 	if (store_object_write(r->o->st, STORE_LAYER_LOC, &layer->diff_id, loc.p, loc.len, e) < 0 ||
 	    store_object_write(r->o->st, STORE_LAYER, &layer->diff_id, index.p, index.len, e) < 0)
@@ -298,22 +302,22 @@ static void warn_odd(const struct run *r)
 			r->rows.first_odd);
 }
 
-static int import(const struct store_import_options *o, struct import_work *w,
+static int import(const struct store_import_options *o, struct store_import_work *w,
 		  struct store_import_layer *layer, struct hr_err *e)
 {
 	struct run r = { .o = o, .layer = layer };
 	int failed;
 
 	layer->state = STORE_IMPORT_RUNNING;
-	r.pipe = import_pipe_new();
-	r.work = import_layer_work_new(w, &layer->sums);
+	r.pipe = store_import_pipe_new();
+	r.work = store_import_layer_work_new(w, &layer->sums);
 	failed = run_threads(&r, e) < 0 || check_diff_id(&r, e) < 0 ||
-		 import_layer_work_wait(r.work, e) < 0 || publish(&r, e) < 0;
+		 store_import_layer_work_wait(r.work, e) < 0 || publish(&r, e) < 0;
 	if (!failed)
 		warn_odd(&r);
-	import_layer_work_free(r.work);
-	import_rows_release(&r.rows);
-	import_pipe_free(r.pipe);
+	store_import_layer_work_free(r.work);
+	store_import_rows_release(&r.rows);
+	store_import_pipe_free(r.pipe);
 	return failed ? -1 : 0;
 }
 
@@ -356,8 +360,8 @@ static bool is_here(const struct store *st, const struct store_import_layer *lay
 	       packs_are_here(st, &layer->diff_id, l.n_chunks);
 }
 
-int import_layer_run(const struct store_import_options *o, struct import_work *w,
-		     struct store_import_layer *layer, struct hr_err *e)
+int store_import_layer_run(const struct store_import_options *o, struct store_import_work *w,
+			   struct store_import_layer *layer, struct hr_err *e)
 {
 	struct store_lease *lease = NULL;
 	char text[FETCH_DIGEST_TEXT];

@@ -12,7 +12,7 @@
  * Errors:  as store_import_pull(), naming the layer.
  * Threads: several layers of one import at once.
  */
-int import_layer_run(const struct store_import_options *o, struct import_work *w,
-		     struct store_import_layer *layer, struct hr_err *e) HR_MUST_USE;
+int store_import_layer_run(const struct store_import_options *o, struct store_import_work *w,
+			   struct store_import_layer *layer, struct hr_err *e) HR_MUST_USE;
 
 #endif

@@ -62,7 +62,7 @@ static int add_layer(const struct store *st, const struct fetch_digest *diff_id,
 	return store_merge_layer(m, &layer, &loc, e);
 }
 
-static int add_layers(const struct store *st, const struct import_merge_image *image,
+static int add_layers(const struct store *st, const struct store_import_merge_image *image,
 		      struct mapping *maps, struct store_merge *m, struct hr_err *e)
 {
 	char text[FETCH_DIGEST_TEXT];
@@ -74,7 +74,7 @@ static int add_layers(const struct store *st, const struct import_merge_image *i
 	return 0;
 }
 
-static int write_record(const struct store *st, const struct import_merge_image *image,
+static int write_record(const struct store *st, const struct store_import_merge_image *image,
 			const struct fetch_digest *index, const struct store_merge_sums *sums,
 			struct hr_err *e)
 {
@@ -100,7 +100,8 @@ static int write_record(const struct store *st, const struct import_merge_image 
 	return store_object_write(st, STORE_IMAGE, &image->manifest, b.p, b.len, e);
 }
 
-int import_merge(const struct store *st, const struct import_merge_image *image, struct hr_err *e)
+int store_import_merge(const struct store *st, const struct store_import_merge_image *image,
+		       struct hr_err *e)
 {
 	struct store_merge_image head = { &image->manifest, &image->config, image->config_doc->p,
 					  image->config_doc->len };

@@ -5,7 +5,7 @@
 
 #include "store/import.h"
 
-struct import_merge_image {
+struct store_import_merge_image {
 	struct fetch_digest manifest, config;
 	const struct hr_buf *config_doc;
 	const char *created;			 /* or NULL */
@@ -18,7 +18,7 @@ struct import_merge_image {
  *
  * Errors:  HR_CORRUPT naming layer and entry; HR_SYS.
  */
-int import_merge(const struct store *st, const struct import_merge_image *image,
-		 struct hr_err *e) HR_MUST_USE;
+int store_import_merge(const struct store *st, const struct store_import_merge_image *image,
+		       struct hr_err *e) HR_MUST_USE;
 
 #endif

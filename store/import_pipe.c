@@ -13,7 +13,7 @@
 #define BLOCKS	    8
 #define BLOCK_BYTES (256u << 10)
 
-struct import_pipe {
+struct store_import_pipe {
 	pthread_mutex_t lock;
 	pthread_cond_t moved;
 	uint64_t written;	       /* blocks */
@@ -24,9 +24,9 @@ struct import_pipe {
 	uint8_t *blocks[BLOCKS];
 };
 
-struct import_pipe *import_pipe_new(void)
+struct store_import_pipe *store_import_pipe_new(void)
 {
-	struct import_pipe *p = hr_xmalloc(sizeof(*p));
+	struct store_import_pipe *p = hr_xmalloc(sizeof(*p));
 
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->moved, NULL);
@@ -35,7 +35,7 @@ struct import_pipe *import_pipe_new(void)
 	return p;
 }
 
-void import_pipe_free(struct import_pipe *p)
+void store_import_pipe_free(struct store_import_pipe *p)
 {
 	if (!p)
 		return;
@@ -46,7 +46,7 @@ void import_pipe_free(struct import_pipe *p)
 	free(p);
 }
 
-static uint64_t slowest(const struct import_pipe *p)
+static uint64_t slowest(const struct store_import_pipe *p)
 {
 	uint64_t min = p->read[0];
 
@@ -56,7 +56,7 @@ static uint64_t slowest(const struct import_pipe *p)
 	return min;
 }
 
-uint8_t *import_pipe_room(struct import_pipe *p, size_t *cap)
+uint8_t *store_import_pipe_room(struct store_import_pipe *p, size_t *cap)
 {
 	uint8_t *room;
 
@@ -69,7 +69,7 @@ uint8_t *import_pipe_room(struct import_pipe *p, size_t *cap)
 	return room;
 }
 
-void import_pipe_done(struct import_pipe *p, size_t n)
+void store_import_pipe_done(struct store_import_pipe *p, size_t n)
 {
 	pthread_mutex_lock(&p->lock);
 	p->len[p->written % BLOCKS] = n;
@@ -78,7 +78,7 @@ void import_pipe_done(struct import_pipe *p, size_t n)
 	pthread_mutex_unlock(&p->lock);
 }
 
-void import_pipe_close(struct import_pipe *p)
+void store_import_pipe_close(struct store_import_pipe *p)
 {
 	pthread_mutex_lock(&p->lock);
 	p->closed = true;
@@ -86,7 +86,7 @@ void import_pipe_close(struct import_pipe *p)
 	pthread_mutex_unlock(&p->lock);
 }
 
-void import_pipe_break(struct import_pipe *p)
+void store_import_pipe_break(struct store_import_pipe *p)
 {
 	pthread_mutex_lock(&p->lock);
 	p->broken = true;
@@ -94,7 +94,8 @@ void import_pipe_break(struct import_pipe *p)
 	pthread_mutex_unlock(&p->lock);
 }
 
-int import_pipe_read(struct import_pipe *p, enum import_reader who, const uint8_t **at, size_t *n)
+int store_import_pipe_read(struct store_import_pipe *p, enum store_import_reader who,
+			   const uint8_t **at, size_t *n)
 {
 	int r = 0;
 

@@ -4,8 +4,9 @@
  * side by side: one hashes them (DiffID), one reads the archive. A ring of blocks, so that nobody
  * copies and nobody runs ahead.
  *
- * Sequence, writer: import_pipe_room(), import_pipe_done() ...; import_pipe_close().
- * Sequence, each reader: import_pipe_read() until *n is 0. Whoever fails calls import_pipe_break().
+ * Sequence, writer: store_import_pipe_room(), store_import_pipe_done() ...;
+ * store_import_pipe_close(). Sequence, each reader: store_import_pipe_read() until *n is 0. Whoever
+ * fails calls store_import_pipe_break().
  */
 #ifndef STORE_IMPORT_PIPE_H
 #define STORE_IMPORT_PIPE_H
@@ -16,23 +17,24 @@
 
 #include "util/err.h"
 
-enum import_reader { IMPORT_READER_HASH, IMPORT_READER_ARCHIVE, IMPORT_READERS };
+enum store_import_reader { IMPORT_READER_HASH, IMPORT_READER_ARCHIVE, IMPORT_READERS };
 
-struct import_pipe;
+struct store_import_pipe;
 
-struct import_pipe *import_pipe_new(void);
-void import_pipe_free(struct import_pipe *p);
+struct store_import_pipe *store_import_pipe_new(void);
+void store_import_pipe_free(struct store_import_pipe *p);
 
 /* Room for the next bytes, *cap of them; waits for the slower reader. NULL when broken. */
-uint8_t *import_pipe_room(struct import_pipe *p, size_t *cap);
-void import_pipe_done(struct import_pipe *p, size_t n);
+uint8_t *store_import_pipe_room(struct store_import_pipe *p, size_t *cap);
+void store_import_pipe_done(struct store_import_pipe *p, size_t n);
 /* There is no more. */
-void import_pipe_close(struct import_pipe *p);
+void store_import_pipe_close(struct store_import_pipe *p);
 
 /* Borrow the next bytes until the reader's next call; *n is 0 at the end. -1 when broken. */
-int import_pipe_read(struct import_pipe *p, enum import_reader who, const uint8_t **at, size_t *n);
+int store_import_pipe_read(struct store_import_pipe *p, enum store_import_reader who,
+			   const uint8_t **at, size_t *n);
 
 /* Wake everybody up with a failure. */
-void import_pipe_break(struct import_pipe *p);
+void store_import_pipe_break(struct store_import_pipe *p);
 
 #endif

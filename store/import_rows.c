@@ -13,7 +13,7 @@
 
 #define WHITEOUT ".wh."
 
-void import_rows_release(struct import_rows *r)
+void store_import_rows_release(struct store_import_rows *r)
 {
 	store_layer_build_release(&r->builder);
 	hr_buf_release(&r->path);
@@ -100,7 +100,7 @@ static enum marker take_marker(struct hr_buf *path)
 	return MARKER_WHITEOUT;
 }
 
-static void note_odd(struct import_rows *r, const struct store_tar_entry *n)
+static void note_odd(struct store_import_rows *r, const struct store_tar_entry *n)
 {
 	hr_autobuf struct hr_buf text = { 0 };
 
@@ -110,7 +110,8 @@ static void note_odd(struct import_rows *r, const struct store_tar_entry *n)
 	r->first_odd = hr_xstrdup(text.p ? (const char *)text.p : "");
 }
 
-static int judge_node(struct import_rows *r, const struct store_tar_entry *n, struct hr_err *e)
+static int judge_node(struct store_import_rows *r, const struct store_tar_entry *n,
+		      struct hr_err *e)
 {
 	if (n->hardlink) {
 		if (clean_path(&n->target, &r->target, "target", e) < 0)
@@ -137,7 +138,7 @@ static int judge_node(struct import_rows *r, const struct store_tar_entry *n, st
 	return 1;
 }
 
-static int judge(struct import_rows *r, const struct store_tar_entry *n, struct hr_err *e)
+static int judge(struct store_import_rows *r, const struct store_tar_entry *n, struct hr_err *e)
 {
 	memset(&r->row, 0, sizeof(r->row));
 	if (n->path.len == 0) {
@@ -173,14 +174,16 @@ static int name_entry(const struct store_tar_entry *n, struct hr_err *e)
 	return hr_wrap(e, "entry '%s'", text.p ? (const char *)text.p : "");
 }
 
-int import_row_begin(struct import_rows *r, const struct store_tar_entry *n, struct hr_err *e)
+int store_import_row_begin(struct store_import_rows *r, const struct store_tar_entry *n,
+			   struct hr_err *e)
 {
 	int keep = judge(r, n, e);
 
 	return keep < 0 ? name_entry(n, e) : keep;
 }
 
-int import_row_end(struct import_rows *r, const struct store_tar_entry *n, struct hr_err *e)
+int store_import_row_end(struct store_import_rows *r, const struct store_tar_entry *n,
+			 struct hr_err *e)
 {
 	static const char user[] = "user.";
 

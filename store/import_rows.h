@@ -3,8 +3,8 @@
  * What an archive entry means in a layer: its path inside the root, whiteouts, what is kept of its
  * attributes, what is refused.
  *
- * Sequence: import_row_begin() for each entry; for a regular file the owner adds its extents;
- * import_row_end().
+ * Sequence: store_import_row_begin() for each entry; for a regular file the owner adds its extents;
+ * store_import_row_end().
  * Source: OCI image-spec layer.md, "Whiteouts"; hpcrun-store(5) LAYER INDEX.
  */
 #ifndef STORE_IMPORT_ROWS_H
@@ -15,7 +15,7 @@
 #include "store/layer.h"
 #include "store/tar.h"
 
-struct import_rows {
+struct store_import_rows {
 	struct store_layer_builder builder;
 	uint64_t odd;	 /* entries passed over */
 	char *first_odd; /* printable, or NULL */
@@ -24,7 +24,7 @@ struct import_rows {
 	struct store_layer_entry row;
 };
 
-void import_rows_release(struct import_rows *r);
+void store_import_rows_release(struct store_import_rows *r);
 
 /*
  * Judge an entry.
@@ -33,9 +33,9 @@ void import_rows_release(struct import_rows *r);
  * Errors:  HR_CORRUPT, naming the entry: a path with "..", a part of more than 255 bytes, a path
  *          or target of more than 4095, a symlink to nothing, a root that is no directory.
  */
-int import_row_begin(struct import_rows *r, const struct store_tar_entry *n,
-		     struct hr_err *e) HR_MUST_USE;
-int import_row_end(struct import_rows *r, const struct store_tar_entry *n,
-		   struct hr_err *e) HR_MUST_USE;
+int store_import_row_begin(struct store_import_rows *r, const struct store_tar_entry *n,
+			   struct hr_err *e) HR_MUST_USE;
+int store_import_row_end(struct store_import_rows *r, const struct store_tar_entry *n,
+			 struct hr_err *e) HR_MUST_USE;
 
 #endif

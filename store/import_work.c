@@ -25,7 +25,7 @@
 /* A chunk on its way; it owns its room until it is compressed. */
 struct job {
 	struct job *next;
-	struct import_layer_work *layer;
+	struct store_import_layer_work *layer;
 	uint8_t *room;
 	uint32_t ticket;
 	uint64_t order; /* of the layer's chunks */
@@ -41,8 +41,8 @@ struct queue {
 	size_t n;
 };
 
-struct import_work {
-	struct import_work_options o;
+struct store_import_work {
+	struct store_import_work_options o;
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t work;  /* for workers */
 	pthread_cond_t freed; /* room, a finished layer, a published pack, a failure */
@@ -52,19 +52,19 @@ struct import_work {
 	unsigned int hungry; /* threads that wait for room or for their layer: batches go early */
 	bool done;
 	struct hr_err failure; /* the first of a worker */
-	struct import_chunks *chunks;
+	struct store_import_chunks *chunks;
 	pthread_t threads[WORKERS_MAX];
 	unsigned int n_threads;
 	size_t lanes;
 };
 
-struct import_layer_work {
-	struct import_work *w;
+struct store_import_layer_work {
+	struct store_import_work *w;
 	uint64_t submitted; /* under w->lock, as what follows */
 	uint64_t held;	    /* of them, in a queue or with a worker */
 	uint32_t *chunk_of; /* by ticket */
 	uint32_t n_tickets, cap_tickets;
-	struct import_layer_sums *sums;
+	struct store_import_layer_sums *sums;
 	_Atomic bool broken; /* chunks were lost: nothing is appended any more */
 
 	pthread_mutex_t append; /* of what follows; taken without w->lock */
@@ -101,14 +101,14 @@ static struct job *pop(struct queue *q)
 	return j;
 }
 
-static void put_room(struct import_work *w, uint8_t *room)
+static void put_room(struct store_import_work *w, uint8_t *room)
 {
 	HR_BUG_ON(w->n_rooms == w->cap_rooms);
 	w->rooms[w->n_rooms++] = room;
 	pthread_cond_broadcast(&w->freed);
 }
 
-static void fail_all(struct import_work *w, const struct hr_err *e)
+static void fail_all(struct store_import_work *w, const struct hr_err *e)
 {
 	pthread_mutex_lock(&w->lock);
 	if (w->failure.kind == HR_OK)
@@ -119,7 +119,7 @@ static void fail_all(struct import_work *w, const struct hr_err *e)
 }
 
 /* Why nobody should go on; 0 when everybody should. */
-static int check_stop(struct import_work *w, struct hr_err *e)
+static int check_stop(struct store_import_work *w, struct hr_err *e)
 {
 	if (w->failure.kind != HR_OK) {
 		*e = w->failure;
@@ -129,7 +129,7 @@ static int check_stop(struct import_work *w, struct hr_err *e)
 }
 
 /* Wait for w->freed; now and then look whether to stop, for a signal wakes nobody. */
-static void wait_freed(struct import_work *w)
+static void wait_freed(struct store_import_work *w)
 {
 	struct timespec until;
 
@@ -147,7 +147,7 @@ static void wait_freed(struct import_work *w)
 
 /* ---- the end of a chunk: appended in order ---- */
 
-static int new_pack(struct import_layer_work *l, struct hr_err *e)
+static int new_pack(struct store_import_layer_work *l, struct hr_err *e)
 {
 	struct store_pack_writer *p;
 
@@ -156,12 +156,12 @@ static int new_pack(struct import_layer_work *l, struct hr_err *e)
 	l->packs = hr_xrealloc(l->packs, (l->n_packs + 1) * sizeof(*l->packs));
 	l->packs[l->n_packs].writer = p;
 	pthread_mutex_lock(&l->w->lock);
-	l->packs[l->n_packs++].id = import_chunks_add_pack(l->w->chunks);
+	l->packs[l->n_packs++].id = store_import_chunks_add_pack(l->w->chunks);
 	pthread_mutex_unlock(&l->w->lock);
 	return 0;
 }
 
-static int append(struct import_layer_work *l, struct job *j, struct hr_err *e)
+static int append(struct store_import_layer_work *l, struct job *j, struct hr_err *e)
 {
 	struct store_loc_chunk where;
 	struct layer_pack *p;
@@ -176,7 +176,7 @@ static int append(struct import_layer_work *l, struct job *j, struct hr_err *e)
 		return -1;
 	where.pack = p->id;
 	pthread_mutex_lock(&l->w->lock);
-	import_chunks_place(l->w->chunks, j->id, &where);
+	store_import_chunks_place(l->w->chunks, j->id, &where);
 	pthread_mutex_unlock(&l->w->lock);
 	return 0;
 }
@@ -184,7 +184,7 @@ static int append(struct import_layer_work *l, struct job *j, struct hr_err *e)
 /* J leaves the hands of the workers: append it and those that waited for it, if it is its turn. */
 static int finish_job(struct job *j, struct hr_err *e)
 {
-	struct import_layer_work *l = j->layer;
+	struct store_import_layer_work *l = j->layer;
 	struct job **at = &l->waiting;
 	int r = 0;
 
@@ -215,7 +215,7 @@ static int finish_job(struct job *j, struct hr_err *e)
 /* ---- workers ---- */
 
 /* Hash a batch, find out which chunks are new; the others are finished. */
-static int hash_batch(struct import_work *w, struct job **jobs, size_t n, struct hr_err *e)
+static int hash_batch(struct store_import_work *w, struct job **jobs, size_t n, struct hr_err *e)
 {
 	const uint8_t *p[LANES_MAX] = { NULL };
 	size_t len[LANES_MAX] = { 0 };
@@ -239,8 +239,8 @@ static int hash_batch(struct import_work *w, struct job **jobs, size_t n, struct
 		struct job *j = jobs[i];
 
 		j->chunk.digest = digests[i];
-		j->id = import_chunks_add(w->chunks, &j->chunk, known[i] ? &where[i] : NULL, &in[i],
-					  &j->fresh);
+		j->id = store_import_chunks_add(w->chunks, &j->chunk, known[i] ? &where[i] : NULL,
+						&in[i], &j->fresh);
 		j->layer->chunk_of[j->ticket] = j->id;
 		if (j->fresh) {
 			j->layer->sums->stored += j->chunk.bytes;
@@ -260,7 +260,7 @@ static int hash_batch(struct import_work *w, struct job **jobs, size_t n, struct
 	return r;
 }
 
-static int compress_job(struct import_work *w, ZSTD_CCtx *z, void *scratch, struct job *j,
+static int compress_job(struct store_import_work *w, ZSTD_CCtx *z, void *scratch, struct job *j,
 			struct hr_err *e)
 {
 	size_t n = ZSTD_compressCCtx(z, scratch, ZSTD_compressBound(STORE_CHUNK_MAX), j->room,
@@ -294,7 +294,7 @@ static int compress_job(struct import_work *w, ZSTD_CCtx *z, void *scratch, stru
  * What to do next, under w->lock: compressing comes first, for it gives room back; hashing waits
  * until all lanes of the CPU can be filled, unless somebody waits for us.
  */
-static size_t next_work(struct import_work *w, struct job **jobs, bool *compress)
+static size_t next_work(struct store_import_work *w, struct job **jobs, bool *compress)
 {
 	size_t n = 0;
 
@@ -312,7 +312,7 @@ static size_t next_work(struct import_work *w, struct job **jobs, bool *compress
 
 static void *worker_main(void *arg)
 {
-	struct import_work *w = arg;
+	struct store_import_work *w = arg;
 	struct job *jobs[LANES_MAX];
 	ZSTD_CCtx *z = ZSTD_createCCtx();
 	hr_autofree void *scratch = hr_xmalloc(ZSTD_compressBound(STORE_CHUNK_MAX));
@@ -339,7 +339,7 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-static int start_workers(struct import_work *w, struct hr_err *e)
+static int start_workers(struct store_import_work *w, struct hr_err *e)
 {
 	sigset_t all, old;
 	int r = 0;
@@ -356,16 +356,17 @@ static int start_workers(struct import_work *w, struct hr_err *e)
 	return 0;
 }
 
-int import_work_new(const struct import_work_options *o, struct import_work **out, struct hr_err *e)
+int store_import_work_new(const struct store_import_work_options *o, struct store_import_work **out,
+			  struct hr_err *e)
 {
-	struct import_work *w = hr_xmalloc(sizeof(*w));
+	struct store_import_work *w = hr_xmalloc(sizeof(*w));
 
 	w->o = *o;
 	w->lanes = store_sha256_lanes() < LANES_MAX ? store_sha256_lanes() : LANES_MAX;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->work, NULL);
 	pthread_cond_init(&w->freed, NULL);
-	w->chunks = import_chunks_new();
+	w->chunks = store_import_chunks_new();
 	/* each layer keeps up to three while it cuts; one batch waits, the workers have the rest */
 	w->cap_rooms = 3 * (size_t)o->layers + w->lanes + 8 + 2 * (size_t)o->workers;
 	w->rooms = hr_xmalloc(w->cap_rooms * sizeof(*w->rooms));
@@ -374,7 +375,7 @@ int import_work_new(const struct import_work_options *o, struct import_work **ou
 		HR_BUG_ON(!w->rooms[w->n_rooms]);
 	}
 	if (start_workers(w, e) < 0) {
-		import_work_free(w);
+		store_import_work_free(w);
 		return -1;
 	}
 	*out = w;
@@ -393,7 +394,7 @@ static void free_jobs(struct job *j)
 	}
 }
 
-void import_work_free(struct import_work *w)
+void store_import_work_free(struct store_import_work *w)
 {
 	if (!w)
 		return;
@@ -408,7 +409,7 @@ void import_work_free(struct import_work *w)
 	for (size_t i = 0; i < w->n_rooms; i++)
 		free(w->rooms[i]);
 	free(w->rooms);
-	import_chunks_free(w->chunks);
+	store_import_chunks_free(w->chunks);
 	pthread_mutex_destroy(&w->lock);
 	pthread_cond_destroy(&w->work);
 	pthread_cond_destroy(&w->freed);
@@ -417,10 +418,10 @@ void import_work_free(struct import_work *w)
 
 /* ---- layers ---- */
 
-struct import_layer_work *import_layer_work_new(struct import_work *w,
-						struct import_layer_sums *sums)
+struct store_import_layer_work *store_import_layer_work_new(struct store_import_work *w,
+							    struct store_import_layer_sums *sums)
 {
-	struct import_layer_work *l = hr_xmalloc(sizeof(*l));
+	struct store_import_layer_work *l = hr_xmalloc(sizeof(*l));
 
 	l->w = w;
 	l->sums = sums;
@@ -429,7 +430,7 @@ struct import_layer_work *import_layer_work_new(struct import_work *w,
 }
 
 /* Take the jobs of a layer that failed out of a queue. */
-static void forget_jobs(struct queue *q, struct import_layer_work *l)
+static void forget_jobs(struct queue *q, struct store_import_layer_work *l)
 {
 	struct job **at = &q->first;
 
@@ -451,7 +452,7 @@ static void forget_jobs(struct queue *q, struct import_layer_work *l)
 	q->end = at;
 }
 
-void import_layer_work_free(struct import_layer_work *l)
+void store_import_layer_work_free(struct store_import_layer_work *l)
 {
 	if (!l)
 		return;
@@ -475,9 +476,9 @@ void import_layer_work_free(struct import_layer_work *l)
 
 /* ---- called by the cutter ---- */
 
-uint8_t *import_work_room(struct import_layer_work *l, struct hr_err *e)
+uint8_t *store_import_work_room(struct store_import_layer_work *l, struct hr_err *e)
 {
-	struct import_work *w = l->w;
+	struct store_import_work *w = l->w;
 	uint8_t *room = NULL;
 
 	pthread_mutex_lock(&w->lock);
@@ -491,17 +492,17 @@ uint8_t *import_work_room(struct import_layer_work *l, struct hr_err *e)
 	return room;
 }
 
-void import_work_drop(struct import_layer_work *l, uint8_t *room)
+void store_import_work_drop(struct store_import_layer_work *l, uint8_t *room)
 {
 	pthread_mutex_lock(&l->w->lock);
 	put_room(l->w, room);
 	pthread_mutex_unlock(&l->w->lock);
 }
 
-int import_work_chunk(struct import_layer_work *l, uint32_t ticket, uint8_t *room, uint32_t n,
-		      struct hr_err *e)
+int store_import_work_chunk(struct store_import_layer_work *l, uint32_t ticket, uint8_t *room,
+			    uint32_t n, struct hr_err *e)
 {
-	struct import_work *w = l->w;
+	struct store_import_work *w = l->w;
 	struct job *j = hr_xmalloc(sizeof(*j));
 	int r;
 
@@ -530,9 +531,9 @@ int import_work_chunk(struct import_layer_work *l, uint32_t ticket, uint8_t *roo
 
 /* ---- the end of a layer ---- */
 
-int import_layer_work_wait(struct import_layer_work *l, struct hr_err *e)
+int store_import_layer_work_wait(struct store_import_layer_work *l, struct hr_err *e)
 {
-	struct import_work *w = l->w;
+	struct store_import_work *w = l->w;
 	int r;
 
 	pthread_mutex_lock(&w->lock);
@@ -544,24 +545,24 @@ int import_layer_work_wait(struct import_layer_work *l, struct hr_err *e)
 	return r;
 }
 
-static bool all_ready(const struct import_layer_work *l)
+static bool all_ready(const struct store_import_layer_work *l)
 {
 	for (uint32_t i = 0; i < l->n_tickets; i++)
-		if (!import_chunks_ready(l->w->chunks, l->chunk_of[i]))
+		if (!store_import_chunks_ready(l->w->chunks, l->chunk_of[i]))
 			return false;
 	return true;
 }
 
-int import_layer_work_publish(struct import_layer_work *l, struct hr_err *e)
+int store_import_layer_work_publish(struct store_import_layer_work *l, struct hr_err *e)
 {
-	struct import_work *w = l->w;
+	struct store_import_work *w = l->w;
 	int r = 0;
 
 	for (size_t i = 0; i < l->n_packs; i++) {
 		if (store_pack_publish(l->packs[i].writer, e) < 0)
 			return -1;
 		pthread_mutex_lock(&w->lock);
-		import_chunks_publish_pack(w->chunks, l->packs[i].id, &l->packs[i].name);
+		store_import_chunks_publish_pack(w->chunks, l->packs[i].id, &l->packs[i].name);
 		pthread_cond_broadcast(&w->freed);
 		pthread_mutex_unlock(&w->lock);
 	}
@@ -572,23 +573,23 @@ int import_layer_work_publish(struct import_layer_work *l, struct hr_err *e)
 	return r;
 }
 
-void import_layer_work_lock(struct import_layer_work *l, const uint32_t **chunk_of,
-			    const struct store_chunk **chunks, uint32_t *n_chunks)
+void store_import_layer_work_lock(struct store_import_layer_work *l, const uint32_t **chunk_of,
+				  const struct store_chunk **chunks, uint32_t *n_chunks)
 {
 	pthread_mutex_lock(&l->w->lock);
 	*chunk_of = l->chunk_of;
-	*chunks = import_chunks_all(l->w->chunks, n_chunks);
+	*chunks = store_import_chunks_all(l->w->chunks, n_chunks);
 }
 
-void import_layer_work_unlock(struct import_layer_work *l)
+void store_import_layer_work_unlock(struct store_import_layer_work *l)
 {
 	pthread_mutex_unlock(&l->w->lock);
 }
 
-void import_layer_work_loc(struct import_layer_work *l, const uint32_t *chunks, uint32_t n,
-			   struct hr_buf *out)
+void store_import_layer_work_loc(struct store_import_layer_work *l, const uint32_t *chunks,
+				 uint32_t n, struct hr_buf *out)
 {
 	pthread_mutex_lock(&l->w->lock);
-	import_chunks_loc(l->w->chunks, chunks, n, out);
+	store_import_chunks_loc(l->w->chunks, chunks, n, out);
 	pthread_mutex_unlock(&l->w->lock);
 }

@@ -31,6 +31,7 @@
 #define STALE_S	      60
 #define TRY_S	      150 /* two stale leases of other hosts, and some more */
 #define POLL_MS	      200
+#define TELL_POLLS    15 /* after three seconds the user should know why */
 
 struct store_lease {
 	const struct store *st;

@@ -67,9 +67,10 @@ static unsigned int percent_known(const struct store_import_layer *l)
 }
 
 /* What became of a finished layer. */
-static void outcome(const struct store_import_layer *l, struct hr_buf *b)
+static void outcome(const struct store_import_layer *l, enum store_import_state state,
+		    struct hr_buf *b)
 {
-	if (l->state == STORE_IMPORT_HERE) {
+	if (state == STORE_IMPORT_HERE) {
 		hr_buf_str(b, "already here");
 		return;
 	}
@@ -80,7 +81,8 @@ static void outcome(const struct store_import_layer *l, struct hr_buf *b)
 
 /* ---- lines and JSON: one for each change ---- */
 
-static void json_layer(const struct store_import_layer *l, struct hr_buf *b)
+static void json_layer(const struct store_import_layer *l, enum store_import_state state,
+		       struct hr_buf *b)
 {
 	static const char *const names[] = { "waiting", "running", "done", "here" };
 	char digest[FETCH_DIGEST_TEXT];
@@ -89,19 +91,20 @@ static void json_layer(const struct store_import_layer *l, struct hr_buf *b)
 		      "{\"event\":\"layer\",\"digest\":\"%s\",\"state\":\"%s\",\"size\":%" PRIu64
 		      ",\"got\":%" PRIu64 ",\"stored\":%" PRIu64 ",\"packed\":%" PRIu64
 		      ",\"known\":%" PRIu64 "}\n",
-		      fetch_digest_text(&l->blob.digest, digest), names[l->state], l->blob.size,
+		      fetch_digest_text(&l->blob.digest, digest), names[state], l->blob.size,
 		      l->got, l->sums.stored, l->sums.packed, l->sums.known);
 }
 
-static void line_layer(const struct store_import_layer *l, struct hr_buf *b)
+static void line_layer(const struct store_import_layer *l, enum store_import_state state,
+		       struct hr_buf *b)
 {
 	char digest[DIGEST_SHORT], size[STORE_SIZE_TEXT];
 
-	if (l->state == STORE_IMPORT_RUNNING || l->state == STORE_IMPORT_WAITING)
+	if (state == STORE_IMPORT_RUNNING || state == STORE_IMPORT_WAITING)
 		return;
 	hr_buf_printf(b, "layer %s: %s: ", short_digest(&l->blob.digest, digest),
 		      store_size_text(l->blob.size, size));
-	outcome(l, b);
+	outcome(l, state, b);
 	hr_buf_str(b, "\n");
 }
 
@@ -111,14 +114,15 @@ static void show_changes(struct progress *p)
 
 	for (size_t i = 0; i < p->status->n_layers; i++) {
 		const struct store_import_layer *l = &p->status->layers[i];
+		enum store_import_state state = atomic_load(&l->state);
 
-		if (l->state == p->shown[i])
+		if (state == p->shown[i])
 			continue;
-		p->shown[i] = l->state;
+		p->shown[i] = state;
 		if (p->style == PROGRESS_JSON)
-			json_layer(l, &b);
+			json_layer(l, state, &b);
 		else
-			line_layer(l, &b);
+			line_layer(l, state, &b);
 	}
 	if (b.len)
 		fputs((const char *)b.p, stdout);
@@ -131,6 +135,7 @@ static void bar_line(const struct progress *p, const struct store_import_layer *
 		     unsigned int width, struct hr_buf *b)
 {
 	char digest[DIGEST_SHORT], size[STORE_SIZE_TEXT], got[STORE_SIZE_TEXT];
+	enum store_import_state state = atomic_load(&l->state);
 	double part = l->blob.size ? (double)l->got / (double)l->blob.size : 1;
 	/* digest, two sizes and the rate take 12 + 2 + 10 + 3 + 10 + 2 + 12 columns */
 	unsigned int bar = width > 54 ? width - 54 : 0, full;
@@ -138,12 +143,12 @@ static void bar_line(const struct progress *p, const struct store_import_layer *
 	if (bar > BAR_MAX)
 		bar = BAR_MAX;
 	hr_buf_printf(b, "%s  ", short_digest(&l->blob.digest, digest));
-	if (l->state != STORE_IMPORT_RUNNING) {
+	if (state != STORE_IMPORT_RUNNING) {
 		hr_buf_printf(b, "%9s  ", store_size_text(l->blob.size, size));
-		if (l->state == STORE_IMPORT_WAITING)
+		if (state == STORE_IMPORT_WAITING)
 			hr_buf_str(b, "waiting");
 		else
-			outcome(l, b);
+			outcome(l, state, b);
 		return;
 	}
 	full = (unsigned int)(part * bar);
@@ -165,7 +170,7 @@ static void screen_size(unsigned int *columns, unsigned int *lines)
 {
 	struct winsize ws = { 0 };
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) < 0 || ws.ws_col == 0)
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) < 0 || ws.ws_col == 0 || ws.ws_row == 0)
 		ws = (struct winsize) { .ws_col = 80, .ws_row = 24 };
 	*columns = ws.ws_col < WIDTH_MIN ? WIDTH_MIN : ws.ws_col;
 	*lines = ws.ws_row > LINES_MARGIN + 1 ? ws.ws_row - LINES_MARGIN : 1;
@@ -189,7 +194,7 @@ static void draw_bars(struct progress *p)
 			hr_autobuf struct hr_buf line = { 0 };
 
 			if (p->status->n_layers > lines &&
-			    (pass == 0) != (l->state == STORE_IMPORT_RUNNING))
+			    (pass == 0) != (atomic_load(&l->state) == STORE_IMPORT_RUNNING))
 				continue;
 			if (shown + 1 > lines) {
 				hidden++;

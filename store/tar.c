@@ -212,7 +212,7 @@ static int take_special(struct store_tar *t, uint64_t size, const char *what, st
 static int field(struct store_tar *t, size_t off, size_t len, const char *what, int64_t *out,
 		 struct hr_err *e)
 {
-	if (!tar_number(t->block + off, len, out))
+	if (!store_tar_number(t->block + off, len, out))
 		return hr_fail(e, HR_CORRUPT, 0, "its %s is not a number", what);
 	return 0;
 }
@@ -248,7 +248,8 @@ static bool is_gnu(const struct store_tar *t)
 	return memcmp(t->block + H_MAGIC, "ustar  ", 8) == 0;
 }
 
-static void set_names(struct store_tar *t, const struct tar_pax *pax, struct store_tar_entry *n)
+static void set_names(struct store_tar *t, const struct store_tar_pax *pax,
+		      struct store_tar_entry *n)
 {
 	n->path.len = n->target.len = 0;
 	if (pax->sparse && pax->name.len > 0) {
@@ -279,8 +280,8 @@ static uint32_t clamp_id(uint64_t id)
 	return id >= UINT32_MAX ? 65534 : (uint32_t)id; /* nobody */
 }
 
-static int set_owner_and_time(struct store_tar *t, const struct tar_pax *pax, struct store_attr *a,
-			      struct hr_err *e)
+static int set_owner_and_time(struct store_tar *t, const struct store_tar_pax *pax,
+			      struct store_attr *a, struct hr_err *e)
 {
 	uint64_t mode, uid, gid;
 
@@ -342,9 +343,10 @@ static int add_gnu_pieces(struct store_tar *t, const uint8_t *p, size_t n, struc
 
 		if (p[0] == '\0')
 			return 0; /* the rest is not used */
-		if (!tar_number(p, 12, &off) || !tar_number(p + 12, 12, &len) || off < 0 || len < 0)
+		if (!store_tar_number(p, 12, &off) || !store_tar_number(p + 12, 12, &len) ||
+		    off < 0 || len < 0)
 			return hr_fail(e, HR_CORRUPT, 0, "its sparse map is not of numbers");
-		if (tar_map_add(t, (uint64_t)off, (uint64_t)len, e) < 0)
+		if (store_tar_map_add(t, (uint64_t)off, (uint64_t)len, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -379,9 +381,9 @@ static int read_map_text(struct store_tar *t, struct store_string map, struct hr
 		const char *comma = memchr(p, ',', (size_t)(end - p));
 		const char *stop = comma ? comma : end;
 
-		if (!tar_decimal(p, (size_t)(stop - p), &pair[i % 2]))
+		if (!store_tar_decimal(p, (size_t)(stop - p), &pair[i % 2]))
 			return hr_fail(e, HR_CORRUPT, 0, "its sparse map is not of numbers");
-		if (i % 2 && tar_map_add(t, pair[0], pair[1], e) < 0)
+		if (i % 2 && store_tar_map_add(t, pair[0], pair[1], e) < 0)
 			return -1;
 		if (!comma && i % 2 == 0)
 			return hr_fail(e, HR_CORRUPT, 0, "its sparse map ends in a pair");
@@ -407,7 +409,7 @@ static int take_line(struct store_tar *t, uint64_t *out, struct hr_err *e)
 		if (++n == sizeof(line))
 			return hr_fail(e, HR_CORRUPT, 0, "its sparse map is not of numbers");
 	}
-	if (!tar_decimal(line, n, out))
+	if (!store_tar_decimal(line, n, out))
 		return hr_fail(e, HR_CORRUPT, 0, "its sparse map is not of numbers");
 	return 0;
 }
@@ -421,7 +423,7 @@ static int read_map_1_0(struct store_tar *t, struct hr_err *e)
 		return -1;
 	for (uint64_t i = 0; i < pieces; i++)
 		if (take_line(t, &off, e) < 0 || take_line(t, &len, e) < 0 ||
-		    tar_map_add(t, off, len, e) < 0)
+		    store_tar_map_add(t, off, len, e) < 0)
 			return -1;
 	pad = padding_of(stored - t->left);
 	if (pad > t->left)
@@ -431,16 +433,18 @@ static int read_map_1_0(struct store_tar *t, struct hr_err *e)
 }
 
 /* Fill t->map for a regular file of the stored size t->left; its real size into *size. */
-static int set_map(struct store_tar *t, const struct tar_pax *pax, uint64_t *size, struct hr_err *e)
+static int set_map(struct store_tar *t, const struct store_tar_pax *pax, uint64_t *size,
+		   struct hr_err *e)
 {
 	if (t->block[H_TYPE] == 'S') {
 		if (pax->sparse)
 			return hr_fail(e, HR_CORRUPT, 0, "it is sparse in two ways");
-		return read_gnu_map(t, size, e) < 0 ? -1 : tar_map_check(t, *size, t->left, e);
+		return read_gnu_map(t, size, e) < 0 ? -1
+						    : store_tar_map_check(t, *size, t->left, e);
 	}
 	if (!pax->sparse) {
 		*size = t->left;
-		return t->left ? tar_map_add(t, 0, t->left, e) : 0;
+		return t->left ? store_tar_map_add(t, 0, t->left, e) : 0;
 	}
 	if (!pax->has_real_size)
 		return hr_fail(e, HR_CORRUPT, 0, "it is sparse and has no size");
@@ -451,7 +455,7 @@ static int set_map(struct store_tar *t, const struct tar_pax *pax, uint64_t *siz
 	if (pax->major == 1 ? read_map_1_0(t, e) < 0
 			    : pax->map.len > 0 && read_map_text(t, pax->map, e) < 0)
 		return -1;
-	return tar_map_check(t, *size, t->left, e);
+	return store_tar_map_check(t, *size, t->left, e);
 }
 
 /* ---- entries ---- */
@@ -466,7 +470,7 @@ static int skip_unexpected_data(struct store_tar *t, uint64_t size, struct hr_er
 
 	if (r <= 0)
 		return r;
-	if (tar_block_is_zero(t->block) || tar_header_is_valid(t->block)) {
+	if (store_tar_block_is_zero(t->block) || store_tar_header_is_valid(t->block)) {
 		t->peeked = true;
 		return 0;
 	}
@@ -474,7 +478,7 @@ static int skip_unexpected_data(struct store_tar *t, uint64_t size, struct hr_er
 	return take_all(t, NULL, size - STORE_TAR_BLOCK, "the data of a link", e);
 }
 
-static int finish_entry(struct store_tar *t, const struct tar_pax *pax, size_t n_xattrs,
+static int finish_entry(struct store_tar *t, const struct store_tar_pax *pax, size_t n_xattrs,
 			struct store_tar_entry *n, struct hr_err *e)
 {
 	uint8_t flag = t->block[H_TYPE];
@@ -553,14 +557,14 @@ static int at_end(struct store_tar *t, int r, struct hr_err *e)
 	r = take_block(t, e);
 	if (r < 0)
 		return -1;
-	if (r > 0 && !tar_block_is_zero(t->block))
+	if (r > 0 && !store_tar_block_is_zero(t->block))
 		return hr_fail(e, HR_CORRUPT, 0, "one block of zeros between entries");
 	return 0;
 }
 
 static int next_entry(struct store_tar *t, struct store_tar_entry *n, struct hr_err *e)
 {
-	struct tar_pax pax = { 0 };
+	struct store_tar_pax pax = { 0 };
 	size_t n_xattrs = 0;
 	int r;
 
@@ -568,13 +572,14 @@ static int next_entry(struct store_tar *t, struct store_tar_entry *n, struct hr_
 		r = take_block(t, e);
 		if (r < 0)
 			return -1;
-		if (r == 0 || tar_block_is_zero(t->block))
+		if (r == 0 || store_tar_block_is_zero(t->block))
 			return at_end(t, r, e);
-		if (!tar_header_is_valid(t->block))
+		if (!store_tar_header_is_valid(t->block))
 			return hr_fail(e, HR_CORRUPT, 0, "a header with a wrong check sum");
 		r = take_special_header(t, e);
 	} while (r > 0);
-	if (r < 0 || (t->has_pax && tar_pax_parse(t, t->pax.p, t->pax.len, &pax, &n_xattrs, e) < 0))
+	if (r < 0 ||
+	    (t->has_pax && store_tar_pax_parse(t, t->pax.p, t->pax.len, &pax, &n_xattrs, e) < 0))
 		return -1;
 	if (finish_entry(t, &pax, n_xattrs, n, e) < 0)
 		return -1;

@@ -37,7 +37,7 @@ static bool base_256(const uint8_t *p, size_t n, int64_t *out)
 	return true;
 }
 
-bool tar_number(const uint8_t *p, size_t n, int64_t *out)
+bool store_tar_number(const uint8_t *p, size_t n, int64_t *out)
 {
 	int64_t v = 0;
 	size_t i = 0;
@@ -58,11 +58,11 @@ bool tar_number(const uint8_t *p, size_t n, int64_t *out)
 	return true;
 }
 
-bool tar_header_is_valid(const uint8_t h[STORE_TAR_BLOCK])
+bool store_tar_header_is_valid(const uint8_t h[STORE_TAR_BLOCK])
 {
 	int64_t unsigned_sum = 0, signed_sum = 0, want;
 
-	if (!tar_number(h + CHECKSUM_OFF, CHECKSUM_LEN, &want))
+	if (!store_tar_number(h + CHECKSUM_OFF, CHECKSUM_LEN, &want))
 		return false;
 	for (size_t i = 0; i < STORE_TAR_BLOCK; i++) {
 		bool own = i >= CHECKSUM_OFF && i < CHECKSUM_OFF + CHECKSUM_LEN;
@@ -73,12 +73,12 @@ bool tar_header_is_valid(const uint8_t h[STORE_TAR_BLOCK])
 	return want == unsigned_sum || want == signed_sum;
 }
 
-bool tar_block_is_zero(const uint8_t h[STORE_TAR_BLOCK])
+bool store_tar_block_is_zero(const uint8_t h[STORE_TAR_BLOCK])
 {
 	return h[0] == 0 && memcmp(h, h + 1, STORE_TAR_BLOCK - 1) == 0;
 }
 
-bool tar_decimal(const char *p, size_t n, uint64_t *out)
+bool store_tar_decimal(const char *p, size_t n, uint64_t *out)
 {
 	uint64_t v = 0;
 
@@ -124,7 +124,7 @@ static bool parse_time(const char *p, size_t n, int64_t *seconds, uint32_t *ns)
 
 /* ---- sparse maps ---- */
 
-int tar_map_add(struct store_tar *t, uint64_t off, uint64_t len, struct hr_err *e)
+int store_tar_map_add(struct store_tar *t, uint64_t off, uint64_t len, struct hr_err *e)
 {
 	if (t->n_map == MAP_MAX)
 		return hr_fail(e, HR_CORRUPT, 0, "a sparse map of more than %u pieces", MAP_MAX);
@@ -136,7 +136,7 @@ int tar_map_add(struct store_tar *t, uint64_t off, uint64_t len, struct hr_err *
 	return 0;
 }
 
-int tar_map_check(struct store_tar *t, uint64_t size, uint64_t stored, struct hr_err *e)
+int store_tar_map_check(struct store_tar *t, uint64_t size, uint64_t stored, struct hr_err *e)
 {
 	uint64_t end = 0, sum = 0;
 	size_t kept = 0;
@@ -168,7 +168,7 @@ int tar_map_check(struct store_tar *t, uint64_t size, uint64_t stored, struct hr
 /* One record under work. */
 struct record {
 	struct store_tar *t;
-	struct tar_pax *out;
+	struct store_tar_pax *out;
 	size_t n_xattrs;
 	bool has_offset; /* of sparse format 0.0 */
 	uint64_t offset;
@@ -186,7 +186,7 @@ static int set_string(struct store_string v, struct store_string *out, bool *has
 static int set_number(struct store_string v, uint64_t *out, bool *has, struct hr_err *e)
 {
 	*has = v.len > 0;
-	if (v.len > 0 && !tar_decimal(v.p, v.len, out))
+	if (v.len > 0 && !store_tar_decimal(v.p, v.len, out))
 		return hr_fail(e, HR_CORRUPT, 0, "not a number of 63 bits");
 	return 0;
 }
@@ -195,13 +195,13 @@ static int set_small(struct store_string v, unsigned int *out, struct hr_err *e)
 {
 	uint64_t n;
 
-	if (!tar_decimal(v.p, v.len, &n) || n > 255)
+	if (!store_tar_decimal(v.p, v.len, &n) || n > 255)
 		return hr_fail(e, HR_CORRUPT, 0, "not a version");
 	*out = (unsigned int)n;
 	return 0;
 }
 
-static int set_time(struct store_string v, struct tar_pax *out, struct hr_err *e)
+static int set_time(struct store_string v, struct store_tar_pax *out, struct hr_err *e)
 {
 	out->has_mtime = v.len > 0;
 	if (v.len > 0 && !parse_time(v.p, v.len, &out->mtime, &out->mtime_ns))
@@ -247,7 +247,7 @@ static int add_xattr(struct record *r, struct store_string name, struct store_st
 static int set_sparse(struct record *r, const char *key, size_t n, struct store_string v,
 		      struct hr_err *e)
 {
-	struct tar_pax *out = r->out;
+	struct store_tar_pax *out = r->out;
 	uint64_t number;
 	bool has;
 
@@ -277,7 +277,7 @@ static int set_sparse(struct record *r, const char *key, size_t n, struct store_
 	if (!r->has_offset || !has)
 		return hr_fail(e, HR_CORRUPT, 0, "it needs an offset and a number");
 	r->has_offset = false;
-	return tar_map_add(r->t, r->offset, number, e);
+	return store_tar_map_add(r->t, r->offset, number, e);
 #undef IS
 }
 
@@ -285,7 +285,7 @@ static int set_record(struct record *r, struct store_string k, struct store_stri
 		      struct hr_err *e)
 {
 	static const char xattr[] = "SCHILY.xattr.", sparse[] = "GNU.sparse.";
-	struct tar_pax *out = r->out;
+	struct store_tar_pax *out = r->out;
 
 #define IS(s)	  (k.len == sizeof(s) - 1 && memcmp(k.p, s, k.len) == 0)
 #define BEGINS(s) (k.len > sizeof(s) - 1 && memcmp(k.p, s, sizeof(s) - 1) == 0)
@@ -326,7 +326,7 @@ static size_t split_record(const uint8_t *p, size_t n, struct store_string *k,
 	if (!blank)
 		return 0;
 	digits = (size_t)(blank - p);
-	if (!tar_decimal((const char *)p, digits, &len) || len > n || len < digits + 4 ||
+	if (!store_tar_decimal((const char *)p, digits, &len) || len > n || len < digits + 4 ||
 	    p[len - 1] != '\n')
 		return 0;
 	equals = memchr(blank + 1, '=', len - digits - 2);
@@ -339,8 +339,8 @@ static size_t split_record(const uint8_t *p, size_t n, struct store_string *k,
 	return (size_t)len;
 }
 
-int tar_pax_parse(struct store_tar *t, const uint8_t *p, size_t n, struct tar_pax *out,
-		  size_t *n_xattrs, struct hr_err *e)
+int store_tar_pax_parse(struct store_tar *t, const uint8_t *p, size_t n, struct store_tar_pax *out,
+			size_t *n_xattrs, struct hr_err *e)
 {
 	struct record r = { .t = t, .out = out };
 	size_t at = 0;

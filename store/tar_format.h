@@ -6,7 +6,7 @@
 #include "store/tar.h"
 
 /* What the records of a pax header say; has_* tells which of them are there. */
-struct tar_pax {
+struct store_tar_pax {
 	bool has_path, has_target, has_size, has_mtime, has_uid, has_gid;
 	struct store_string path, target; /* borrowed from the header */
 	uint64_t size, uid, gid;
@@ -25,10 +25,10 @@ struct tar_pax {
  * Bounds:  values that do not fit are clamped to INT64_MIN and INT64_MAX.
  * Returns false when it is neither.
  */
-bool tar_number(const uint8_t *p, size_t n, int64_t *out);
+bool store_tar_number(const uint8_t *p, size_t n, int64_t *out);
 /* Is the check sum of a header right, by unsigned or signed bytes? */
-bool tar_header_is_valid(const uint8_t h[STORE_TAR_BLOCK]);
-bool tar_block_is_zero(const uint8_t h[STORE_TAR_BLOCK]);
+bool store_tar_header_is_valid(const uint8_t h[STORE_TAR_BLOCK]);
+bool store_tar_block_is_zero(const uint8_t h[STORE_TAR_BLOCK]);
 
 /*
  * Parse the records of one pax header. Xattrs are added to T's list, the pieces of sparse format
@@ -36,19 +36,20 @@ bool tar_block_is_zero(const uint8_t h[STORE_TAR_BLOCK]);
  *
  * Errors:  HR_CORRUPT naming the key.
  */
-int tar_pax_parse(struct store_tar *t, const uint8_t *p, size_t n, struct tar_pax *out,
-		  size_t *n_xattrs, struct hr_err *e) HR_MUST_USE;
+int store_tar_pax_parse(struct store_tar *t, const uint8_t *p, size_t n, struct store_tar_pax *out,
+			size_t *n_xattrs, struct hr_err *e) HR_MUST_USE;
 
 /* All N bytes as a decimal number of at most 63 bits. */
-bool tar_decimal(const char *p, size_t n, uint64_t *out);
+bool store_tar_decimal(const char *p, size_t n, uint64_t *out);
 
 /* Add a piece to T's map. Errors: HR_CORRUPT more than 1 Mi pieces. */
-int tar_map_add(struct store_tar *t, uint64_t off, uint64_t len, struct hr_err *e) HR_MUST_USE;
+int store_tar_map_add(struct store_tar *t, uint64_t off, uint64_t len,
+		      struct hr_err *e) HR_MUST_USE;
 /*
  * Is the map ascending, without overlaps, within SIZE and of STORED bytes? Pieces of no bytes are
  * dropped.
  */
-int tar_map_check(struct store_tar *t, uint64_t size, uint64_t stored,
-		  struct hr_err *e) HR_MUST_USE;
+int store_tar_map_check(struct store_tar *t, uint64_t size, uint64_t stored,
+			struct hr_err *e) HR_MUST_USE;
 
 #endif
