@@ -2,7 +2,8 @@
 STORE_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 STORE_TEST_LIBS = libstore.a libfetch.a libutil.a $(ISAL_LIBS) $(ZSTD_LIBS) $(JANSSON_LIBS) $(CURL_LIBS) \
 	$(CRYPTO_LIBS) $(INIH_LIBS) $(CMOCKA_LIBS) -lpthread
-STORE_TESTS = tests/unit/test_store_gc tests/unit/test_store_text tests/unit/test_store_layer tests/unit/test_store_record tests/unit/test_store_sha256mb
+STORE_TESTS = tests/unit/test_store_cut tests/unit/test_store_inflate tests/unit/test_store_merge tests/unit/test_store_tar \
+	tests/unit/test_store_gc tests/unit/test_store_text tests/unit/test_store_layer tests/unit/test_store_record tests/unit/test_store_sha256mb
 
 check_PROGRAMS += $(STORE_TESTS)
 TESTS += $(STORE_TESTS)
@@ -33,3 +34,15 @@ TESTS += tests/unit/test_store_trace
 tests_unit_test_store_trace_SOURCES = tests/unit/test_store_trace.c
 tests_unit_test_store_trace_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_trace_LDADD = $(STORE_TEST_LIBS)
+tests_unit_test_store_cut_SOURCES = tests/unit/test_store_cut.c
+tests_unit_test_store_cut_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_cut_LDADD = $(STORE_TEST_LIBS)
+tests_unit_test_store_inflate_SOURCES = tests/unit/test_store_inflate.c
+tests_unit_test_store_inflate_CFLAGS = $(STORE_TEST_CFLAGS) $(ISAL_CFLAGS) $(ZSTD_CFLAGS)
+tests_unit_test_store_inflate_LDADD = $(STORE_TEST_LIBS)
+tests_unit_test_store_merge_SOURCES = tests/unit/test_store_merge.c
+tests_unit_test_store_merge_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_merge_LDADD = $(STORE_TEST_LIBS)
+tests_unit_test_store_tar_SOURCES = tests/unit/test_store_tar.c
+tests_unit_test_store_tar_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_tar_LDADD = $(STORE_TEST_LIBS)
