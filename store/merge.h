@@ -41,7 +41,7 @@ struct store_merge_sums {
 };
 
 /*
- * Append the image index and its locations.
+ * Append the image index and its locations. M can only be freed afterwards.
  *
  * Errors:  HR_CORRUPT when the image is too big for the format.
  */

@@ -237,6 +237,24 @@ static void release(struct finish *f)
 	store_index_builder_free(f->b);
 }
 
+/*
+ * The tree has been written into the builder: give it back before the whole index is put together,
+ * which is the moment when a million files need most memory.
+ */
+static void release_tree(struct finish *f)
+{
+	free(f->ino);
+	free(f->links);
+	free(f->order);
+	f->ino = f->links = f->order = NULL;
+	free(f->m->nodes);
+	free(f->m->names);
+	f->m->nodes = NULL;
+	f->m->names = NULL;
+	f->m->n_nodes = f->m->n_names = 0;
+	store_idmap_release(&f->m->by_name);
+}
+
 int store_merge_finish(struct store_merge *m, const struct store_merge_image *image,
 		       struct hr_buf *index, struct hr_buf *loc, struct store_merge_sums *sums,
 		       struct hr_err *e)
@@ -253,6 +271,7 @@ int store_merge_finish(struct store_merge *m, const struct store_merge_image *im
 	number(&f, MERGE_ROOT);
 	for (uint32_t ino = 0; ino < f.n; ino++)
 		put_inode(&f, ino);
+	release_tree(&f);
 	r = store_index_builder_finish(f.b, image->manifest, image->config, image->config_bytes,
 				       image->config_len, index, e);
 	if (r == 0) {
