@@ -12,6 +12,8 @@ setup_file() {
 	publish busybox
 	export HPCRUN_STORE=$SCRATCH/store
 	"$TESTS_DIR/lib/mkimage" --list hostile >"$SCRATCH/cases"
+	# shellcheck disable=SC2046  # names
+	publish $(cut -f1 "$SCRATCH/cases")
 }
 teardown_file() { file_teardown; }
 
@@ -20,7 +22,6 @@ hostile() {
 	local case=$1 image=$REGISTRY/test/$1:1 expect
 	expect=$(awk -F'\t' -v c="$case" '$1 == c { print $2 }' "$SCRATCH/cases")
 	[ -n "$expect" ]
-	publish "$case"
 	case $expect in
 	"refuse: "*)
 		fail_with "${expect#refuse: }" timeout 60 "$HPCRUN" pull "$image"

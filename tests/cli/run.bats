@@ -257,11 +257,15 @@ except OSError as e:
 all_up() { [ "$(cat "$BATS_TEST_TMPDIR"/[0-9]* | grep -c up)" = "$1" ]; }
 
 @test "run: nothing is left some time after the last one" {
+	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/run HPCRUN_CONF=$BATS_TEST_TMPDIR/conf
+	mkdir -m 700 "$XDG_RUNTIME_DIR"
+	echo 'session_linger = 1' >"$HPCRUN_CONF"
 	"$HPCRUN" "$IMAGE" true
-	wait_until 60 test -z "$(leftovers)" || wait_until 60 none_left
-	[ -z "$(find "$XDG_RUNTIME_DIR" -name '*.sock' 2>/dev/null)" ]
+	[ -n "$(leftovers_with "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR")" ]
+	wait_until 20 none_left
+	[ -z "$(find "$XDG_RUNTIME_DIR" -type s)" ]
 }
-none_left() { [ -z "$(leftovers)" ]; }
+none_left() { [ -z "$(leftovers_with "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR")" ]; }
 
 @test "run: goes on when its server is killed" {
 	"$HPCRUN" "$IMAGE" sh -c 'sleep 3; cat /etc/passwd >/dev/null && ls /bin >/dev/null && echo well' >"$BATS_TEST_TMPDIR/out" 3>&- &

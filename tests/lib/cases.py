@@ -11,15 +11,18 @@ kinds of trouble: B compression, C archives. The docstring of a HOSTILE case say
 
 import gzip
 import hashlib
+import itertools
 import os
 import random
 import subprocess
+import threading
 
 import oci
 import tarball as t
 
 TREES, HOSTILE = {}, {}
-NAME_MAX, PATH_MAX = 255, 4095
+NAME_MAX = 255
+ZEROS = 300_000_000
 
 
 def tree(function):
@@ -127,7 +130,7 @@ def long_names(layout):
     parts = deep.split("/")
     low = [t.file(name, "1"), t.dir("r")]
     low += [t.dir("r/" + "/".join(parts[: i + 1])) for i in range(len(parts))]
-    low += [t.file("r/" + deep + "/" + tail[:250], "2"), t.symlink("target", "t" * 4095 if False else "t" * 4000)]
+    low += [t.file("r/" + deep + "/" + tail[:250], "2"), t.symlink("target", "t" * 4000)]
     low += [t.gnu_long("g" * 200), t.file("g" * 100, "3"), t.gnu_long("k" * 300, "K"), t.symlink("gnu-target", "k")]
     low += [t.file("u" * 60, "4", prefix="r")]
     return stack(layout, low)
@@ -636,19 +639,18 @@ def blob_missing(layout):
 @hostile
 def zeros_a_thousandfold(layout):
     """tree: zeros f"""
-    # 600 MB of zeros in less than 1 MB: no memory, no space
-    with subprocess.Popen(["head", "-c", "600000000", "/dev/zero"], stdout=subprocess.PIPE) as head:
+    # 300 MB of zeros in less than 2 MB: no memory, no space
+    with subprocess.Popen(["head", "-c", str(ZEROS), "/dev/zero"], stdout=subprocess.PIPE) as head:
         packed = subprocess.Popen(["gzip", "-1nc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         return [stack(layout)[0], _zeros(layout, head, packed)]
 
 
 def _zeros(layout, head, packed):
-    import threading
-
     total, blob = hashlib.sha256(), []
     reader = threading.Thread(target=lambda: blob.append(packed.stdout.read()))
     reader.start()
-    for part in [t.header("zeros", "0", 600000000)] + list(iter(lambda: head.stdout.read(1 << 20), b"")) + [t.pad(b"\0" * (600000000 % 512))[600000000 % 512 :], t.end()]:
+    zeros = iter(lambda: head.stdout.read(1 << 20), b"")
+    for part in itertools.chain([t.header("zeros", "0", ZEROS)], zeros, [b"\0" * (-ZEROS % 512) + t.end()]):
         total.update(part)
         packed.stdin.write(part)
     packed.stdin.close()

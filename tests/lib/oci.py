@@ -28,8 +28,8 @@ def sha256(data):
 
 
 @functools.lru_cache(maxsize=8)
-def gz(data, level=6):
-    """One gzip member without name or time, the same bytes every time."""
+def gz(data, level=1):
+    """One gzip member without name or time, the same bytes every time; fast rather than small."""
     return gzip.compress(data, level, mtime=0)
 
 
