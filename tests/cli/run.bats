@@ -259,7 +259,7 @@ all_up() { [ "$(cat "$BATS_TEST_TMPDIR"/[0-9]* | grep -c up)" = "$1" ]; }
 @test "run: nothing is left some time after the last one" {
 	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/run HPCRUN_CONF=$BATS_TEST_TMPDIR/conf
 	mkdir -m 700 "$XDG_RUNTIME_DIR"
-	echo 'session_linger = 1' >"$HPCRUN_CONF"
+	echo 'session_linger = 3' >"$HPCRUN_CONF"
 	"$HPCRUN" "$IMAGE" true
 	[ -n "$(leftovers_with "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR")" ]
 	wait_until 20 none_left
