@@ -18,7 +18,7 @@
 
 struct pull_args {
 	struct store_cmd_common common;
-	bool quiet, json, force;
+	bool quiet, json, force, if_changed;
 	uint64_t downloads, threads;
 };
 
@@ -27,6 +27,8 @@ static const struct hr_opt pull_opts[] = {
 	HR_OPT_FLAG(0, "json", struct pull_args, json, "print one JSON object for each event"),
 	HR_OPT_FLAG('f', "force", struct pull_args, force,
 		    "fetch and store everything again, whatever is here"),
+	HR_OPT_FLAG(0, "if-changed", struct pull_args, if_changed,
+		    "print nothing when all is here already"),
 	HR_OPT_U64('j', "downloads", "N", struct pull_args, downloads, 1, 32,
 		   "work on N layers at once (default 3)"),
 	HR_OPT_U64('t', "threads", "N", struct pull_args, threads, 1, 64,
@@ -80,6 +82,7 @@ static int pull(const struct pull_args *a, const struct pull_env *env, struct hr
 		.level = (int)env->conf.compress_level,
 		.max_bytes = env->conf.import_max_bytes,
 		.force = a->force,
+		.if_changed = a->if_changed,
 		.stop = env->stop,
 	};
 	struct store_import_status status = { 0 };
@@ -87,7 +90,7 @@ static int pull(const struct pull_args *a, const struct pull_env *env, struct hr
 	struct progress *p = progress_start(&status, &env->ref, style_of(a));
 	int r = store_import_pull(&o, &status, &result, e);
 
-	progress_end(p, r == 0 ? &result : NULL);
+	progress_end(p, r == 0 && !(a->if_changed && result.unchanged) ? &result : NULL);
 	store_import_status_release(&status);
 	return r;
 }

@@ -103,6 +103,8 @@ static int get_config(struct pull *p, struct hr_err *e)
 {
 	const struct fetch_descriptor *d = &p->manifest.config;
 
+	p->config_doc.len = 0; /* of a first attempt */
+	fetch_config_release(&p->config);
 	if (d->size > FETCH_CONFIG_LIMIT)
 		return hr_fail(e, HR_CORRUPT, 0, "the image config has %llu bytes, at most %u",
 			       (unsigned long long)d->size, FETCH_CONFIG_LIMIT);
@@ -117,7 +119,7 @@ static int get_config(struct pull *p, struct hr_err *e)
 	return 0;
 }
 
-static void show_layers(struct pull *p)
+static void make_layers(struct pull *p)
 {
 	struct store_import_status *s = p->status;
 
@@ -127,7 +129,6 @@ static void show_layers(struct pull *p)
 		s->layers[i].blob = p->manifest.layers[i];
 		s->layers[i].diff_id = p->config.diff_ids[i];
 	}
-	s->ready = true;
 }
 
 /* ---- layers ---- */
@@ -264,6 +265,32 @@ static bool image_is_here(const struct pull *p)
 	       store_object_exists(st, STORE_INDEX_LOC, &r.index);
 }
 
+/* Whether the reference meant the same before, and all that it reaches is here. */
+static bool is_unchanged(struct pull *p)
+{
+	HR_CLEANUP(store_ref_record_release) struct store_ref_record r = { 0 };
+	const struct store *st = p->o->st;
+	struct hr_err changed = { 0 }; /* or damaged: then it is pulled */
+
+	if (p->o->force || store_ref_read(st, p->o->ref, &r, &changed) < 0 ||
+	    !fetch_digest_equal(&r.manifest, &p->manifest_digest) ||
+	    !fetch_digest_equal(&r.document, &p->document_digest))
+		return false;
+	if (!image_is_here(p) || !store_object_exists(st, STORE_DOC, &p->document_digest) ||
+	    !store_object_exists(st, STORE_DOC, &p->manifest_digest) ||
+	    !store_object_exists(st, STORE_DOC, &p->manifest.config.digest) ||
+	    get_config(p, &changed) < 0)
+		return false;
+	for (size_t i = 0; i < p->manifest.n_layers; i++) {
+		const struct store_import_layer l = { .blob = p->manifest.layers[i],
+						      .diff_id = p->config.diff_ids[i] };
+
+		if (!store_import_layer_is_here(st, &l))
+			return false;
+	}
+	return true;
+}
+
 static int write_doc(const struct pull *p, const struct hr_buf *b, const struct fetch_digest *d,
 		     struct hr_err *e)
 {
@@ -314,10 +341,28 @@ static int sum_up(const struct pull *p, struct store_import_result *out, struct 
 			      e) < 0 ||
 	    store_image_record_parse(b.p, b.len, &r, e) < 0)
 		return -1;
-	*out = (struct store_import_result) { p->manifest_digest, p->document_digest, r.size,
-					      r.compressed, 0 };
+	*out = (struct store_import_result) { .manifest = p->manifest_digest,
+					      .document = p->document_digest,
+					      .size = r.size,
+					      .compressed = r.compressed };
 	for (size_t i = 0; i < p->status->n_layers; i++)
 		out->stored += p->status->layers[i].sums.packed;
+	return 0;
+}
+
+static int sum_up_unchanged(struct pull *p, struct store_import_result *out, struct hr_err *e)
+{
+	struct store_import_status *s = p->status;
+
+	if (!p->o->if_changed) {
+		make_layers(p);
+		for (size_t i = 0; i < s->n_layers; i++)
+			s->layers[i].state = STORE_IMPORT_HERE;
+		s->ready = true;
+	}
+	if (sum_up(p, out, e) < 0)
+		return -1;
+	out->unchanged = true;
 	return 0;
 }
 
@@ -329,7 +374,8 @@ static int pull_locked(struct pull *p, struct store_import_result *out, struct h
 		return -1;
 	if (get_config(p, e) < 0)
 		return -1;
-	show_layers(p);
+	make_layers(p);
+	p->status->ready = true;
 	if (get_layers(p, e) < 0)
 		return -1;
 	if ((p->o->force || !image_is_here(p)) && make_image(p, e) < 0)
@@ -344,13 +390,22 @@ int store_import_pull(const struct store_import_options *o, struct store_import_
 {
 	struct pull p = { .o = o, .status = status };
 	struct store_lease *lease = NULL;
+	bool waited = false;
 	int r = -1;
 
 	pthread_mutex_init(&p.lock, NULL);
-	if (get_manifest(&p, e) == 0 &&
-	    store_lease_take(o->st, STORE_LEASE_IMPORT, &p.manifest_digest, o->stop, NULL, &lease,
-			     e) == 0)
-		r = pull_locked(&p, out, e);
+	if (get_manifest(&p, e) < 0)
+		goto out;
+	if (is_unchanged(&p)) {
+		r = sum_up_unchanged(&p, out, e);
+		goto out;
+	}
+	if (store_lease_take(o->st, STORE_LEASE_IMPORT, &p.manifest_digest, o->stop, &waited,
+			     &lease, e) < 0)
+		goto out;
+	/* the process we waited for may have done just what we want */
+	r = waited && is_unchanged(&p) ? sum_up_unchanged(&p, out, e) : pull_locked(&p, out, e);
+out:
 	store_lease_release(lease);
 	pull_release(&p);
 	return r;

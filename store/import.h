@@ -46,6 +46,7 @@ struct store_import_options {
 	int level;	    /* of zstd */
 	uint64_t max_bytes; /* of one uncompressed layer */
 	bool force;	    /* take nothing from what is here */
+	bool if_changed;    /* show no layers when nothing has changed */
 	atomic_bool *stop;  /* true: end soon. Set by us, too, when one layer fails */
 };
 
@@ -54,11 +55,13 @@ struct store_import_result {
 	uint64_t size;	     /* bytes of all files of the image */
 	uint64_t compressed; /* bytes of all blobs */
 	uint64_t stored;     /* bytes added to the store's packs */
+	bool unchanged;	     /* all was here, under this reference */
 };
 
 /*
  * Pull an image. On success the reference is written; after a failure the layers that were finished
- * are kept for the next time, and nothing else is visible.
+ * are kept for the next time, and nothing else is visible. When the reference means what it meant
+ * here, and all of it is here, that takes one manifest request and writes nothing.
  *
  * Errors:  those of fetch; HR_CORRUPT naming layer and entry; HR_SYS naming the store.
  * Owns:    *status, filled while it runs; store_import_status_release() frees it afterwards.

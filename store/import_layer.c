@@ -343,7 +343,7 @@ static bool packs_are_here(const struct store *st, const struct fetch_digest *di
 	return true;
 }
 
-static bool is_here(const struct store *st, const struct store_import_layer *layer)
+bool store_import_layer_is_here(const struct store *st, const struct store_import_layer *layer)
 {
 	hr_autobuf struct hr_buf alias = { 0 }, index = { 0 };
 	struct store_blob_record blob;
@@ -370,7 +370,7 @@ int store_import_layer_run(const struct store_import_options *o, struct store_im
 	if (store_lease_take(o->st, STORE_LEASE_IMPORT, &layer->blob.digest, o->stop, NULL, &lease,
 			     e) < 0)
 		return -1;
-	if (!o->force && is_here(o->st, layer)) {
+	if (!o->force && store_import_layer_is_here(o->st, layer)) {
 		layer->state = STORE_IMPORT_HERE;
 	} else {
 		r = import(o, w, layer, e);

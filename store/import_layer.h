@@ -15,4 +15,7 @@
 int store_import_layer_run(const struct store_import_options *o, struct store_import_work *w,
 			   struct store_import_layer *layer, struct hr_err *e) HR_MUST_USE;
 
+/* Whether all of a layer is in the store, with the packs it refers to. */
+bool store_import_layer_is_here(const struct store *st, const struct store_import_layer *layer);
+
 #endif
