@@ -70,6 +70,20 @@ void rt_clients_accept(struct rt_clients *l, int listen_fd, uint64_t now_ms)
 	}
 }
 
+/* A rank says how its pull went; one that failed leaves, and its user knows why. */
+static void end_pull(struct rt_clients *l, size_t i, const struct rt_ask *ask)
+{
+	bool done = ask->magic == RT_MSG_MAGIC && (ask->flags & RT_ASK_PULLED);
+
+	l->pull_end = done ? RT_PULL_DONE : RT_PULL_FAILED;
+	if (done) {
+		l->v[i].state = CLIENT_WAITING;
+		return;
+	}
+	l->answered++;
+	drop(l, i);
+}
+
 void rt_clients_input(struct rt_clients *l, size_t i)
 {
 	struct rt_client *c = &l->v[i];
@@ -78,8 +92,15 @@ void rt_clients_input(struct rt_clients *l, size_t i)
 
 	if (rt_msg_recv(c->fd, &ask, sizeof(ask), NULL, 0, &e) < 0) {
 		/* a program may send what it likes on the descriptor it inherited */
-		if (e.sys != EAGAIN && !(e.kind == HR_CORRUPT && c->state == CLIENT_JOINED))
-			drop(l, i);
+		if (e.sys == EAGAIN || (e.kind == HR_CORRUPT && c->state == CLIENT_JOINED))
+			return;
+		if (c->state == CLIENT_PULLING)
+			l->pull_end = RT_PULL_LOST;
+		drop(l, i);
+		return;
+	}
+	if (c->state == CLIENT_PULLING) {
+		end_pull(l, i, &ask);
 		return;
 	}
 	if (c->state != CLIENT_ASKING)
@@ -148,6 +169,41 @@ void rt_clients_answer(struct rt_clients *l, const struct rt_verdict *v)
 		else
 			i++;
 	}
+}
+
+/* Send A to a rank that waits, best the one that started the session; NULL when nobody does. */
+static struct rt_client *send_one(struct rt_clients *l, const struct rt_answer *a)
+{
+	for (int others = 0; others < 2; others++)
+		for (size_t i = 0; i < l->n; i++) {
+			struct rt_client *c = &l->v[i];
+			struct hr_err e = { 0 }; /* it has gone, which is noticed in time */
+
+			if (c->state == CLIENT_WAITING && (others || (c->flags & RT_ASK_STARTER)) &&
+			    rt_msg_send(c->fd, a, sizeof(*a), NULL, 0, &e) == 0)
+				return c;
+		}
+	return NULL;
+}
+
+bool rt_clients_ask_pull(struct rt_clients *l)
+{
+	const struct rt_answer a = { .magic = RT_MSG_MAGIC, .type = RT_DO_PULL };
+	struct rt_client *c = send_one(l, &a);
+
+	if (!c)
+		return false;
+	c->state = CLIENT_PULLING;
+	l->pull_end = RT_PULL_GOES_ON;
+	return true;
+}
+
+bool rt_clients_tell(struct rt_clients *l, const char *text)
+{
+	struct rt_answer a = { .magic = RT_MSG_MAGIC, .type = RT_TEXT, .level = HR_LOG_WARN };
+
+	snprintf(a.text, sizeof(a.text), "%s", text);
+	return send_one(l, &a) != NULL;
 }
 
 size_t rt_clients_pending(const struct rt_clients *l)

@@ -20,7 +20,7 @@
 #include "util/err.h"
 #include "util/log.h"
 
-enum rt_client_state { CLIENT_ASKING, CLIENT_WAITING, CLIENT_JOINED };
+enum rt_client_state { CLIENT_ASKING, CLIENT_WAITING, CLIENT_PULLING, CLIENT_JOINED };
 
 struct rt_client {
 	int fd;
@@ -35,12 +35,21 @@ struct rt_note {
 	char text[256];
 };
 
+/* How the pull that one rank was asked for ended. */
+enum rt_pull_end {
+	RT_PULL_GOES_ON,
+	RT_PULL_DONE,
+	RT_PULL_FAILED,
+	RT_PULL_LOST /* the rank died */
+};
+
 struct rt_clients {
 	struct rt_client *v;
 	size_t n;
-	uint32_t answered; /* ranks that got a verdict so far */
-	uid_t uid;	   /* whose ranks are let in */
-	bool print_once;   /* a failure is printed by the first rank that hears it */
+	uint32_t answered; /* ranks that got a verdict so far, or have one of their own */
+	enum rt_pull_end pull_end;
+	uid_t uid;	 /* whose ranks are let in */
+	bool print_once; /* a failure is printed by the first rank that hears it */
 	struct rt_note *notes;
 	size_t notes_n;
 };
@@ -68,6 +77,13 @@ void rt_clients_expire(struct rt_clients *l, uint64_t now_ms);
 
 /* Answer all that wait; who got RT_FAILED, or cannot be answered, is dropped. */
 void rt_clients_answer(struct rt_clients *l, const struct rt_verdict *v);
+
+/* Ask a rank that waits to pull the image: the one that started the session, if it is among them.
+ * false: nobody waits. */
+bool rt_clients_ask_pull(struct rt_clients *l);
+
+/* Say something to one rank that waits, at once, as a warning; false: nobody waits. */
+bool rt_clients_tell(struct rt_clients *l, const char *text);
 
 size_t rt_clients_pending(const struct rt_clients *l); /* asking or waiting */
 

@@ -34,6 +34,8 @@ static const struct hr_opt run_opts[] = {
 	HR_OPT_FLAG(0, "fakeroot", struct rt_run_args, fakeroot, "be user 0 in the container"),
 	HR_OPT_LIST(0, "store", "PATH", struct rt_run_args, stores,
 		    "look for the image in this store first; may be repeated"),
+	HR_OPT_STR(0, "pull", "WHEN", struct rt_run_args, pull,
+		   "pull the image first: missing (the default), always or never"),
 	HR_OPT_COUNT('v', "verbose", struct rt_run_args, verbose,
 		     "say more; twice: the steps and their times"),
 	HR_OPT_END
@@ -53,7 +55,7 @@ static int run(const struct rt_run_args *args, bool shell, char **argv, struct h
 	if (rt_plan_make(args, shell, argv, environ, &plan, e) == 0 &&
 	    rt_session_join(&plan, &j, e) == 0)
 		status = rt_enter(&plan, &j, e);
-	if (j.quiet && args->verbose == 0) {
+	if (j.told || (j.quiet && args->verbose == 0)) {
 		hr_err_clear(e);
 		status = HR_EXIT_FAILED;
 	}

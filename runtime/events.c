@@ -143,6 +143,8 @@ static int handle_server(struct rt_session *s, const struct serve_msg *m, int fd
 		return s->phase == RT_STARTING ? let_builder_go(s, e) : 0;
 	case SERVE_INIT:
 		return 0;
+	case SERVE_MISSING:
+		return rt_session_on_missing(s, &m->err, e);
 	case SERVE_ERROR:
 		*e = m->err;
 		if (e->kind == HR_OK)
@@ -172,7 +174,8 @@ void rt_session_on_server(struct rt_session *s)
 			rt_session_fail(s, &e);
 		return;
 	}
-	if (handle_server(s, &m, fd, &e) < 0 && (m.type == SERVE_ERROR || !child_went(&e)))
+	if (handle_server(s, &m, fd, &e) < 0 &&
+	    (m.type == SERVE_ERROR || m.type == SERVE_MISSING || !child_went(&e)))
 		rt_session_fail(s, &e);
 }
 
@@ -267,6 +270,8 @@ static void server_died(struct rt_session *s, int status)
 	while (s->server.sock >= 0) /* its last words first: FUSE_INIT may be among them */
 		rt_session_on_server(s);
 	rt_server_reaped(&s->server, status, &e);
+	if (rt_session_pull_pending(s))
+		return;
 	if (s->phase == RT_STARTING)
 		rt_session_fail(s, &e);
 	else if (s->phase != RT_FAILED_PHASE && !connection_over(s))

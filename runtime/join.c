@@ -14,6 +14,7 @@
 
 #include "runtime/msg.h"
 #include "runtime/place.h"
+#include "runtime/pull.h"
 #include "runtime/start.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -158,6 +159,26 @@ static int take_parameters(struct rt_joined *j, uint32_t n, struct hr_err *e)
 	return rt_params_parse(j->bytes, n, &j->params, e);
 }
 
+/*
+ * No store has the image, and we are the rank that is to pull it. A session that went away
+ * meanwhile is HR_NOTFOUND: the next one finds the image.
+ */
+static int pull_image(const struct rt_plan *plan, struct rt_joined *j, struct rt_ask q,
+		      struct hr_err *e)
+{
+	struct hr_err gone = { 0 }; /* then nobody has to hear of it */
+	int r = rt_pull_run(plan, &j->told, e);
+
+	q.flags |= r == 0 ? RT_ASK_PULLED : RT_ASK_PULL_FAILED;
+	if (r == 0)
+		return rt_msg_send(j->sock, &q, sizeof(q), NULL, 0, e);
+	if (rt_msg_send(j->sock, &q, sizeof(q), NULL, 0, &gone) < 0)
+		hr_debug("the session went away during the pull");
+	hr_fd_cleanup(&j->sock);
+	j->sock = -1;
+	return -1;
+}
+
 /* Ask on a fresh connection; HR_NOTFOUND when the session went away meanwhile. */
 static int ask(const struct rt_plan *plan, bool starter, struct rt_joined *j, struct hr_err *e)
 {
@@ -185,6 +206,11 @@ static int ask(const struct rt_plan *plan, bool starter, struct rt_joined *j, st
 			hr_fd_cleanup(&j->sock);
 			j->sock = -1;
 			return -1;
+		}
+		if (a.type == RT_DO_PULL) {
+			if (pull_image(plan, j, q, e) < 0)
+				return -1;
+			continue;
 		}
 		if (a.type != RT_TEXT)
 			return hr_fail(e, HR_CORRUPT, 0, "the session gave answer %u, unknown here",

@@ -21,13 +21,15 @@ struct rt_joined {
 	uint8_t *bytes;	      /* of params */
 	struct rt_params params;
 	bool quiet; /* after a failure: another rank of the step has said it */
+	bool told;  /* the user has read why it failed */
 };
 
 /*
  * Join the session that plan->key names, and start it first if nobody has. Any number of ranks may
  * do this at the same time; each of them, and the session, may be killed at any point.
  *
- * Waits as long as the session lives and works on its start; at most 60 s for one to appear.
+ * Waits as long as the session lives and works on its start; at most 60 s for one to appear. Pulls
+ * the image (pull.h) when the session asks for it.
  * Owns:    *J; rt_joined_release, also after an error.
  * Errors:  what the session reports; HR_SYS.
  */

@@ -122,6 +122,7 @@ int rt_key_of_plan(struct rt_plan *plan, struct hr_err *e)
 	rt_key_add(&k, "cwd", plan->cwd_bind);
 	rt_key_add_u64(&k, "writable", plan->writable);
 	rt_key_add_u64(&k, "fakeroot", plan->fakeroot);
+	rt_key_add_u64(&k, "pull", plan->pull);
 	if (plan->writable && !plan->in_step) {
 		struct timespec now = { 0 };
 

@@ -74,21 +74,38 @@ static int run_program(const char *program, char **argv, struct hr_err *e)
 	return -1;
 }
 
-/* A word that could be a verb mistyped, and was no image either. */
-static void hint_verb(const char *word, struct hr_err *e)
+/* The verb that WORD could be a misspelling of, or NULL. */
+static const char *near_verb(const char *word)
 {
 	const char *names[HR_COUNT(verbs) + 1] = { NULL };
-	const char *near;
 
-	if (e->kind != HR_NOTFOUND || word[0] == '-' || strpbrk(word, "/:.@"))
-		return;
+	if (word[0] == '-' || strpbrk(word, "/:.@"))
+		return NULL;
 	for (size_t i = 0; i < HR_COUNT(verbs); i++)
 		names[i] = verbs[i].name;
-	near = hr_nearest(word, names);
+	return hr_nearest(word, names);
+}
+
+/*
+ * ARGV[1] is no verb: run it as an image. A word that could be a verb mistyped is not pulled, for
+ * somebody may have published an image under that name.
+ */
+static int run_image(int argc, char **argv, struct hr_err *e)
+{
+	static char never[] = "--pull=never";
+	const char *word = argv[1], *near = near_verb(word);
+	int r;
+
 	if (!near)
-		return;
-	e->hint[0] = '\0'; /* more to the point than how to pull such an image */
-	hr_hint(e, "'%s' was taken as an image; did you mean 'hpcrun %s'?", word, near);
+		return hr_cmd_run("hpcrun", &rt_cmd_run, argc - 1, argv + 1, e);
+	argv[0] = never;
+	r = hr_cmd_run("hpcrun", &rt_cmd_run, argc, argv, e);
+	if (e->kind == HR_NOTFOUND) {
+		e->hint[0] = '\0'; /* more to the point than how to pull such an image */
+		hr_hint(e, "did you mean 'hpcrun %s'? else 'hpcrun run %s' pulls the image", near,
+			word);
+	}
+	return r;
 }
 
 /*
@@ -121,7 +138,6 @@ static int open_standard_streams(struct hr_err *e)
 static int dispatch(int argc, char **argv, struct hr_err *e)
 {
 	const struct verb *verb = find_verb(argv[1]);
-	int r;
 
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return print_help();
@@ -131,9 +147,7 @@ static int dispatch(int argc, char **argv, struct hr_err *e)
 		return run_program(verb->program, argv, e);
 	if (verb)
 		return hr_cmd_run("hpcrun", verb->cmd, argc - 2, argv + 2, e);
-	r = hr_cmd_run("hpcrun", &rt_cmd_run, argc - 1, argv + 1, e);
-	hint_verb(argv[1], e);
-	return r;
+	return run_image(argc, argv, e);
 }
 
 int main(int argc, char **argv)

@@ -3,8 +3,10 @@
  * The packets between hpcrun and hpcrun-session, and how any packet with descriptors is sent.
  *
  * A rank connects to the session's SOCK_SEQPACKET socket and sends one struct rt_ask. The session
- * answers with any number of RT_TEXT packets (only to the rank that started it) and one RT_JOIN
- * (descriptors: user namespace, mount namespace, parameters) or RT_FAILED. The rank keeps the
+ * answers with any number of RT_TEXT packets (mostly to the rank that started it) and one RT_JOIN
+ * (descriptors: user namespace, mount namespace, parameters) or RT_FAILED. Before that it may send
+ * one rank RT_DO_PULL: no store has the image; the rank pulls it, and says how that went in another
+ * struct rt_ask, with RT_ASK_PULLED or RT_ASK_PULL_FAILED. The rank keeps the
  * socket open as long as its program runs; its end tells the session that the rank has gone.
  *
  * Both sides are of one version: the version is part of the session's name, and of each packet.
@@ -24,6 +26,8 @@
 enum rt_ask_flag {
 	RT_ASK_STARTER = 1, /* this rank started the session: it hears what the start had to say */
 	RT_ASK_VERBOSE = 2, /* with the times of the steps */
+	RT_ASK_PULLED = 4,  /* after RT_DO_PULL: done, go on */
+	RT_ASK_PULL_FAILED = 8, /* the rank has told its user why; it leaves */
 };
 
 struct rt_ask {
@@ -32,7 +36,7 @@ struct rt_ask {
 	char version[24];
 };
 
-enum rt_answer_type { RT_TEXT = 1, RT_JOIN, RT_FAILED };
+enum rt_answer_type { RT_TEXT = 1, RT_JOIN, RT_FAILED, RT_DO_PULL };
 
 struct rt_answer {
 	uint32_t magic;

@@ -24,6 +24,28 @@ const char *rt_libexecdir(void)
 	return dir && dir[0] == '/' ? dir : HPCRUN_LIBEXECDIR;
 }
 
+const char *const rt_pull_words[] = { "missing", "always", "never", NULL };
+
+/* --pull, else HPCRUN_PULL, else "missing". What a digest means does not change with time. */
+static int plan_pull(const struct rt_run_args *args, struct rt_plan *plan, struct hr_err *e)
+{
+	const char *env = getenv("HPCRUN_PULL"), *word = args->pull ? args->pull : env;
+	size_t i = 0;
+
+	if (!word || (!args->pull && word[0] == '\0'))
+		word = rt_pull_words[RT_PULL_MISSING];
+	while (rt_pull_words[i] && strcmp(rt_pull_words[i], word) != 0)
+		i++;
+	if (!rt_pull_words[i])
+		return hr_fail(e, HR_USAGE, 0, "%s '%s' is none of: missing, always, never",
+			       args->pull ? "--pull" : "HPCRUN_PULL", word);
+	plan->pull = (enum rt_pull)i;
+	if (plan->pull == RT_PULL_ALWAYS &&
+	    (strchr(plan->image, '@') || strncmp(plan->image, "sha256:", 7) == 0))
+		plan->pull = RT_PULL_MISSING;
+	return 0;
+}
+
 /* --home SRC[:DST], else $HOME, unless it is no directory of the user's: unset, relative or "/". */
 static int plan_home(const struct rt_run_args *args, struct rt_plan *plan, struct hr_err *e)
 {
@@ -133,8 +155,8 @@ int rt_plan_make(const struct rt_run_args *args, bool shell, char **argv, char *
 	plan->stores = &args->stores;
 	plan->libexecdir = rt_libexecdir();
 	plan->in_step = getenv("SLURM_JOB_ID") && getenv("SLURM_STEP_ID");
-	if (check_words(args, plan, e) < 0 || plan_cwd(plan, e) < 0 ||
-	    plan_home(args, plan, e) < 0 || plan_binds(args, plan, e) < 0)
+	if (check_words(args, plan, e) < 0 || plan_pull(args, plan, e) < 0 ||
+	    plan_cwd(plan, e) < 0 || plan_home(args, plan, e) < 0 || plan_binds(args, plan, e) < 0)
 		return -1;
 	if (plan_env(args, plan, environ_, e) < 0)
 		return -1;

@@ -18,11 +18,19 @@
 
 #define RT_KEY_SIZE 33 /* 32 hexadecimal digits */
 
+/* When an image is pulled before it is run. */
+enum rt_pull {
+	RT_PULL_MISSING, /* when no store has it */
+	RT_PULL_ALWAYS,	 /* by each session that starts */
+	RT_PULL_NEVER
+};
+extern const char *const rt_pull_words[]; /* by enum rt_pull, NULL-ended */
+
 /* The options of run, exec and shell. */
 struct rt_run_args {
 	struct hr_strv binds, env, env_files, stores;
 	bool cleanenv, no_home, writable, fakeroot;
-	const char *workdir, *home, *entrypoint;
+	const char *workdir, *home, *entrypoint, *pull;
 	unsigned int verbose;
 };
 
@@ -41,7 +49,8 @@ struct rt_plan {
 	const struct hr_strv *stores; /* --store */
 	struct rt_env env;	      /* of the host, and HOME: the image's goes on top of it */
 	struct rt_env user_env;	      /* --env-file and --env: the last word */
-	bool in_step;		      /* of Slurm */
+	enum rt_pull pull;
+	bool in_step; /* of Slurm */
 	const char *libexecdir;
 	char key[RT_KEY_SIZE]; /* names the session */
 };

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "runtime/place.h"
+#include "runtime/plan.h"
 #include "runtime/seccomp.h"
 #include "runtime/slurm.h"
 #include "runtime/steps.h"
@@ -106,7 +107,11 @@ static int start(struct rt_session *s, struct hr_err *e)
 				    .identity = &s->identity,
 				    .writable = s->args->writable };
 
-	if (hr_conf_load(&s->conf, e) < 0 || rt_server_spawn(&s->server, s->args, &s->conf, e) < 0)
+	if (hr_conf_load(&s->conf, e) < 0)
+		return -1;
+	if (s->args->pull == RT_PULL_ALWAYS)
+		s->pull = PULL_WANTED;
+	else if (rt_server_spawn(&s->server, s->args, &s->conf, e) < 0)
 		return -1;
 	if (rt_view_make(s->args, &s->conf, &s->binds, e) < 0 || make_targets(s, e) < 0)
 		return -1;
@@ -132,21 +137,29 @@ static void answer(struct rt_session *s)
 		s->idle_since_ms = rt_session_now_ms();
 }
 
+/* With --pull=always the next run, if it does not meet this one, is to pull again. */
+static uint64_t linger_ms(const struct rt_session *s)
+{
+	return s->args->pull == RT_PULL_ALWAYS ? 0 : s->conf.linger_s * 1000;
+}
+
 /* Whether no rank is to be expected any more. */
 static bool is_over(const struct rt_session *s, uint64_t now)
 {
 	bool all_came = s->ranks > 0 && s->clients.answered >= s->ranks;
 	uint64_t idle = s->idle_since_ms ? now - s->idle_since_ms : 0;
 
-	if (s->clients.n > 0 || s->phase == RT_STARTING)
+	if (s->clients.n > 0)
 		return false;
+	if (s->phase == RT_STARTING) /* who should have pulled the image has gone */
+		return s->pull == PULL_WANTED && idle > FIRST_ASK_MS;
 	if (s->phase == RT_FAILED_PHASE && s->clients.answered == 0)
 		return now - s->since_ms > FIRST_ASK_MS;
 	if (s->phase == RT_FAILED_PHASE)
 		return !s->in_step || all_came || now - s->since_ms > FAILED_STEP_MS;
 	if (all_came || (s->args->writable && !s->in_step && s->clients.answered > 0))
 		return true;
-	return idle >= s->conf.linger_s * 1000;
+	return idle >= linger_ms(s);
 }
 
 /* From here on a new rank starts a session of its own; the kernel ends ours with its last process.
@@ -155,6 +168,8 @@ static void let_go(struct rt_session *s)
 {
 	char name[RT_PLACE_NAME_SIZE];
 
+	if (s->phase == RT_STARTING)
+		rt_session_fail(s, &s->failure); /* ends the builder */
 	rt_place_sock_name(s->args->key, name);
 	(void)unlinkat(s->dir_fd, name, 0); /* gone with its directory, perhaps */
 	rt_place_lock_name(s->args->key, name);
@@ -169,7 +184,7 @@ static void let_go(struct rt_session *s)
 
 static int timeout_ms(const struct rt_session *s)
 {
-	uint64_t linger = s->conf.linger_s * 1000;
+	uint64_t linger = linger_ms(s);
 
 	if (s->phase == RT_READY && s->clients.n > 0)
 		return rt_clients_pending(&s->clients) > 0 ? TICK_MS : -1;
@@ -246,6 +261,7 @@ static int loop(struct rt_session *s, struct hr_err *e)
 		if (wait_events(s, &set, e) < 0)
 			return -1;
 		handle_events(s, set, clients);
+		rt_session_pull(s);
 		answer(s);
 		if (s->phase == RT_READY && !swept) {
 			rt_place_sweep(s->dir_fd); /* the ranks have what they wait for */

@@ -18,6 +18,15 @@
 #include "util/conf.h"
 #include "util/err.h"
 
+/* STARTING, of an image that a rank has to pull first (first_run.c). */
+enum rt_pull_phase {
+	PULL_NONE,    /* not, or not yet */
+	PULL_WANTED,  /* by the next rank that waits */
+	PULL_RUNNING, /* a rank does it */
+	PULL_OVER,    /* the image is there; the server is not yet */
+	PULL_SERVED   /* the server was started */
+};
+
 enum rt_phase { RT_STARTING, RT_READY, RT_FAILED_PHASE, RT_LEAVING };
 
 #define RT_RESTARTS	     5 /* of the server, within RT_RESTART_WINDOW_MS; more often is hopeless */
@@ -40,6 +49,9 @@ struct rt_session {
 	bool server_greeted, server_begun; /* its HELLO came, its START was sent */
 	uint64_t restarts_ms[RT_RESTARTS];
 	size_t restarts;
+	enum rt_pull_phase pull;
+	uint64_t pull_since_ms;
+	bool pull_told; /* a rank that waits knows what for */
 	pid_t builder;
 	int builder_sock;
 	int listen_fd, lock_fd, dir_fd, signal_fd;
@@ -60,6 +72,16 @@ void rt_session_fail(struct rt_session *s, const struct hr_err *cause);
 void rt_session_on_server(struct rt_session *s);
 void rt_session_on_builder(struct rt_session *s);
 void rt_session_on_child(struct rt_session *s);
+/*
+ * first_run.c: the server found the image in no store (WHY). 0: it will be pulled; -1, *e filled:
+ * it is not to be, or was and is missing still.
+ */
+int rt_session_on_missing(struct rt_session *s, const struct hr_err *why,
+			  struct hr_err *e) HR_MUST_USE;
+/* Bring a pull forward, whatever has happened. */
+void rt_session_pull(struct rt_session *s);
+/* Whether the server that ended did so for lack of the image, which is being taken care of. */
+bool rt_session_pull_pending(const struct rt_session *s);
 void rt_session_enter_phase(struct rt_session *s, enum rt_phase phase);
 uint64_t rt_session_now_us(void);
 uint64_t rt_session_now_ms(void);

@@ -20,6 +20,7 @@ struct rt_session_args {
 	struct hr_strv binds, stores;
 	bool writable, fakeroot;
 	const char *app; /* the program that the first rank runs, for the server; or NULL */
+	int pull;	 /* enum rt_pull */
 	const char *image;
 };
 

@@ -134,9 +134,9 @@ static int say_ready(int control, struct hr_err *e)
 	return hr_serve_send(control, &m, NULL, e);
 }
 
-static void say_error(int control, const struct hr_err *failure)
+static void say_failure(int control, enum serve_msg_type type, const struct hr_err *failure)
 {
-	struct serve_msg m = { .magic = SERVE_MAGIC, .type = SERVE_ERROR, .err = *failure };
+	struct serve_msg m = { .magic = SERVE_MAGIC, .type = type, .err = *failure };
 	struct hr_err e = { 0 };
 
 	if (hr_serve_send(control, &m, NULL, &e) < 0)
@@ -219,8 +219,23 @@ static int open_image(struct serve *s, const struct serve_web *w, struct hr_err 
 	return store_image_missing(w->stores, w->image, e);
 }
 
+/* Whether 'hpcrun pull' could bring the image into one of the stores. */
+static bool can_be_pulled(const struct hr_strv *stores, const char *image)
+{
+	struct fetch_digest manifest;
+	struct hr_err no_digest = { 0 };
+
+	if (fetch_digest_parse(image, &manifest, &no_digest) == 0)
+		return false; /* of which repository? */
+	for (size_t i = 0; i < stores->n; i++)
+		if (!store_is_url(stores->v[i]))
+			return true;
+	return false;
+}
+
+/* *MISSING becomes true when what failed is that no store has the image. */
 static int run(const struct serve_args *a, const struct hr_conf *conf, const struct hr_strv *stores,
-	       const char *image, int control, struct hr_err *e)
+	       const char *image, int control, bool *missing, struct hr_err *e)
 {
 	/* lives until the process ends: threads use it */
 	struct serve s = { .watch = { .lock = PTHREAD_MUTEX_INITIALIZER } };
@@ -235,8 +250,10 @@ static int run(const struct serve_args *a, const struct hr_conf *conf, const str
 		.verify_full = a->verify_full,
 	};
 
-	if (open_image(&s, &w, e) < 0)
+	if (open_image(&s, &w, e) < 0) {
+		*missing = e->kind == HR_NOTFOUND && can_be_pulled(stores, image);
 		return -1;
+	}
 	s.ahead = serve_ahead_new(s.ix, s.chunks);
 	return serve(&s, control, e);
 }
@@ -246,6 +263,7 @@ static int serve_main(void *args, int argc, char **argv, struct hr_err *e)
 	struct serve_args *a = args;
 	int control = (int)a->control_fd, r = -1;
 	struct hr_strv stores = { 0 };
+	bool missing = false;
 	struct hr_conf conf;
 
 	(void)argc;
@@ -256,12 +274,12 @@ static int serve_main(void *args, int argc, char **argv, struct hr_err *e)
 	/* paths first: settling changes the working directory */
 	if (hr_conf_load(&conf, e) == 0 && store_list(&a->stores, &conf, &stores, e) == 0 &&
 	    settle(control, e) == 0)
-		r = run(a, &conf, &stores, argv[0], control, e);
+		r = run(a, &conf, &stores, argv[0], control, &missing, e);
 	hr_strv_release(&stores);
 	hr_conf_release(&conf);
 	if (r == 0)
 		return 0;
-	say_error(control, e);
+	say_failure(control, missing ? SERVE_MISSING : SERVE_ERROR, e);
 	return HR_EXIT_FAILED;
 }
 

@@ -15,6 +15,8 @@
  *   serve -> session  SERVE_READY   the tree is complete; requests are answered from now on
  *   serve -> session  SERVE_INIT    data: the FUSE_INIT request as the kernel sent it, to be kept
  *   serve -> session  SERVE_ERROR   err; the process exits after it
+ *   serve -> session  SERVE_MISSING err: no store has the image, but one could be given it by a
+ * pull; the process exits after it
  *
  * Targets: records "d/abs/path\0" or "f/abs/path\0", in order. The server makes each exist as a
  * directory or a regular file: it resolves symlinks inside the image (never outside its root),
@@ -38,7 +40,14 @@
 #define SERVE_MAGIC    0x31767372u /* "rsv1" */
 #define SERVE_DATA_MAX 256
 
-enum serve_msg_type { SERVE_HELLO = 1, SERVE_START, SERVE_READY, SERVE_INIT, SERVE_ERROR };
+enum serve_msg_type {
+	SERVE_HELLO = 1,
+	SERVE_START,
+	SERVE_READY,
+	SERVE_INIT,
+	SERVE_ERROR,
+	SERVE_MISSING
+};
 
 struct serve_msg {
 	uint32_t magic;
@@ -48,7 +57,7 @@ struct serve_msg {
 	uint32_t flags;	   /* 0; anything else is refused */
 	uint8_t data[SERVE_DATA_MAX];
 	char text[128];	   /* HELLO */
-	struct hr_err err; /* ERROR */
+	struct hr_err err; /* ERROR, MISSING */
 };
 
 /*

@@ -26,13 +26,15 @@ as_user() {
 	fi
 }
 
-# scratch_make: a fresh directory SCRATCH with HOME, TMPDIR, XDG_RUNTIME_DIR and the store inside.
+# scratch_make: a fresh directory SCRATCH with HOME, TMPDIR, XDG_RUNTIME_DIR and the store inside. Images are pulled
+# by 'hpcrun pull' alone.
 scratch_make() {
 	SCRATCH=$(mktemp -d "${HPCRUN_TEST_TMP:-/tmp}/hpcrun-test.XXXXXX")
 	export SCRATCH HOME=$SCRATCH/home TMPDIR=$SCRATCH/tmp XDG_RUNTIME_DIR=$SCRATCH/run
 	export HPCRUN_STORE=$SCRATCH/store
 	mkdir -p "$HOME" "$TMPDIR"
 	mkdir -m 700 "$XDG_RUNTIME_DIR"
+	export HPCRUN_PULL=never # tests that reach for a registry say so
 	unset XDG_DATA_HOME XDG_CONFIG_HOME DOCKER_CONFIG REGISTRY_AUTH_FILE http_proxy https_proxy all_proxy
 	unset "${!SLURM_@}"
 	cd "$SCRATCH" || return 1

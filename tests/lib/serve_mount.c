@@ -114,7 +114,7 @@ static void expect(int sock, uint32_t type, struct serve_msg *m)
 	for (int i = 0; i < 2; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	if (m->type == SERVE_ERROR) {
+	if (m->type == SERVE_ERROR || m->type == SERVE_MISSING) {
 		fprintf(stderr, "serve_mount: the server says: %s\nserve_mount: hint: %s\n",
 			m->err.text, m->err.hint);
 		exit(125);
