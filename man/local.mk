@@ -11,5 +11,6 @@ dist_man_MANS += man/hpcrun-images.1
 dist_man_MANS += man/hpcrun-inspect.1
 dist_man_MANS += man/hpcrun-rmi.1
 dist_man_MANS += man/hpcrun-gc.1
+dist_man_MANS += man/hpcrun-cache.1
 dist_man_MANS += man/hpcrun-login.1
 dist_man_MANS += man/hpcrun-logout.1

@@ -31,8 +31,7 @@ static const struct {
 	{ 0xff534d42, "CIFS" },
 };
 
-/* What DIR is on that is no local disk, or NULL. */
-static const char *misfit(const char *dir)
+const char *store_cache_misfit(const char *dir)
 {
 	struct statfs fs;
 
@@ -52,11 +51,11 @@ char *store_cache_place(const char *given, const struct hr_conf *conf)
 	if (given || (env && env[0] == '/'))
 		return hr_xstrdup(given ? given : env);
 	for (size_t i = 0; !parent && i < HR_COUNT(disks); i++)
-		if (access(disks[i], W_OK) == 0 && !misfit(disks[i]))
+		if (access(disks[i], W_OK) == 0 && !store_cache_misfit(disks[i]))
 			parent = disks[i];
 	if (!parent)
 		parent = disks[0];
-	bad = misfit(parent);
+	bad = store_cache_misfit(parent);
 	if (bad)
 		hr_warn("the cache in '%s' is on %s; name a local disk with 'cache' in hpcrun.conf",
 			parent, bad);

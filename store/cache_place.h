@@ -6,11 +6,15 @@
 #include "util/conf.h"
 
 /*
- * The directory of the node cache: GIVEN (--cache) unless NULL, else HPCRUN_CACHE, else the
- * configuration's with
- * "/hpcrun-UID" behind it, else below /var/tmp or /tmp, the first that is on a local disk. A place
- * on a network file system or in memory is used, with a warning. The caller frees.
+ * The directory of the node cache: GIVEN (--cache) unless NULL, else HPCRUN_CACHE, else
+ * "hpcrun-cache-UID" below the configuration's, else below /var/tmp or /tmp, the first that is on a
+ * local disk. A place on a network file system or in memory is used, with a warning. The caller
+ * frees.
  */
 char *store_cache_place(const char *given, const struct hr_conf *conf);
+
+/* What DIR is on that is no local disk, such as "NFS", or NULL; also NULL when it cannot be told.
+ */
+const char *store_cache_misfit(const char *dir);
 
 #endif

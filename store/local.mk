@@ -58,6 +58,7 @@ hpcrun_store_LDADD = libstore.a libfetch.a libutil.a $(ARCHIVE_LIBS) $(ZSTD_LIBS
 	$(JANSSON_LIBS) $(CURL_LIBS) $(CRYPTO_LIBS) $(INIH_LIBS) -lpthread
 hpcrun_store_SOURCES = \
 	store/cmd.c store/cmd.h \
+	store/cmd_cache.c \
 	store/cmd_gc.c \
 	store/cmd_images.c \
 	store/cmd_inspect.c \
