@@ -238,15 +238,32 @@ void store_chunks_freep(struct store_chunks **c)
 
 /* ---- loading; without the lock ---- */
 
+/* Whether the source had the chunk itself at hand, undamaged. */
+static bool load_plain(struct store_chunks *c, const struct store_chunk *want,
+		       struct store_chunk_slot *s)
+{
+	if (!c->source.plain || !c->source.plain(c->source.arg, s->chunk, s->p, want->bytes))
+		return false;
+	if (store_crc64(s->p, want->bytes) == want->crc)
+		return true;
+	c->source.damaged(c->source.arg, s->chunk);
+	return false;
+}
+
 static int load(struct store_chunks *c, struct worker *w, const struct store_chunk *want,
 		struct store_chunk_slot *s, struct hr_err *e)
 {
+	if (load_plain(c, want, s))
+		return 0;
 	if (c->source.frame(c->source.arg, s->chunk, w->frame, STORE_FRAME_CAP, &w->frame_len, e) <
 	    0)
 		return -1;
-	if (store_frame_open(w->zstd, w->frame, w->frame_len, want, s->p, e) < 0)
+	if (store_frame_open(w->zstd, w->frame, w->frame_len, want, s->p, e) < 0 ||
+	    store_frame_verify(want, s->p, c->sha256, e) < 0)
 		return -1;
-	return store_frame_verify(want, s->p, c->sha256, e);
+	if (c->source.keep)
+		c->source.keep(c->source.arg, s->chunk, s->p, want->bytes);
+	return 0;
 }
 
 /* One line a second: a damaged pack under many ranks must not fill the log. */
@@ -409,13 +426,10 @@ static enum store_chunk_got start_locked(struct store_chunks *c, uint32_t chunk,
 	pthread_mutex_unlock(&c->lock);
 	if (!s)
 		return STORE_CHUNK_FAILED;
-	if (c->source.plain(c->source.arg, chunk, s->p, want.bytes)) {
-		if (store_crc64(s->p, want.bytes) == want.crc) {
-			*ref = (struct store_chunk_ref) { s->p, s->bytes, s };
-			finish(c, s, NULL, true);
-			return STORE_CHUNK_READY;
-		}
-		c->source.damaged(c->source.arg, chunk);
+	if (load_plain(c, &want, s)) {
+		*ref = (struct store_chunk_ref) { s->p, s->bytes, s };
+		finish(c, s, NULL, true);
+		return STORE_CHUNK_READY;
 	}
 	if (w) {
 		pthread_mutex_lock(&c->lock);

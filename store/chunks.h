@@ -35,7 +35,12 @@ struct store_chunk_source {
 	int (*frame)(void *arg, uint32_t chunk, uint8_t *frame, size_t cap, size_t *len,
 		     struct hr_err *e);
 	/*
-	 * The two together, or neither: a source that answers later. PLAIN copies the BYTES of the
+	 * What was at hand once may be at hand again: KEEP, or NULL, is given each chunk that came
+	 * through FRAME, verified. With it go PLAIN and DAMAGED, as below.
+	 */
+	void (*keep)(void *arg, uint32_t chunk, const uint8_t *p, uint32_t bytes);
+	/*
+	 * START and its like: a source that answers later. PLAIN copies the BYTES of the
 	 * chunk itself to OUT when they are at hand, and returns true; it does not wait. START asks
 	 * for a chunk that is not: some thread of the source will fill store_chunks_room() with
 	 * verified bytes and call store_chunks_delivered(). FRAME is not called then. DAMAGED: what

@@ -33,6 +33,7 @@ libstore_a_SOURCES = \
 	store/layout_tmp.c \
 	store/lease.c store/lease.h \
 	store/loc.c store/loc.h \
+	store/local_cache.c store/local_cache.h \
 	store/match.c store/match.h \
 	store/merge.c store/merge.h \
 	store/merge_finish.c store/merge_tree.h \
@@ -79,7 +80,8 @@ SERVE_SOURCES = \
 	store/serve_main.c \
 	store/serve_ops.c \
 	store/serve_read.c \
-	store/serve_sha256.c
+	store/serve_sha256.c \
+	store/serve_warm.c
 SERVE_CFLAGS = $(AM_CFLAGS) $(FUSE_CFLAGS)
 hpcrun_serve_CFLAGS = $(SERVE_CFLAGS)
 hpcrun_serve_LDADD = libstore.a libfetch.a libutil.a $(FUSE_LIBS) $(ZSTD_LIBS) $(ISAL_LIBS) \

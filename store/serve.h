@@ -95,6 +95,10 @@ struct serve_ahead *serve_ahead_new(const struct store_index *ix, struct store_c
 void serve_ahead_seen(struct serve_ahead *a, uint32_t node, const struct store_inode *file,
 		      uint64_t off, uint64_t len);
 
+/* serve_warm.c: load what a start of PROGRAM ("": not known) reads, on a thread that then ends. */
+void serve_warm_start(const struct store_index *ix, struct store_chunks *chunks,
+		      const char *program);
+
 /*
  * serve_loop.c: serve FD, a mounted /dev/fuse, until the kernel ends the connection. CONTROL is
  * where the FUSE_INIT request is reported; INIT, INIT_LEN what an earlier server reported, if any.

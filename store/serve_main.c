@@ -16,7 +16,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "store/cache_place.h"
 #include "store/layout.h"
+#include "store/local_cache.h"
 #include "store/serve.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -185,6 +187,25 @@ static int serve(struct serve *s, int control, struct hr_err *e)
 	return serve_loop(s, fuse, control, m.data, m.data_len, e);
 }
 
+/* The cache of this node in front of SOURCE; without one, SOURCE. */
+static struct store_chunk_source cached(struct serve *s, const struct serve_web *w,
+					struct store_chunk_source source)
+{
+	hr_autofree char *dir = store_cache_place(w->cache, w->conf);
+	struct store_cache *cache = NULL;
+	struct store_cache_usage left;
+	struct hr_err e = { 0 };
+
+	if (store_cache_open(dir, &cache, &e) < 0) {
+		hr_debug("no cache: %s", e.text);
+		return source;
+	}
+	if (store_cache_evict(cache, w->conf->cache_bytes, &left, &e) < 0)
+		hr_debug("cannot make room in the cache: %s", e.text);
+	return store_local_cache_wrap(store_local_cache_new(cache, store_image_loc(s->img)),
+				      &source);
+}
+
 /* An image that lies in files: its chunks come straight from them. */
 static int open_files(struct serve *s, const struct serve_web *w, const char *path,
 		      struct hr_err *e)
@@ -199,7 +220,7 @@ static int open_files(struct serve *s, const struct serve_web *w, const char *pa
 	if (store_image_open(&one, w->image, &s->img, e) < 0)
 		return -1;
 	s->ix = store_image_index(s->img);
-	source = store_image_source(s->img);
+	source = cached(s, w, store_image_source(s->img));
 	s->chunks = store_chunks_new(s->ix, &source, w->memory, sha256);
 	return 0;
 }
@@ -254,6 +275,7 @@ static int run(const struct serve_args *a, const struct hr_conf *conf, const str
 		*missing = e->kind == HR_NOTFOUND && can_be_pulled(stores, image);
 		return -1;
 	}
+	serve_warm_start(s.ix, s.chunks, w.app);
 	s.ahead = serve_ahead_new(s.ix, s.chunks);
 	return serve(&s, control, e);
 }

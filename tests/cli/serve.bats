@@ -72,6 +72,7 @@ setup() {
 	need fuse
 	MNT=$BATS_TEST_TMPDIR/mnt
 	mkdir "$MNT"
+	export HPCRUN_CACHE=$BATS_TEST_TMPDIR/cache
 	cd "$BATS_TEST_TMPDIR" || return 1
 }
 
@@ -190,6 +191,30 @@ for size in (280, 4096, 100000):
 	run "$LIB/serve_mount" --store "$BATS_TEST_TMPDIR/store" localhost/t:1 "$MNT" \
 		sh -c "cat $MNT/large/* >/dev/null"
 	[[ "$output" == *"Input/output error"* ]]
+}
+
+@test "serve: what a session read lies uncompressed in the cache for the next one" {
+	cp -r "$STORE" "$BATS_TEST_TMPDIR/store"
+	same=(cmp "$TREE/large/1048577" "$MNT/large/1048577")
+	"$LIB/serve_mount" --store "$BATS_TEST_TMPDIR/store" localhost/t:1 "$MNT" "${same[@]}"
+	[ "$(du -k "$HPCRUN_CACHE" | tail -n 1 | cut -f1)" -ge 1024 ]
+	# the pack is not needed any more
+	chmod -R u+w "$BATS_TEST_TMPDIR/store/packs"
+	find "$BATS_TEST_TMPDIR/store/packs" -type f -exec mv {} "$BATS_TEST_TMPDIR/pack" \; -exec touch {} \;
+	"$LIB/serve_mount" --store "$BATS_TEST_TMPDIR/store" localhost/t:1 "$MNT" "${same[@]}"
+	# and is read again when the cache is damaged
+	find "$BATS_TEST_TMPDIR/store/packs" -type f -exec cp "$BATS_TEST_TMPDIR/pack" {} \;
+	find "$HPCRUN_CACHE" -name '*.data' -exec truncate -s 4096 {} +
+	"$LIB/serve_mount" --store "$BATS_TEST_TMPDIR/store" localhost/t:1 "$MNT" "${same[@]}"
+	find "$HPCRUN_CACHE" -name '*.data' -exec /usr/bin/python3 -c '
+import sys
+with open(sys.argv[1], "r+b") as f:
+    for at in range(0, f.seek(0, 2), 4000):
+        f.seek(at)
+        b = f.read(1)
+        f.seek(at)
+        f.write(bytes([b[0] ^ 1]))' {} \;
+	"$LIB/serve_mount" --store "$BATS_TEST_TMPDIR/store" localhost/t:1 "$MNT" "${same[@]}"
 }
 
 @test "serve: a truncated index is refused before anything is mounted" {

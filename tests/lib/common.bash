@@ -31,7 +31,7 @@ as_user() {
 scratch_make() {
 	SCRATCH=$(mktemp -d "${HPCRUN_TEST_TMP:-/tmp}/hpcrun-test.XXXXXX")
 	export SCRATCH HOME=$SCRATCH/home TMPDIR=$SCRATCH/tmp XDG_RUNTIME_DIR=$SCRATCH/run
-	export HPCRUN_STORE=$SCRATCH/store
+	export HPCRUN_STORE=$SCRATCH/store HPCRUN_CACHE=$SCRATCH/cache
 	mkdir -p "$HOME" "$TMPDIR"
 	mkdir -m 700 "$XDG_RUNTIME_DIR"
 	export HPCRUN_PULL=never # tests that reach for a registry say so

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What every start of a program reads, loaded while the session still builds the container: its
+ * user entries, the loader, the C library, the program. Each of them costs the start a decompressed
+ * chunk of up to 1 MiB when it is asked for first; asked for here, the second core does that
+ * meanwhile.
+ */
+#include "config.h"
+
+#include "store/serve.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "util/cleanup.h"
+#include "util/mem.h"
+#include "util/poison.h"
+
+#define LINKS_MAX 16	     /* symlinks followed for one file */
+#define BYTES_MAX (2u << 20) /* of each file; a C library has as much */
+
+static const char *const usual[] = {
+	"etc/passwd",
+	"etc/group",
+#if defined(__x86_64__)
+	"lib64/ld-linux-x86-64.so.2",
+	"lib/x86_64-linux-gnu/libc.so.6",
+	"lib/ld-musl-x86_64.so.1",
+#elif defined(__aarch64__)
+	"lib/ld-linux-aarch64.so.1",
+	"lib/aarch64-linux-gnu/libc.so.6",
+	"lib/ld-musl-aarch64.so.1",
+#endif
+	"lib64/libc.so.6",
+	"etc/ld.so.cache",
+};
+static const char *const program_dirs[] = { "usr/local/bin", "usr/bin", "bin" };
+
+struct warm {
+	const struct store_index *ix;
+	struct store_chunks *chunks;
+	char *program; /* a name without a slash, or "" */
+};
+
+/* A path being resolved: the parts that are left, and where they start from. */
+struct trail {
+	uint32_t dirs[64]; /* from the root to the directory reached */
+	size_t depth;
+	unsigned int links;
+};
+
+static bool enter(const struct store_index *ix, struct trail *t, char *path,
+		  struct store_inode *found);
+
+/* A symlink stands in the way: its target, then REST. */
+static bool follow(const struct store_index *ix, struct trail *t, const struct store_inode *link,
+		   const char *rest, struct store_inode *found)
+{
+	struct store_string target;
+	hr_autofree char *path = NULL;
+
+	if (++t->links > LINKS_MAX || !store_index_target(ix, link, &target))
+		return false;
+	if (target.len > 0 && target.p[0] == '/')
+		t->depth = 1;
+	path = hr_xasprintf("%s/%s", target.p, rest);
+	return enter(ix, t, path, found);
+}
+
+static bool enter(const struct store_index *ix, struct trail *t, char *path,
+		  struct store_inode *found)
+{
+	char *rest = path, *part;
+
+	while ((part = strsep(&rest, "/"))) {
+		struct store_inode dir;
+		uint32_t ino;
+
+		if (part[0] == '\0' || strcmp(part, ".") == 0)
+			continue;
+		if (strcmp(part, "..") == 0) {
+			t->depth -= t->depth > 1;
+			continue;
+		}
+		if (!store_index_inode(ix, t->dirs[t->depth - 1], &dir) || !S_ISDIR(dir.mode) ||
+		    store_index_lookup(ix, &dir, part, strlen(part), &ino) != 1 ||
+		    !store_index_inode(ix, ino, found))
+			return false;
+		if (S_ISLNK(found->mode))
+			return follow(ix, t, found, rest ? rest : "", found);
+		if (t->depth == HR_COUNT(t->dirs))
+			return false;
+		t->dirs[t->depth++] = ino;
+	}
+	return store_index_inode(ix, t->dirs[t->depth - 1], found);
+}
+
+/* The regular file that PATH names inside the image. */
+static bool find(const struct store_index *ix, const char *path, struct store_inode *file)
+{
+	struct trail t = { .depth = 1 }; /* dirs[0] is the root */
+	hr_autofree char *copy = hr_xstrdup(path);
+
+	return enter(ix, &t, copy, file) && S_ISREG(file->mode);
+}
+
+static void load(const struct warm *w, const char *path)
+{
+	struct store_inode file;
+	struct store_piece piece;
+
+	if (!find(w->ix, path, &file))
+		return;
+	for (uint64_t off = 0; off < file.size && off < BYTES_MAX; off += piece.len) {
+		if (!store_index_piece(w->ix, &file, off, &piece))
+			return;
+		if (piece.chunk != STORE_HOLE)
+			store_chunks_ahead(w->chunks, piece.chunk);
+	}
+}
+
+static void *run(void *arg)
+{
+	struct warm *w = arg;
+
+	for (size_t i = 0; i < HR_COUNT(usual); i++)
+		load(w, usual[i]);
+	for (size_t i = 0; w->program[0] && i < HR_COUNT(program_dirs); i++) {
+		hr_autofree char *path = hr_xasprintf("%s/%s", program_dirs[i], w->program);
+
+		load(w, path);
+	}
+	free(w->program);
+	free(w);
+	return NULL;
+}
+
+void serve_warm_start(const struct store_index *ix, struct store_chunks *chunks,
+		      const char *program)
+{
+	struct warm *w = hr_xmalloc(sizeof(*w));
+	pthread_t thread;
+
+	*w = (struct warm) { ix, chunks, hr_xstrdup(program) };
+	if (pthread_create(&thread, NULL, run, w) == 0) {
+		pthread_detach(thread);
+		return;
+	}
+	free(w->program); /* a start without it is only slower */
+	free(w);
+}
