@@ -33,7 +33,8 @@ static const struct hr_opt run_opts[] = {
 		    "let the image be changed, in memory, until the end"),
 	HR_OPT_FLAG(0, "fakeroot", struct rt_run_args, fakeroot, "be user 0 in the container"),
 	HR_OPT_LIST(0, "store", "PATH", struct rt_run_args, stores,
-		    "look for the image in this store first; may be repeated"),
+		    "look for the image in this store, a path or a URL, and in no other unless "
+		    "repeated"),
 	HR_OPT_STR(0, "pull", "WHEN", struct rt_run_args, pull,
 		   "pull the image first: missing (the default), always or never"),
 	HR_OPT_COUNT('v', "verbose", struct rt_run_args, verbose,

@@ -166,7 +166,7 @@ wrap() {
 	wait_until 10 test -n "$(sockets)"
 	sleep 0.5
 	for pid in $(leftovers | sed -n 's/ .*hpcrun-session$//p'); do
-		kill -KILL "$pid"
+		kill -KILL "$pid" || : # the child that built the container may have ended meanwhile
 	done
 	run -0 own echo another
 	[ "$output" = another ]
@@ -347,7 +347,8 @@ wrap() {
 
 @test "session: signals that the caller ignores stay ignored, SIGCHLD too" {
 	run -0 env --ignore-signal=CHLD,USR1 "$HPCRUN" run --bind /usr:/session/ignored app:1 grep SigIgn /proc/self/status
-	[[ $output =~ 0000000000010200 ]]
+	# bits of CHLD and USR1; what runs the tests may have others ignored, nohup has HUP
+	[ "$((16#${output##*[[:space:]]} & 16#10200))" -eq $((16#10200)) ]
 }
 
 @test "session: why a command cannot be executed" {
