@@ -32,6 +32,7 @@ static const struct verb {
 	{ "inspect", "show what is known of an image", NULL, "hpcrun-store" },
 	{ "rmi", "remove the reference to an image", NULL, "hpcrun-store" },
 	{ "gc", "free what no reference reaches", NULL, "hpcrun-store" },
+	{ "prefetch", "bring an image into the cache of this node", NULL, "hpcrun-store" },
 	{ "cache", "show what is cached on this node, or clear it", NULL, "hpcrun-store" },
 	{ "login", "keep credentials for a registry", NULL, "hpcrun-store" },
 	{ "logout", "forget them", NULL, "hpcrun-store" },

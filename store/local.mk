@@ -65,6 +65,7 @@ hpcrun_store_SOURCES = \
 	store/cmd_inspect.c \
 	store/cmd_login.c \
 	store/cmd_logout.c \
+	store/cmd_prefetch.c \
 	store/cmd_pull.c \
 	store/cmd_rmi.c \
 	store/interrupt.c store/interrupt.h \

@@ -52,6 +52,9 @@ struct store_pager {
 	uint8_t *state;	      /* by chunk */
 	uint64_t *refused_ms; /* by chunk: when it could not be had; 0 never */
 	struct queue wanted, later;
+	uint32_t busy;	       /* chunks that are not idle */
+	pthread_cond_t rest;   /* busy became 0 */
+	struct hr_err failure; /* the first */
 	struct store_pager_stats stats;
 	uint64_t out_since_ms; /* 0: no outage was reported */
 };
@@ -154,6 +157,22 @@ static void take_batch(struct store_pager *p, struct batch *b, uint32_t first)
 
 /* ---- landing ---- */
 
+/* With the lock held. */
+static void become_idle(struct store_pager *p, uint32_t chunk)
+{
+	p->state[chunk] = IDLE;
+	if (--p->busy == 0)
+		pthread_cond_broadcast(&p->rest);
+}
+
+static void note_failure(struct store_pager *p, const struct hr_err *e)
+{
+	pthread_mutex_lock(&p->lock);
+	if (p->failure.kind == HR_OK)
+		p->failure = *e;
+	pthread_mutex_unlock(&p->lock);
+}
+
 /* Where to put a chunk: where those who wait expect it, or the thread's own room. */
 static uint8_t *room_for(struct pager_thread *t, uint32_t chunk)
 {
@@ -173,10 +192,12 @@ static void land(struct store_pager *p, uint32_t chunk, const uint8_t *plain, ui
 {
 	bool wanted;
 
+	if (e)
+		note_failure(p, e);
 	pthread_mutex_lock(&p->lock);
 	wanted = p->state[chunk] == FLYING_WANTED;
 	if (!wanted)
-		p->state[chunk] = IDLE;
+		become_idle(p, chunk);
 	if (e)
 		p->refused_ms[chunk] = now_ms();
 	pthread_mutex_unlock(&p->lock);
@@ -186,7 +207,7 @@ static void land(struct store_pager *p, uint32_t chunk, const uint8_t *plain, ui
 	if (!e && store_chunks_room(p->chunks, chunk) != plain)
 		memcpy(store_chunks_room(p->chunks, chunk), plain, bytes);
 	pthread_mutex_lock(&p->lock);
-	p->state[chunk] = IDLE;
+	become_idle(p, chunk);
 	pthread_mutex_unlock(&p->lock);
 	store_chunks_delivered(p->chunks, chunk, e);
 }
@@ -235,8 +256,10 @@ static int accept_frame(struct pager_thread *t, uint32_t chunk, const struct sto
 	if (store_frame_open(t->zstd, frame, at->frame_len, &want, room, e) < 0 ||
 	    store_frame_verify(&want, room, fetch_digest_of, e) < 0)
 		return -1;
-	if (pack && store_cache_put(pack, at->frame, at->plain_off, room, want.bytes, &full) < 0)
+	if (pack && store_cache_put(pack, at->frame, at->plain_off, room, want.bytes, &full) < 0) {
 		hr_debug("not cached: %s", full.text);
+		note_failure(t->p, &full);
+	}
 	land(t->p, chunk, room, want.bytes, NULL);
 	return 0;
 }
@@ -502,6 +525,7 @@ static void source_start(void *arg, uint32_t chunk)
 	if (p->state[chunk] == FLYING) {
 		p->state[chunk] = FLYING_WANTED;
 	} else {
+		p->busy += p->state[chunk] == IDLE;
 		p->state[chunk] = WANTED;
 		push(&p->wanted, chunk);
 		pthread_cond_signal(&p->wake);
@@ -548,6 +572,7 @@ void store_pager_later(struct store_pager *p, uint32_t chunk)
 		return;
 	pthread_mutex_lock(&p->lock);
 	if (p->state[chunk] == IDLE) {
+		p->busy++;
 		p->state[chunk] = LATER;
 		push(&p->later, chunk);
 		pthread_cond_signal(&p->wake);
@@ -559,6 +584,42 @@ void store_pager_fill(struct store_pager *p)
 {
 	for (uint32_t i = 0; i < store_index_chunks(p->o.ix); i++)
 		store_pager_later(p, p->in_order[i]);
+}
+
+uint32_t store_pager_order(struct store_pager *p, uint32_t **order)
+{
+	*order = p->in_order;
+	return store_index_chunks(p->o.ix);
+}
+
+bool store_pager_has(const struct store_pager *p, uint32_t chunk)
+{
+	struct store_loc_chunk at = store_loc_chunk(p->o.loc, chunk);
+	struct store_cache_pack *pack = cache_of(p, &at);
+
+	return pack && store_cache_has(pack, at.frame);
+}
+
+uint32_t store_pager_wait(struct store_pager *p, unsigned int ms, struct hr_err *failure)
+{
+	struct timespec until;
+	uint32_t busy;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&p->lock);
+	while (p->busy > 0 && pthread_cond_timedwait(&p->rest, &p->lock, &until) == 0)
+		;
+	busy = p->busy;
+	if (p->failure.kind != HR_OK)
+		*failure = p->failure;
+	pthread_mutex_unlock(&p->lock);
+	return busy;
 }
 
 void store_pager_get_stats(struct store_pager *p, struct store_pager_stats *out)
@@ -628,6 +689,7 @@ struct store_pager *store_pager_new(const struct store_pager_options *o)
 	p->refused_ms = hr_xmalloc((n + 1) * sizeof(*p->refused_ms));
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
+	pthread_cond_init(&p->rest, NULL);
 	find_neighbours(p, (uint32_t)n);
 	open_packs(p);
 	return p;

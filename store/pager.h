@@ -52,13 +52,24 @@ struct store_pager_stats {
 
 struct store_pager *store_pager_new(const struct store_pager_options *o);
 struct store_chunk_source store_pager_source(struct store_pager *p);
-/* Begin to work, and deliver to CHUNKS. Errors: HR_SYS (no thread can be made). */
+/* Begin to work, and deliver to CHUNKS (NULL: to the cache alone). Errors: HR_SYS (no thread can be
+ * made). */
 int store_pager_start(struct store_pager *p, struct store_chunks *chunks,
 		      struct hr_err *e) HR_MUST_USE;
 /* Fetch a chunk into the cache when nothing more urgent is to be done. */
 void store_pager_later(struct store_pager *p, uint32_t chunk);
 /* The same for all chunks of the image, pack after pack. */
 void store_pager_fill(struct store_pager *p);
+/* The chunks of the image as they lie in its packs, borrowed; returns how many. */
+uint32_t store_pager_order(struct store_pager *p, uint32_t **order);
+/* Whether a chunk is in the cache. */
+bool store_pager_has(const struct store_pager *p, uint32_t chunk);
+/*
+ * Wait until no chunk is asked for or on its way, MS milliseconds at most. Returns how many are.
+ *
+ * *FAILURE (no failure: unchanged) is the first chunk's that could not be had or kept.
+ */
+uint32_t store_pager_wait(struct store_pager *p, unsigned int ms, struct hr_err *failure);
 void store_pager_get_stats(struct store_pager *p, struct store_pager_stats *out);
 
 #endif

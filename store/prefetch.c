@@ -28,29 +28,43 @@ struct store_prefetch {
 };
 
 /* The trace of an earlier run, from this node or else from the store. */
-static int find_trace(struct store_prefetch *p, struct hr_buf *b, struct hr_err *e)
+static int find_trace(struct fetch_client *client, const char *url, const struct store *copy,
+		      const struct fetch_digest *name, struct hr_buf *b, struct hr_err *e)
 {
 	char path[STORE_OBJECT_PATH];
-	hr_autofree char *url = NULL;
+	hr_autofree char *object = NULL;
 
-	if (store_object_read(p->o.copy, STORE_TRACE, &p->name, TRACE_LIMIT, b, e) == 0)
+	if (store_object_read(copy, STORE_TRACE, name, TRACE_LIMIT, b, e) == 0)
 		return 0;
 	if (e->kind != HR_NOTFOUND)
 		return -1;
 	hr_err_clear(e);
-	url = hr_xasprintf("%s/%s", p->o.url, store_object_path(STORE_TRACE, &p->name, path));
-	return fetch_web_read(p->o.client, url, TRACE_LIMIT, b, e);
+	object = hr_xasprintf("%s/%s", url, store_object_path(STORE_TRACE, name, path));
+	return fetch_web_read(client, object, TRACE_LIMIT, b, e);
+}
+
+int store_prefetch_order(const struct store_index *ix, struct fetch_client *client, const char *url,
+			 const struct store *copy, const char *program, uint32_t **order,
+			 uint32_t *n, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf b = { 0 };
+	struct fetch_digest manifest, name;
+
+	store_index_manifest(ix, &manifest);
+	store_trace_name(&manifest, program, &name);
+	if (find_trace(client, url, copy, &name, &b, e) < 0)
+		return -1;
+	return store_trace_parse(b.p, b.len, ix, order, n, e);
 }
 
 static void replay(struct store_prefetch *p)
 {
-	hr_autobuf struct hr_buf b = { 0 };
 	hr_autofree uint32_t *order = NULL;
 	struct hr_err e = { 0 };
 	uint32_t n = 0;
 
-	if (find_trace(p, &b, &e) < 0 ||
-	    store_trace_parse(b.p, b.len, p->o.ix, &order, &n, &e) < 0) {
+	if (store_prefetch_order(p->o.ix, p->o.client, p->o.url, p->o.copy, p->o.program, &order,
+				 &n, &e) < 0) {
 		hr_debug("no trace: %s", e.text);
 		return;
 	}

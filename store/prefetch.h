@@ -4,8 +4,9 @@
  * touched, in the order of their first touch; then, if the site wants it or when a run has touched
  * three tenths of the image, the rest. Also keeps what this run touches, for the next one.
  *
- * For: hpcrun-serve-net. A thread of its own does all of it; what it cannot do is a line at debug
- * level. Sequence: store_prefetch_start(); at the end of the session store_prefetch_end().
+ * For: hpcrun-serve-net; store_prefetch_order() also for hpcrun prefetch. A thread of its own does
+ * all of it; what it cannot do is a line at debug level. Sequence: store_prefetch_start(); at the
+ * end of the session store_prefetch_end().
  */
 #ifndef STORE_PREFETCH_H
 #define STORE_PREFETCH_H
@@ -29,6 +30,17 @@ struct store_prefetch_options {
 };
 
 struct store_prefetch;
+
+/*
+ * The chunks that PROGRAM touched in an earlier run, by the trace that this node keeps or else the
+ * store at URL.
+ *
+ * Owns:    *order, of *n, is the caller's.
+ * Errors:  HR_NOTFOUND nobody has a trace; HR_CORRUPT; HR_NET; HR_SYS.
+ */
+int store_prefetch_order(const struct store_index *ix, struct fetch_client *client, const char *url,
+			 const struct store *copy, const char *program, uint32_t **order,
+			 uint32_t *n, struct hr_err *e) HR_MUST_USE;
 
 /* Errors: HR_SYS. */
 int store_prefetch_start(const struct store_prefetch_options *o, struct store_prefetch **out,

@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "store/cache_place.h"
 #include "store/pager.h"
@@ -17,35 +16,6 @@
 
 #define THREADS                                                                                    \
 	8 /* requests at the same time: enough to fill 1 Gbit/s at 20 ms with frames of 300 KB */
-
-/* The copies of the stores' metadata, each below a name made of its URL. */
-static int open_copy(const char *cache, const char *url, struct store **out, struct hr_err *e)
-{
-	struct fetch_digest d;
-	char hex[FETCH_DIGEST_HEX];
-	hr_autofree char *path = NULL;
-
-	fetch_digest_of(url, strlen(url), &d);
-	path = hr_xasprintf("%s/stores/%.16s", cache, fetch_digest_hex(&d, hex));
-	return store_open(path, STORE_WRITE, out, e);
-}
-
-/* The mirrors begin elsewhere on each node, so that they share the load; the store itself is last.
- */
-static void list_origins(const struct hr_conf *conf, const char *url, struct hr_strv *out)
-{
-	char host[256] = "";
-	struct fetch_digest d;
-	size_t begin = 0, n = conf->mirrors.n;
-
-	if (gethostname(host, sizeof(host) - 1) == 0 && n > 0) {
-		fetch_digest_of(host, strlen(host), &d);
-		begin = (size_t)(d.b[0] << 8 | d.b[1]) % n;
-	}
-	for (size_t i = 0; i < n; i++)
-		hr_strv_add(out, conf->mirrors.v[(begin + i) % n]);
-	hr_strv_add(out, url);
-}
 
 static int open_copied_image(struct serve *s, const struct serve_web *w, const char *path,
 			     struct hr_err *e)
@@ -120,7 +90,7 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 
 	if (store_name_parse(w->image, &name, e) < 0 || fetch_client_new(&o, &n->client, e) < 0)
 		return -1;
-	if (store_cache_open(dir, &n->cache, e) < 0 || open_copy(dir, url, &n->copy, e) < 0)
+	if (store_cache_open(dir, &n->cache, e) < 0 || store_web_copy(dir, url, &n->copy, e) < 0)
 		return -1;
 	if (store_cache_evict(n->cache, w->conf->cache_bytes, &left, &full) < 0)
 		hr_warn("cannot make room in the cache: %s", full.text);
@@ -132,7 +102,7 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 		free(n);
 		return -1;
 	}
-	list_origins(w->conf, url, &n->origins);
+	store_web_origins(w->conf, url, &n->origins);
 	if (open_copied_image(s, w, n->copy->path, e) < 0)
 		return -1;
 	return start_pager(s, w, url, n, e);

@@ -4,6 +4,8 @@
 #include "store/web.h"
 
 #include <inttypes.h>
+#include <unistd.h>
+#include <string.h>
 
 #include "store/record.h"
 #include "util/cleanup.h"
@@ -105,4 +107,31 @@ int store_web_sync(struct fetch_client *c, const char *url, const struct store_n
 	hr_warn("%s; going on with the copy on this node", e->text);
 	hr_err_clear(e);
 	return 0;
+}
+
+int store_web_copy(const char *cache, const char *url, struct store **out, struct hr_err *e)
+{
+	struct fetch_digest d;
+	char hex[FETCH_DIGEST_HEX];
+	hr_autofree char *path = NULL;
+
+	/* a name made of the URL */
+	fetch_digest_of(url, strlen(url), &d);
+	path = hr_xasprintf("%s/stores/%.16s", cache, fetch_digest_hex(&d, hex));
+	return store_open(path, STORE_WRITE, out, e);
+}
+
+void store_web_origins(const struct hr_conf *conf, const char *url, struct hr_strv *out)
+{
+	char host[256] = "";
+	struct fetch_digest d;
+	size_t begin = 0, n = conf->mirrors.n;
+
+	if (gethostname(host, sizeof(host) - 1) == 0 && n > 0) {
+		fetch_digest_of(host, strlen(host), &d);
+		begin = (size_t)(d.b[0] << 8 | d.b[1]) % n;
+	}
+	for (size_t i = 0; i < n; i++)
+		hr_strv_add(out, conf->mirrors.v[(begin + i) % n]);
+	hr_strv_add(out, url);
 }

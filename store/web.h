@@ -3,8 +3,9 @@
  * A store behind a URL: the metadata of an image is copied into a store on this node, and opened
  * there.
  *
- * For: hpcrun-serve. Not for: chunks, which pager.h pages in.
- * Sequence: store_web_sync(); store_image_open() with the copy; store_pager_new().
+ * For: hpcrun-serve and hpcrun prefetch. Not for: chunks, which pager.h pages in.
+ * Sequence: store_web_copy(); store_web_sync(); store_image_open() with the copy;
+ * store_pager_new().
  */
 #ifndef STORE_WEB_H
 #define STORE_WEB_H
@@ -12,7 +13,20 @@
 #include "fetch/fetch.h"
 #include "store/image.h"
 #include "store/layout.h"
+#include "util/conf.h"
 #include "util/err.h"
+#include "util/mem.h"
+
+/* Open the copy of the metadata of the store at URL, in the cache directory CACHE; it is made if it
+ * is not there. */
+int store_web_copy(const char *cache, const char *url, struct store **out,
+		   struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Append to OUT where the packs of the store at URL are to be had: the mirrors, which begin
+ * elsewhere on each node, so that they share the load; the store itself is last.
+ */
+void store_web_origins(const struct hr_conf *conf, const char *url, struct hr_strv *out);
 
 /*
  * Bring the reference, the image record, the index and the locations of an image of the store at

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* hpcrun prefetch: bring an image of a store behind a URL into the node cache. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/cache_place.h"
+#include "store/cmd.h"
+#include "store/image.h"
+#include "store/pager.h"
+#include "store/prefetch.h"
+#include "store/size.h"
+#include "store/web.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/poison.h"
+
+#define THREADS 8 /* as hpcrun-serve-net */
+#define TICK_MS 200
+
+struct prefetch_args {
+	struct hr_strv stores;
+	const char *cache, *trace;
+	bool quiet;
+};
+
+static const struct hr_opt prefetch_opts[] = {
+	HR_OPT_STR(0, "trace", "PROGRAM", struct prefetch_args, trace,
+		   "only what an earlier run of PROGRAM touched"),
+	HR_OPT_LIST(0, "store", "PATH", struct prefetch_args, stores,
+		    "use this store, and no other unless repeated"),
+	HR_OPT_STR(0, "cache", "DIR", struct prefetch_args, cache, "into the cache in DIR"),
+	HR_OPT_FLAG('q', "quiet", struct prefetch_args, quiet, "print nothing"), HR_OPT_END
+};
+
+/* All of it lives until the process ends, which the pager's threads do with it. */
+struct job {
+	const struct prefetch_args *args;
+	const char *image;
+	struct hr_conf conf;
+	struct store_cache *cache;
+	struct fetch_client *client;
+	struct store *copy;
+	struct store_image *img;
+	struct store_pager *pager;
+	struct hr_strv origins;
+	uint32_t *chunks, n; /* what is to be there */
+};
+
+/* Compressed bytes of what is there already, and of all that is to be. */
+static uint64_t count(const struct job *j, uint64_t *total)
+{
+	const struct store_loc *loc = store_image_loc(j->img);
+	uint64_t there = 0;
+
+	*total = 0;
+	for (uint32_t i = 0; i < j->n; i++) {
+		uint32_t bytes = store_loc_chunk(loc, j->chunks[i]).frame_len;
+
+		*total += bytes;
+		there += store_pager_has(j->pager, j->chunks[i]) ? bytes : 0;
+	}
+	return there;
+}
+
+static void show_progress(const struct job *j)
+{
+	char a[STORE_SIZE_TEXT], b[STORE_SIZE_TEXT];
+	uint64_t total, there = count(j, &total);
+
+	fprintf(stderr, "\r\033[K%s of %s", store_size_text(there, a), store_size_text(total, b));
+}
+
+/* What a chunk of the list could not be had for, if any is missing still. */
+static int judge(const struct job *j, const struct hr_err *failure, struct hr_err *e)
+{
+	uint32_t missing = 0;
+
+	for (uint32_t i = 0; i < j->n; i++)
+		missing += !store_pager_has(j->pager, j->chunks[i]);
+	if (missing == 0)
+		return 0;
+	if (failure->kind != HR_OK)
+		*e = *failure;
+	if (e->kind == HR_NOTFOUND)
+		e->kind = HR_CORRUPT; /* the image record promised it */
+	if (e->kind == HR_OK)
+		(void)hr_fail(e, HR_SYS, 0, "the cache cannot be written to");
+	return hr_wrap(e, "%" PRIu32 " of %" PRIu32 " chunks are not in the cache", missing, j->n);
+}
+
+static int run(const struct job *j, struct hr_err *e)
+{
+	bool bar = !j->args->quiet && isatty(STDERR_FILENO);
+	char a[STORE_SIZE_TEXT], b[STORE_SIZE_TEXT];
+	struct store_pager_stats stats;
+	struct hr_err failure = { 0 };
+	uint64_t total;
+
+	for (uint32_t i = 0; i < j->n; i++)
+		store_pager_later(j->pager, j->chunks[i]);
+	while (store_pager_wait(j->pager, TICK_MS, &failure) > 0)
+		if (bar)
+			show_progress(j);
+	if (bar)
+		fprintf(stderr, "\r\033[K");
+	if (judge(j, &failure, e) < 0)
+		return -1;
+	store_pager_get_stats(j->pager, &stats);
+	(void)count(j, &total);
+	if (!j->args->quiet)
+		printf("%s: %s fetched, all %s are in the cache\n", j->image,
+		       store_size_text(stats.bytes, a), store_size_text(total, b));
+	return 0;
+}
+
+/* Which chunks, in which order. */
+static int list_chunks(struct job *j, const char *url, struct hr_err *e)
+{
+	const struct store_index *ix = store_image_index(j->img);
+
+	if (!j->args->trace) {
+		j->n = store_pager_order(j->pager, &j->chunks);
+		return 0;
+	}
+	if (store_prefetch_order(ix, j->client, url, j->copy, j->args->trace, &j->chunks, &j->n,
+				 e) == 0)
+		return 0;
+	if (e->kind == HR_NOTFOUND) {
+		hr_err_clear(e);
+		hr_fail(e, HR_USAGE, 0, "there is no trace of '%s'", j->args->trace);
+		hr_hint(e, "a run of it on this node leaves one; without --trace all is fetched");
+	}
+	return -1;
+}
+
+static int prefetch(struct job *j, const char *url, struct hr_err *e)
+{
+	char *only[] = { j->copy->path, NULL };
+	const struct hr_strv one = { only, 1 };
+	struct store_pager_options o = { .origins = &j->origins,
+					 .client = j->client,
+					 .cache = j->cache,
+					 .outage_s = j->conf.outage_s,
+					 .threads = THREADS };
+
+	if (store_image_open(&one, j->image, &j->img, e) < 0)
+		return -1;
+	store_web_origins(&j->conf, url, &j->origins);
+	o.ix = store_image_index(j->img);
+	o.loc = store_image_loc(j->img);
+	j->pager = store_pager_new(&o);
+	if (list_chunks(j, url, e) < 0 || store_pager_start(j->pager, NULL, e) < 0)
+		return -1;
+	return run(j, e);
+}
+
+/* HR_NOTFOUND when the store does not have the image. */
+static int from_url(struct job *j, const char *url, struct hr_err *e)
+{
+	HR_CLEANUP(store_name_release) struct store_name name = { 0 };
+	hr_autofree char *dir = store_cache_place(j->args->cache, &j->conf);
+	struct store_cache_usage left;
+	struct hr_err full = { 0 };
+
+	if (store_name_parse(j->image, &name, e) < 0 ||
+	    (!j->client && store_cmd_client(&j->conf, NULL, &j->client, e) < 0) ||
+	    (!j->cache && store_cache_open(dir, &j->cache, e) < 0))
+		return -1;
+	if (store_cache_evict(j->cache, j->conf.cache_bytes, &left, &full) < 0)
+		hr_warn("cannot make room in the cache: %s", full.text);
+	store_close(j->copy); /* that of a store before */
+	j->copy = NULL;
+	if (store_web_copy(dir, url, &j->copy, e) < 0 ||
+	    store_web_sync(j->client, url, &name, j->copy, e) < 0)
+		return -1;
+	return prefetch(j, url, e);
+}
+
+static int from_directory(const struct job *j, const char *path, struct hr_err *e)
+{
+	HR_CLEANUP(store_image_closep) struct store_image *img = NULL;
+	char *only[] = { (char *)(uintptr_t)path, NULL };
+	const struct hr_strv one = { only, 1 };
+
+	if (store_image_open(&one, j->image, &img, e) < 0)
+		return -1;
+	if (!j->args->quiet)
+		printf("%s: read from the store '%s', nothing to fetch\n", j->image, path);
+	return 0;
+}
+
+static int prefetch_main(void *args, int argc, char **argv, struct hr_err *e)
+{
+	const struct prefetch_args *a = args;
+	HR_CLEANUP(hr_strv_release) struct hr_strv stores = { 0 };
+	struct job *j = hr_xmalloc(sizeof(*j));
+
+	(void)argc;
+	j->args = a;
+	j->image = argv[0];
+	if (hr_conf_load(&j->conf, e) < 0 || store_list(&a->stores, &j->conf, &stores, e) < 0)
+		return -1;
+	for (size_t i = 0; i < stores.n; i++) {
+		const char *store = stores.v[i];
+		int r = store_is_url(store) ? from_url(j, store, e) : from_directory(j, store, e);
+
+		if (r == 0 || e->kind != HR_NOTFOUND)
+			return r;
+		hr_err_clear(e);
+	}
+	return store_image_missing(&stores, argv[0], e);
+}
+
+const struct hr_cmd store_cmd_prefetch = {
+	.name = "prefetch",
+	.operands = "IMAGE",
+	.summary = "bring an image into the cache of this node",
+	.opts = prefetch_opts,
+	.args_size = sizeof(struct prefetch_args),
+	.min_operands = 1,
+	.max_operands = 1,
+	.main = prefetch_main,
+};
