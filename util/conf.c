@@ -11,6 +11,7 @@
 
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/log.h"
 #include "util/opt.h"
 #include "util/poison.h"
 
@@ -168,6 +169,18 @@ static int load_file(struct hr_conf *c, const char *path, struct hr_err *e)
 	return hr_conf_parse(c, path, (const char *)text.p, e);
 }
 
+/* A HOME that is not the caller's, as after a change of user, is no reason to fail. */
+static int load_users(struct hr_conf *c, const char *path, struct hr_err *e)
+{
+	if (load_file(c, path, e) == 0)
+		return 0;
+	if (e->kind != HR_DENIED)
+		return -1;
+	hr_warn("%s; going on without it", e->text);
+	hr_err_clear(e);
+	return 0;
+}
+
 int hr_conf_load(struct hr_conf *c, struct hr_err *e)
 {
 	const char *site = getenv("HPCRUN_CONF");
@@ -182,5 +195,5 @@ int hr_conf_load(struct hr_conf *c, struct hr_err *e)
 		user = hr_xasprintf("%s/hpcrun/hpcrun.conf", xdg);
 	else if (home && home[0] == '/')
 		user = hr_xasprintf("%s/.config/hpcrun/hpcrun.conf", home);
-	return user ? load_file(c, user, e) : 0;
+	return user ? load_users(c, user, e) : 0;
 }

@@ -72,7 +72,8 @@ setup() {
 	need fuse
 	MNT=$BATS_TEST_TMPDIR/mnt
 	mkdir "$MNT"
-	export HPCRUN_CACHE=$BATS_TEST_TMPDIR/cache
+	export HOME=$BATS_TEST_TMPDIR HPCRUN_CACHE=$BATS_TEST_TMPDIR/cache
+	unset XDG_CONFIG_HOME HPCRUN_CONF
 	cd "$BATS_TEST_TMPDIR" || return 1
 }
 
