@@ -34,6 +34,8 @@ struct serve_ahead {
 	pthread_cond_t wake;
 	struct stream streams[STREAMS];
 	uint64_t clock;
+	uint32_t gathered;	   /* the chunk of the small file read last */
+	unsigned int gathered_run; /* how many times it was the one behind */
 	uint32_t queue[QUEUE];
 	unsigned int head, n;
 };
@@ -108,14 +110,39 @@ static void ask(struct serve_ahead *a, struct stream *st, const struct store_ino
 	pthread_cond_signal(&a->wake);
 }
 
+/*
+ * With the lock held: small files lie gathered in chunks, numbered as the directories list the
+ * files. Who has gone from one chunk to the next goes on to the one behind it: a copy or an import
+ * of a whole tree.
+ */
+static void gathered(struct serve_ahead *a, const struct store_inode *file, uint64_t off)
+{
+	struct store_piece here;
+
+	if (!store_index_piece(a->ix, file, off, &here) || here.chunk == STORE_HOLE ||
+	    here.chunk == a->gathered)
+		return;
+	a->gathered_run = here.chunk == a->gathered + 1 ? a->gathered_run + 1 : 0;
+	a->gathered = here.chunk;
+	if (a->gathered_run < RUN || here.chunk + 1 >= store_index_chunks(a->ix) || a->n == QUEUE)
+		return;
+	a->queue[(a->head + a->n++) % QUEUE] = here.chunk + 1;
+	pthread_cond_signal(&a->wake);
+}
+
 void serve_ahead_seen(struct serve_ahead *a, uint32_t node, const struct store_inode *file,
 		      uint64_t off, uint64_t len)
 {
 	struct stream *st;
 
-	if (file->size <= MIN_BYTES || len == 0)
+	if (len == 0)
 		return;
 	pthread_mutex_lock(&a->lock);
+	if (file->size <= MIN_BYTES) {
+		gathered(a, file, off);
+		pthread_mutex_unlock(&a->lock);
+		return;
+	}
 	st = find(a, node, off);
 	st->next = off + len;
 	st->used_at = ++a->clock;
