@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "store/cache.h"
 #include "store/chunks.h"
 #include "store/image.h"
 #include "store/serve_tree.h"
@@ -37,8 +38,9 @@ struct serve {
 	struct serve_tree *tree;
 	struct store_chunks *chunks;
 	struct serve_ahead *ahead;
-	struct serve_watch watch; /* changes, under its lock */
-	uid_t uid;		  /* the owner of everything, inside the user namespace */
+	struct store_cache *cache; /* of this node, or NULL */
+	struct serve_watch watch;  /* changes, under its lock */
+	uid_t uid;		   /* the owner of everything, inside the user namespace */
 	gid_t gid;
 	void (*end)(struct serve *s); /* called when the connection is over, or NULL */
 	void *end_arg;
@@ -95,9 +97,11 @@ struct serve_ahead *serve_ahead_new(const struct store_index *ix, struct store_c
 void serve_ahead_seen(struct serve_ahead *a, uint32_t node, const struct store_inode *file,
 		      uint64_t off, uint64_t len);
 
-/* serve_warm.c: load what a start of PROGRAM ("": not known) reads, on a thread that then ends. */
-void serve_warm_start(const struct store_index *ix, struct store_chunks *chunks,
-		      const char *program);
+/*
+ * serve_warm.c: on a thread that then ends, load what a start of PROGRAM ("": not known) reads,
+ * then make room in the node cache, down to CACHE_BYTES: its size must not delay a start.
+ */
+void serve_warm_start(const struct serve *s, const char *program, uint64_t cache_bytes);
 
 /*
  * serve_loop.c: serve FD, a mounted /dev/fuse, until the kernel ends the connection. CONTROL is

@@ -193,15 +193,13 @@ static struct store_chunk_source cached(struct serve *s, const struct serve_web 
 {
 	hr_autofree char *dir = store_cache_place(w->cache, w->conf);
 	struct store_cache *cache = NULL;
-	struct store_cache_usage left;
 	struct hr_err e = { 0 };
 
 	if (store_cache_open(dir, &cache, &e) < 0) {
 		hr_debug("no cache: %s", e.text);
 		return source;
 	}
-	if (store_cache_evict(cache, w->conf->cache_bytes, &left, &e) < 0)
-		hr_debug("cannot make room in the cache: %s", e.text);
+	s->cache = cache;
 	return store_local_cache_wrap(store_local_cache_new(cache, store_image_loc(s->img)),
 				      &source);
 }
@@ -277,7 +275,7 @@ static int run(const struct serve_args *a, const struct hr_conf *conf, const str
 		*missing = e->kind == HR_NOTFOUND && can_be_pulled(stores, image);
 		return -1;
 	}
-	serve_warm_start(s.ix, s.chunks, w.app);
+	serve_warm_start(&s, w.app, conf->cache_bytes);
 	s.ahead = serve_ahead_new(s.ix, s.chunks);
 	return serve(&s, control, e);
 }

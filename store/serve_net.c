@@ -85,15 +85,11 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	HR_CLEANUP(store_name_release) struct store_name name = { 0 };
 	hr_autofree char *dir = store_cache_place(w->cache, w->conf);
 	struct net *n = hr_xmalloc(sizeof(*n));
-	struct store_cache_usage left;
-	struct hr_err full = { 0 };
 
 	if (store_name_parse(w->image, &name, e) < 0 || fetch_client_new(&o, &n->client, e) < 0)
 		return -1;
 	if (store_cache_open(dir, &n->cache, e) < 0 || store_web_copy(dir, url, &n->copy, e) < 0)
 		return -1;
-	if (store_cache_evict(n->cache, w->conf->cache_bytes, &left, &full) < 0)
-		hr_warn("cannot make room in the cache: %s", full.text);
 	if (store_web_sync(n->client, url, &name, n->copy, e) < 0) {
 		/* another store of the chain may have it */
 		fetch_client_free(n->client);
@@ -105,5 +101,6 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	store_web_origins(w->conf, url, &n->origins);
 	if (open_copied_image(s, w, n->copy->path, e) < 0)
 		return -1;
+	s->cache = n->cache;
 	return start_pager(s, w, url, n, e);
 }

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "util/cleanup.h"
+#include "util/log.h"
 #include "util/mem.h"
 #include "util/poison.h"
 
@@ -40,6 +41,8 @@ static const char *const program_dirs[] = { "usr/local/bin", "usr/bin", "bin" };
 struct warm {
 	const struct store_index *ix;
 	struct store_chunks *chunks;
+	struct store_cache *cache; /* or NULL */
+	uint64_t cache_bytes;
 	char *program; /* a name without a slash, or "" */
 };
 
@@ -120,6 +123,15 @@ static void load(const struct warm *w, const char *path)
 	}
 }
 
+static void make_room(const struct warm *w)
+{
+	struct store_cache_usage left;
+	struct hr_err e = { 0 };
+
+	if (w->cache && store_cache_evict(w->cache, w->cache_bytes, &left, &e) < 0)
+		hr_warn("cannot make room in the cache: %s", e.text);
+}
+
 static void *run(void *arg)
 {
 	struct warm *w = arg;
@@ -131,18 +143,18 @@ static void *run(void *arg)
 
 		load(w, path);
 	}
+	make_room(w);
 	free(w->program);
 	free(w);
 	return NULL;
 }
 
-void serve_warm_start(const struct store_index *ix, struct store_chunks *chunks,
-		      const char *program)
+void serve_warm_start(const struct serve *s, const char *program, uint64_t cache_bytes)
 {
 	struct warm *w = hr_xmalloc(sizeof(*w));
 	pthread_t thread;
 
-	*w = (struct warm) { ix, chunks, hr_xstrdup(program) };
+	*w = (struct warm) { s->ix, s->chunks, s->cache, cache_bytes, hr_xstrdup(program) };
 	if (pthread_create(&thread, NULL, run, w) == 0) {
 		pthread_detach(thread);
 		return;
