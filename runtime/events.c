@@ -272,6 +272,9 @@ static void server_died(struct rt_session *s, int status)
 	rt_server_reaped(&s->server, status, &e);
 	if (rt_session_pull_pending(s))
 		return;
+	/* status 0 is the end of the connection: the builder has gone first, and has the reason */
+	if (s->phase == RT_STARTING && status == 0 && s->builder > 0)
+		return;
 	if (s->phase == RT_STARTING)
 		rt_session_fail(s, &e);
 	else if (s->phase != RT_FAILED_PHASE && !connection_over(s))
