@@ -7,7 +7,7 @@ libruntime_a_SOURCES = \
 	runtime/enter.c runtime/enter.h runtime/env.c runtime/env.h runtime/events.c \
 	runtime/exec.c runtime/exec.h runtime/first_run.c runtime/identity.c runtime/identity.h \
 	runtime/imgconf.c runtime/imgconf.h runtime/join.c runtime/join.h \
-	runtime/key.c runtime/key.h runtime/mount.c runtime/mount.h runtime/msg.c runtime/msg.h \
+	runtime/key.c runtime/key.h runtime/ldcache.c runtime/ldcache.h runtime/mount.c runtime/mount.h runtime/msg.c runtime/msg.h \
 	runtime/params.c runtime/params.h runtime/path.c runtime/path.h \
 	runtime/place.c runtime/place.h runtime/plan.c runtime/plan.h \
 	runtime/pull.c runtime/pull.h \

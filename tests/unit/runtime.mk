@@ -7,3 +7,16 @@ tests_unit_test_runtime_LDADD = libruntime.a libutil.a $(CMOCKA_LIBS)
 tests_unit_test_runtime_text_SOURCES = tests/unit/test_runtime_text.c
 tests_unit_test_runtime_text_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_runtime_text_LDADD = libruntime.a libutil.a $(JANSSON_LIBS) $(SECCOMP_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_runtime_ldcache
+TESTS += tests/unit/test_runtime_ldcache
+tests_unit_test_runtime_ldcache_SOURCES = tests/unit/test_runtime_ldcache.c
+tests_unit_test_runtime_ldcache_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_runtime_ldcache_LDADD = libruntime.a libutil.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_ldcache
+TESTS += tests/fuzz/fuzz_ldcache
+tests_fuzz_fuzz_ldcache_SOURCES = tests/fuzz/fuzz_ldcache.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_ldcache_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/ldcache"'
+tests_fuzz_fuzz_ldcache_CFLAGS = $(AM_CFLAGS)
+tests_fuzz_fuzz_ldcache_LDADD = libruntime.a libutil.a
