@@ -4,6 +4,7 @@ noinst_LIBRARIES += libruntime.a
 libruntime_a_SOURCES = \
 	runtime/bind.c runtime/bind.h runtime/caps.c runtime/caps.h \
 	runtime/clients.c runtime/clients.h runtime/cmd_run.c runtime/cmd_run.h \
+	runtime/elf.c runtime/elf.h \
 	runtime/enter.c runtime/enter.h runtime/env.c runtime/env.h runtime/events.c \
 	runtime/exec.c runtime/exec.h runtime/first_run.c runtime/identity.c runtime/identity.h \
 	runtime/imgconf.c runtime/imgconf.h runtime/join.c runtime/join.h \
@@ -15,7 +16,7 @@ libruntime_a_SOURCES = \
 	runtime/session.c runtime/session.h runtime/slurm.c runtime/slurm.h \
 	runtime/start.c runtime/start.h runtime/steps.c runtime/steps.h \
 	runtime/userns.c runtime/userns.h runtime/view.c runtime/view.h
-libruntime_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(JANSSON_CFLAGS)
+libruntime_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(JANSSON_CFLAGS) $(ELF_CFLAGS)
 
 bin_PROGRAMS += hpcrun
 hpcrun_SOURCES = runtime/main.c
@@ -23,4 +24,4 @@ hpcrun_LDADD = libruntime.a libutil.a
 
 pkglibexec_PROGRAMS += hpcrun-session
 hpcrun_session_SOURCES = runtime/session_main.c
-hpcrun_session_LDADD = libruntime.a libutil.a $(SECCOMP_LIBS) $(JANSSON_LIBS) $(INIH_LIBS)
+hpcrun_session_LDADD = libruntime.a libutil.a $(SECCOMP_LIBS) $(JANSSON_LIBS) $(ELF_LIBS) $(INIH_LIBS)
