@@ -4,7 +4,9 @@ noinst_LIBRARIES += libruntime.a
 libruntime_a_SOURCES = \
 	runtime/bind.c runtime/bind.h runtime/caps.c runtime/caps.h \
 	runtime/clients.c runtime/clients.h runtime/cmd_run.c runtime/cmd_run.h \
-	runtime/elf.c runtime/elf.h \
+	runtime/closure.c runtime/closure.h runtime/closure_check.c \
+	runtime/elf.c runtime/elf.h runtime/inject.c runtime/inject.h \
+	runtime/libtree.c runtime/libtree.h \
 	runtime/enter.c runtime/enter.h runtime/env.c runtime/env.h runtime/events.c \
 	runtime/exec.c runtime/exec.h runtime/first_run.c runtime/identity.c runtime/identity.h \
 	runtime/imgconf.c runtime/imgconf.h runtime/join.c runtime/join.h \
