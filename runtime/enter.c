@@ -65,7 +65,9 @@ static void merge_environment(struct rt_plan *plan, const struct rt_params *p)
 	bool keep_home = plan->home_dst != NULL;
 
 	rt_env_image(&plan->env, p->env, p->env_bytes, keep_home);
+	rt_env_entries(&plan->env, p->host_env, p->host_env_bytes);
 	rt_env_overlay(&plan->env, &plan->user_env);
+	rt_env_library_dirs(&plan->env, p->host_dirs, p->host_dirs_bytes);
 	rt_env_finish(&plan->env);
 }
 

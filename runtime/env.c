@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
 
@@ -151,6 +152,42 @@ void rt_env_image(struct rt_env *env, const char *vars, size_t n, bool keep_home
 			take_entry(env, hr_xstrdup(vars), name_len);
 		vars += len + 1;
 	}
+}
+
+void rt_env_entries(struct rt_env *env, const char *vars, size_t n)
+{
+	const char *end = vars + n;
+
+	for (; vars < end; vars += strlen(vars) + 1)
+		if (rt_env_entry_ok(vars))
+			take_entry(env, hr_xstrdup(vars), strcspn(vars, "="));
+}
+
+static void add_part(struct hr_buf *b, const char *s, size_t n)
+{
+	if (n == 0)
+		return;
+	if (b->len > 0)
+		hr_buf_str(b, ":");
+	hr_buf_add(b, s, n);
+}
+
+void rt_env_library_dirs(struct rt_env *env, const char *dirs, size_t n)
+{
+	const char *end = dirs + n, *old = rt_env_get(env, "LD_LIBRARY_PATH");
+	hr_autobuf struct hr_buf b = { 0 };
+
+	if (n == 0)
+		return;
+	for (; dirs < end; dirs += strlen(dirs) + 1)
+		add_part(&b, dirs, strlen(dirs));
+	while (old && *old) {
+		size_t len = strcspn(old, ":;"); /* the loader takes both, ld.so(8) */
+
+		add_part(&b, old, len);
+		old += len + (old[len] != '\0');
+	}
+	rt_env_put(env, "LD_LIBRARY_PATH", (const char *)b.p);
 }
 
 int rt_env_set(struct rt_env *env, char *const *host, const char *word, const char *where,

@@ -48,6 +48,9 @@ void rt_env_host(struct rt_env *env, char *const *host, bool clean);
  */
 void rt_env_image(struct rt_env *env, const char *vars, size_t n, bool keep_home);
 
+/* Apply N bytes of variables in the same form, whatever their names. */
+void rt_env_entries(struct rt_env *env, const char *vars, size_t n);
+
 /*
  * Apply one --env word or line of an --env-file: "NAME=VALUE", or "NAME" to take the host's value
  * (nothing, if it has none).
@@ -68,6 +71,12 @@ int rt_env_file(struct rt_env *env, char *const *host, const char *name, const c
 
 /* Set every variable of OVER in ENV. */
 void rt_env_overlay(struct rt_env *env, const struct rt_env *over);
+
+/*
+ * Put N bytes of directories ("DIR\0" each) at the front of LD_LIBRARY_PATH. Its empty parts, which
+ * the loader would take for the working directory, are left out, if there are directories.
+ */
+void rt_env_library_dirs(struct rt_env *env, const char *dirs, size_t n);
 
 /* Give PATH its default when nobody set it. */
 void rt_env_finish(struct rt_env *env);

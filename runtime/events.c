@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "runtime/imgconf.h"
+#include "runtime/inject.h"
 #include "runtime/msg.h"
 #include "runtime/session.h"
 #include "runtime/steps.h"
@@ -68,7 +69,7 @@ static void note_time(struct rt_session *s, const char *what)
 			rt_session_now_us() - s->born_us, what);
 }
 
-static int make_params(struct rt_session *s, const struct rt_image *im, struct hr_err *e)
+static int make_params(struct rt_session *s, struct hr_err *e)
 {
 	hr_autobuf struct hr_buf b = { 0 };
 	hr_autofd int fd = memfd_create("hpcrun-params", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -76,7 +77,7 @@ static int make_params(struct rt_session *s, const struct rt_image *im, struct h
 
 	if (fd < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot make a memory file");
-	rt_params_write(&b, &s->filter, im);
+	rt_params_write(&b, &s->filter, &s->image, &s->host);
 	if (b.len > RT_PARAMS_MAX)
 		return hr_fail(e, HR_CORRUPT, 0, "the image's configuration is too large");
 	if (hr_write_all(fd, b.p, b.len, "the parameters of the session", e) < 0)
@@ -91,25 +92,22 @@ static int make_params(struct rt_session *s, const struct rt_image *im, struct h
 static int take_config(struct rt_session *s, int fd, struct hr_err *e)
 {
 	hr_autobuf struct hr_buf json = { 0 };
-	struct rt_image im = { 0 };
 	unsigned int dropped = 0;
-	int r;
 
-	if (s->params_fd >= 0) /* a successor sends the same */
+	if (s->image_known) /* a successor sends the same */
 		return 0;
 	if (fd < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return hr_fail(e, HR_CORRUPT, 0, "the server sent no image configuration");
 	if (hr_fd_read(fd, RT_IMGCONF_MAX, "the image configuration", &json, e) < 0)
 		return -1;
-	r = rt_imgconf_parse(json.p, json.len, &im, &dropped, e);
-	if (r == 0)
-		r = make_params(s, &im, e);
-	rt_image_release(&im);
+	if (rt_imgconf_parse(json.p, json.len, &s->image, &dropped, e) < 0)
+		return -1;
+	s->image_known = true;
 	if (dropped > 0)
 		rt_clients_note(&s->clients, HR_LOG_WARN,
 				"%u malformed entries of the image's environment were left out",
 				dropped);
-	return r;
+	return 0;
 }
 
 /* Both halves are needed: the server's greeting and the builder's mount. */
@@ -122,13 +120,36 @@ static int begin_if_both(struct rt_session *s, struct hr_err *e)
 			       s->ids.gid_inside, e);
 }
 
+/* The builder searches libraries as the image's programs will. */
 static int let_builder_go(struct rt_session *s, struct hr_err *e)
 {
 	struct rt_progress go = { .type = BUILD_GO };
+	hr_autobuf struct hr_buf env = { 0 };
+	hr_autofd int fd = -1;
 
 	if (s->builder_sock < 0)
 		return 0;
-	return rt_msg_send(s->builder_sock, &go, sizeof(go), NULL, 0, e);
+	rt_params_list(&env, &s->image.env);
+	fd = rt_msg_memfd(env.p, env.len, e);
+	return fd < 0 ? -1 : rt_msg_send(s->builder_sock, &go, sizeof(go), &fd, 1, e);
+}
+
+/* What the builder puts into the container brings variables with it. */
+static int take_host(struct rt_session *s, const struct rt_progress *p, int fds[2],
+		     struct hr_err *e)
+{
+	hr_autobuf struct hr_buf env = { 0 }, report = { 0 };
+
+	if (p->us)
+		hr_strv_add(&s->host.dirs, RT_INJECT_DIR);
+	if (rt_msg_read_memfd(fds[0], RT_PARAMS_MAX, &env, e) < 0 ||
+	    rt_msg_read_memfd(fds[1], RT_PARAMS_MAX, &report, e) < 0)
+		return -1;
+	for (size_t at = 0; at < env.len; at += strlen((char *)env.p + at) + 1)
+		hr_strv_add(&s->host.env, (char *)env.p + at);
+	if (report.len > 0)
+		s->host.report = hr_xstrndup((char *)report.p, report.len);
+	return 0;
 }
 
 static int handle_server(struct rt_session *s, const struct serve_msg *m, int fd, struct hr_err *e)
@@ -195,9 +216,20 @@ static void handle_builder(struct rt_session *s, struct rt_progress *p, int fds[
 		if (begin_if_both(s, &e) < 0 && !child_went(&e))
 			rt_session_fail(s, &e);
 		return;
+	case BUILD_HOST:
+		if (take_host(s, p, fds, &e) < 0)
+			rt_session_fail(s, &e);
+		return;
+	case BUILD_NOTE:
+		rt_clients_note(&s->clients, (enum hr_level)p->us, "%s", p->err.text);
+		return;
 	case BUILD_DONE:
 		if (s->phase != RT_STARTING)
 			return;
+		if (make_params(s, &e) < 0) {
+			rt_session_fail(s, &e);
+			return;
+		}
 		s->user_ns = hr_steal_fd(&fds[0]);
 		s->mnt_ns = hr_steal_fd(&fds[1]);
 		note_time(s, "the container is ready");

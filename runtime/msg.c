@@ -6,9 +6,12 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/io.h"
 #include "util/poison.h"
 
 union control {
@@ -116,4 +119,24 @@ int rt_msg_peer_uid(int sock, uid_t *uid, struct hr_err *e)
 		return hr_fail(e, HR_SYS, errno, "cannot tell who is behind the session's socket");
 	*uid = cred.uid;
 	return 0;
+}
+
+int rt_msg_memfd(const void *p, size_t n, struct hr_err *e)
+{
+	hr_autofd int fd = memfd_create("hpcrun-message", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot make a memory file");
+	if (n > 0 && hr_write_all(fd, p, n, "a memory file", e) < 0)
+		return -1;
+	return hr_steal_fd(&fd);
+}
+
+int rt_msg_read_memfd(int fd, size_t limit, struct hr_buf *b, struct hr_err *e)
+{
+	if (fd < 0)
+		return 0;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot read a memory file");
+	return hr_fd_read(fd, limit, "a memory file", b, e);
 }

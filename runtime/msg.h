@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "util/buf.h"
 #include "util/err.h"
 
 #define RT_MSG_MAGIC   0x31747268u /* "hrt1" */
@@ -65,6 +66,15 @@ int rt_msg_send(int sock, const void *p, size_t len, const int *fds, size_t n,
  *          descriptors closed; HR_SYS, with sys EAGAIN when the socket does not block.
  */
 int rt_msg_recv(int sock, void *p, size_t len, int *fds, size_t n, struct hr_err *e) HR_MUST_USE;
+
+/*
+ * A memory file with N bytes at P, to be passed along; and all of one that was received, appended
+ * to B: nothing when FD is -1.
+ *
+ * Errors:  HR_SYS; HR_CORRUPT for more than LIMIT bytes.
+ */
+int rt_msg_memfd(const void *p, size_t n, struct hr_err *e) HR_MUST_USE;
+int rt_msg_read_memfd(int fd, size_t limit, struct hr_buf *b, struct hr_err *e) HR_MUST_USE;
 
 /* The user behind a connected socket, or -1 with HR_SYS. */
 int rt_msg_peer_uid(int sock, uid_t *uid, struct hr_err *e) HR_MUST_USE;

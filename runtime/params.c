@@ -9,8 +9,8 @@
 #include "util/le.h"
 #include "util/poison.h"
 
-#define MAGIC	   0x31707268u /* "hrp1" */
-#define PARTS	   5
+#define MAGIC	   0x32707268u /* "hrp2" */
+#define PARTS	   8
 #define HEAD_BYTES (4 * (PARTS + 1))
 #define INSN_BYTES 8
 
@@ -23,6 +23,14 @@ void rt_image_release(struct rt_image *im)
 	im->workdir = NULL;
 }
 
+void rt_host_release(struct rt_host *host)
+{
+	hr_strv_release(&host->env);
+	hr_strv_release(&host->dirs);
+	free(host->report);
+	host->report = NULL;
+}
+
 static size_t list_bytes(const struct hr_strv *l)
 {
 	size_t n = 0;
@@ -32,28 +40,44 @@ static size_t list_bytes(const struct hr_strv *l)
 	return n;
 }
 
-static void add_list(struct hr_buf *b, const struct hr_strv *l)
+void rt_params_list(struct hr_buf *b, const struct hr_strv *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		hr_buf_add(b, l->v[i], strlen(l->v[i]) + 1);
 }
 
-void rt_params_write(struct hr_buf *b, const struct hr_buf *filter, const struct rt_image *im)
+static size_t string_bytes(const char *s)
 {
-	size_t workdir = im->workdir ? strlen(im->workdir) + 1 : 0;
+	return s ? strlen(s) + 1 : 0;
+}
+
+static void add_string(struct hr_buf *b, const char *s)
+{
+	if (s)
+		hr_buf_add(b, s, strlen(s) + 1);
+}
+
+void rt_params_write(struct hr_buf *b, const struct hr_buf *filter, const struct rt_image *im,
+		     const struct rt_host *host)
+{
 
 	hr_buf_le(b, MAGIC, 4);
 	hr_buf_le(b, filter->len, 4);
 	hr_buf_le(b, list_bytes(&im->env), 4);
 	hr_buf_le(b, list_bytes(&im->entrypoint), 4);
 	hr_buf_le(b, list_bytes(&im->cmd), 4);
-	hr_buf_le(b, workdir, 4);
+	hr_buf_le(b, string_bytes(im->workdir), 4);
+	hr_buf_le(b, list_bytes(&host->env), 4);
+	hr_buf_le(b, list_bytes(&host->dirs), 4);
+	hr_buf_le(b, string_bytes(host->report), 4);
 	hr_buf_add(b, filter->p, filter->len);
-	add_list(b, &im->env);
-	add_list(b, &im->entrypoint);
-	add_list(b, &im->cmd);
-	if (workdir > 0)
-		hr_buf_add(b, im->workdir, workdir);
+	rt_params_list(b, &im->env);
+	rt_params_list(b, &im->entrypoint);
+	rt_params_list(b, &im->cmd);
+	add_string(b, im->workdir);
+	rt_params_list(b, &host->env);
+	rt_params_list(b, &host->dirs);
+	add_string(b, host->report);
 }
 
 int rt_params_parse(const uint8_t *p, size_t n, struct rt_params *out, struct hr_err *e)
@@ -87,6 +111,12 @@ int rt_params_parse(const uint8_t *p, size_t n, struct rt_params *out, struct hr
 				    .cmd = part[3],
 				    .cmd_bytes = bytes[3],
 				    .workdir = part[4],
-				    .workdir_bytes = bytes[4] };
+				    .workdir_bytes = bytes[4],
+				    .host_env = part[5],
+				    .host_env_bytes = bytes[5],
+				    .host_dirs = part[6],
+				    .host_dirs_bytes = bytes[6],
+				    .report = part[7],
+				    .report_bytes = bytes[7] };
 	return 0;
 }

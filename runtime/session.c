@@ -284,6 +284,8 @@ static void release(struct rt_session *s)
 	rt_binds_release(&s->binds);
 	rt_identity_release(&s->identity);
 	hr_buf_release(&s->filter);
+	rt_image_release(&s->image);
+	rt_host_release(&s->host);
 	hr_conf_release(&s->conf);
 }
 

@@ -11,6 +11,7 @@
 
 #include "runtime/clients.h"
 #include "runtime/identity.h"
+#include "runtime/params.h"
 #include "runtime/server.h"
 #include "runtime/userns.h"
 #include "runtime/view.h"
@@ -46,7 +47,10 @@ struct rt_session {
 	struct rt_identity identity;
 	struct rt_clients clients;
 	struct rt_server server;
+	struct rt_image image;		   /* its configuration, once the server has sent it */
+	struct rt_host host;		   /* what the builder told of libraries of the host */
 	bool server_greeted, server_begun; /* its HELLO came, its START was sent */
+	bool image_known;
 	uint64_t restarts_ms[RT_RESTARTS];
 	size_t restarts;
 	enum rt_pull_phase pull;

@@ -17,6 +17,7 @@
 
 #include "runtime/mount.h"
 #include "runtime/msg.h"
+#include "runtime/params.h"
 #include "runtime/path.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -28,11 +29,12 @@
 /* State of the child; it ends with _exit, so nothing here is released one by one. */
 struct build {
 	const struct rt_build_job *job;
-	int proc;	    /* /proc/self, from before */
-	int scratch;	    /* the tmpfs for files of ours */
-	int root;	    /* of the container to be */
-	unsigned int below; /* mounts of ours that it lies on */
-	int *trees;	    /* copies of the bind sources; -1 for those made later */
+	int proc;		 /* /proc/self, from before */
+	int scratch;		 /* the tmpfs for files of ours */
+	int root;		 /* of the container to be */
+	unsigned int below;	 /* mounts of ours that it lies on */
+	int *trees;		 /* copies of the bind sources; -1 for those made later */
+	struct hr_buf image_env; /* "NAME=VALUE\0" each */
 };
 
 static int tell(uint32_t type, const int *fds, size_t n, struct hr_err *e)
@@ -93,9 +95,11 @@ static int mount_image(struct build *b, struct hr_err *e)
 static int wait_for_server(struct build *b, struct hr_err *e)
 {
 	struct rt_progress p;
+	hr_autofd int env = -1;
 
-	(void)b;
-	return rt_msg_recv(SOCK_FD, &p, sizeof(p), NULL, 0, e);
+	if (rt_msg_recv(SOCK_FD, &p, sizeof(p), &env, 1, e) < 0)
+		return -1;
+	return rt_msg_read_memfd(env, RT_PARAMS_MAX, &b->image_env, e);
 }
 
 static int make_writable(struct build *b, struct hr_err *e)

@@ -21,9 +21,11 @@
 enum rt_progress_type {
 	BUILD_STEP = 1, /* step, us: a step was done */
 	BUILD_FUSE,	/* descriptor: /dev/fuse with the image's mount on it */
-	BUILD_GO,	/* session -> child */
-	BUILD_DONE,	/* descriptors: user namespace, mount namespace */
-	BUILD_FAILED	/* err */
+	BUILD_GO,	/* session -> child; descriptor: the image's environment */
+	BUILD_HOST,  /* us: RT_INJECT_DIR is used; descriptors: variables, and mpi-check's report */
+	BUILD_NOTE,  /* us: an enum hr_level; err.text: for the user */
+	BUILD_DONE,  /* descriptors: user namespace, mount namespace */
+	BUILD_FAILED /* err */
 };
 
 struct rt_progress {

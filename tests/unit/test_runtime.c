@@ -259,6 +259,42 @@ static void environment_of_the_image(void **state)
 	rt_env_release(&user);
 }
 
+static void library_directories_come_first(void **state)
+{
+	static const struct {
+		const char *old, *want;
+	} rows[] = {
+		{ NULL, "/a:/b" },
+		{ "", "/a:/b" },
+		{ "/x", "/a:/b:/x" },
+		{ ":/x::/y:", "/a:/b:/x:/y" }, /* empty parts are the working directory */
+		{ "/x;/y", "/a:/b:/x:/y" },
+	};
+	static const char dirs[] = "/a\0/b";
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		struct rt_env env = { 0 };
+
+		if (rows[i].old)
+			rt_env_put(&env, "LD_LIBRARY_PATH", rows[i].old);
+		rt_env_library_dirs(&env, dirs, sizeof(dirs));
+		assert_string_equal(rt_env_get(&env, "LD_LIBRARY_PATH"), rows[i].want);
+		rt_env_release(&env);
+	}
+}
+
+static void without_library_directories_nothing_is_touched(void **state)
+{
+	struct rt_env env = { 0 };
+
+	(void)state;
+	rt_env_put(&env, "LD_LIBRARY_PATH", ":/x");
+	rt_env_library_dirs(&env, "", 0);
+	assert_string_equal(rt_env_get(&env, "LD_LIBRARY_PATH"), ":/x");
+	rt_env_release(&env);
+}
+
 static void environment_files(void **state)
 {
 	static const struct {
@@ -523,6 +559,8 @@ int main(void)
 		cmocka_unit_test(working_directories),
 		cmocka_unit_test(environment_of_the_host),
 		cmocka_unit_test(environment_of_the_image),
+		cmocka_unit_test(library_directories_come_first),
+		cmocka_unit_test(without_library_directories_nothing_is_touched),
 		cmocka_unit_test(environment_files),
 		cmocka_unit_test(search_path),
 		cmocka_unit_test(interpreters),

@@ -80,15 +80,19 @@ static void parameters(void **state)
 	struct hr_buf filter = { .p = program, .len = sizeof(program) };
 	hr_autobuf struct hr_buf b = { 0 };
 	struct rt_image im = { 0 };
+	struct rt_host host = { 0 };
 	struct rt_params p;
 	struct hr_err e = { 0 };
 
 	(void)state;
+	hr_strv_add(&host.env, "C=3");
+	hr_strv_add(&host.dirs, "/d");
+	host.report = hr_xstrdup("0text");
 	hr_strv_add(&im.env, "A=1");
 	hr_strv_add(&im.env, "B=2");
 	hr_strv_add(&im.cmd, "ls");
 	im.workdir = hr_xstrdup("/w");
-	rt_params_write(&b, &filter, &im);
+	rt_params_write(&b, &filter, &im, &host);
 	assert_int_equal(rt_params_parse(b.p, b.len, &p, &e), 0);
 	assert_int_equal(p.filter_bytes, sizeof(program));
 	assert_memory_equal(p.filter, program, sizeof(program));
@@ -97,7 +101,12 @@ static void parameters(void **state)
 	assert_int_equal(p.entrypoint_bytes, 0);
 	assert_string_equal(p.cmd, "ls");
 	assert_string_equal(p.workdir, "/w");
+	assert_string_equal(p.host_env, "C=3");
+	assert_string_equal(p.host_dirs, "/d");
+	assert_string_equal(p.report, "0text");
+	assert_int_equal(p.report_bytes, 6);
 	rt_image_release(&im);
+	rt_host_release(&host);
 	/* every cut, one byte more, and every byte changed: refused, or within bounds */
 	for (size_t n = 0; n <= b.len; n++) {
 		uint8_t *part = hr_xmalloc(n + 2);
