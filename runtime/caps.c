@@ -52,6 +52,24 @@ int rt_caps_drop(bool fakeroot, struct hr_err *e)
 	return 0;
 }
 
+int rt_caps_keep(struct hr_err *e)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot read the capabilities");
+	for (size_t i = 0; i < HR_COUNT(data); i++)
+		data[i].inheritable = data[i].permitted;
+	if (syscall(SYS_capset, &head, data) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot make the capabilities inheritable");
+	for (unsigned int cap = 0; cap < 64; cap++)
+		if (data[cap / 32].permitted & (1u << cap % 32) &&
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+			return hr_fail(e, HR_SYS, errno, "cannot keep capability %u", cap);
+	return 0;
+}
+
 int rt_seccomp_install(const void *filter, size_t bytes, struct hr_err *e)
 {
 	struct sock_fprog program = {

@@ -19,6 +19,9 @@
  */
 int rt_caps_drop(bool fakeroot, struct hr_err *e) HR_MUST_USE;
 
+/* Let the next exec keep all capabilities that this process has, whatever its user id is. */
+int rt_caps_keep(struct hr_err *e) HR_MUST_USE;
+
 /* Install a filter of BYTES bytes (struct sock_filter[]). Needs no_new_privs. */
 int rt_seccomp_install(const void *filter, size_t bytes, struct hr_err *e) HR_MUST_USE;
 

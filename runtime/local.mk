@@ -2,21 +2,22 @@
 # alone, hpcrun-session the rest.
 noinst_LIBRARIES += libruntime.a
 libruntime_a_SOURCES = \
-	runtime/bind.c runtime/bind.h runtime/caps.c runtime/caps.h \
+	runtime/bind.c runtime/bind.h runtime/caps.c runtime/caps.h runtime/child.c runtime/child.h \
 	runtime/clients.c runtime/clients.h runtime/cmd_run.c runtime/cmd_run.h \
 	runtime/closure.c runtime/closure.h runtime/closure_check.c \
 	runtime/elf.c runtime/elf.h runtime/inject.c runtime/inject.h \
 	runtime/libtree.c runtime/libtree.h \
 	runtime/enter.c runtime/enter.h runtime/env.c runtime/env.h runtime/events.c \
-	runtime/exec.c runtime/exec.h runtime/first_run.c runtime/identity.c runtime/identity.h \
-	runtime/imgconf.c runtime/imgconf.h runtime/join.c runtime/join.h \
+	runtime/exec.c runtime/exec.h runtime/first_run.c runtime/hook.c runtime/hook.h \
+	runtime/hooks.c runtime/hooks.h runtime/identity.c runtime/identity.h \
+	runtime/imgconf.c runtime/imgconf.h runtime/join.c runtime/join.h runtime/json.c runtime/json.h \
 	runtime/key.c runtime/key.h runtime/ldcache.c runtime/ldcache.h runtime/mount.c runtime/mount.h runtime/msg.c runtime/msg.h \
 	runtime/params.c runtime/params.h runtime/path.c runtime/path.h \
 	runtime/place.c runtime/place.h runtime/plan.c runtime/plan.h \
 	runtime/pull.c runtime/pull.h \
 	runtime/seccomp.c runtime/seccomp.h runtime/server.c runtime/server.h \
 	runtime/session.c runtime/session.h runtime/slurm.c runtime/slurm.h \
-	runtime/start.c runtime/start.h runtime/steps.c runtime/steps.h \
+	runtime/start.c runtime/start.h runtime/steps.c runtime/steps.h runtime/trust.c runtime/trust.h \
 	runtime/userns.c runtime/userns.h runtime/view.c runtime/view.h
 libruntime_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(JANSSON_CFLAGS) $(ELF_CFLAGS)
 

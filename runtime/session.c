@@ -23,6 +23,7 @@
 #include "runtime/steps.h"
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/log.h"
 #include "util/poison.h"
 
 #define FIRST_ASK_MS   5000  /* a failed session waits so long for the rank that started it */
@@ -105,6 +106,7 @@ static int start(struct rt_session *s, struct hr_err *e)
 	struct rt_build_job job = { .binds = &s->binds,
 				    .ids = &s->ids,
 				    .identity = &s->identity,
+				    .hooks = &s->hooks,
 				    .writable = s->args->writable };
 
 	if (hr_conf_load(&s->conf, e) < 0)
@@ -115,10 +117,13 @@ static int start(struct rt_session *s, struct hr_err *e)
 		return -1;
 	if (rt_view_make(s->args, &s->conf, &s->binds, e) < 0 || make_targets(s, e) < 0)
 		return -1;
+	if (rt_hooks_load(&s->conf.hooks_dirs, s->args, &s->hooks, e) < 0)
+		return -1;
 	rt_identity_find(&s->identity, &s->ids, s->args->home_target);
 	s->builder = rt_build_start(&job, &s->builder_sock, e);
 	if (s->builder < 0)
 		return -1;
+	s->begun = true;
 	return rt_seccomp_compile(&s->filter, e);
 }
 
@@ -273,6 +278,16 @@ static int loop(struct rt_session *s, struct hr_err *e)
 	return 0;
 }
 
+/* Of every container that was begun, also when its start failed. Nobody is left to hear of theirs.
+ */
+static void run_poststop(struct rt_session *s)
+{
+	struct hr_err unheard = { 0 };
+
+	if (s->begun && rt_hooks_run(&s->hooks, RT_HOOK_POSTSTOP, 0, &unheard) < 0)
+		hr_debug("%s", unheard.text);
+}
+
 static void release(struct rt_session *s)
 {
 	int *fds[] = { &s->builder_sock, &s->signal_fd, &s->fuse_fd,
@@ -282,6 +297,7 @@ static void release(struct rt_session *s)
 		hr_fd_cleanup(fds[i]);
 	rt_clients_release(&s->clients);
 	rt_binds_release(&s->binds);
+	rt_hooks_release(&s->hooks);
 	rt_identity_release(&s->identity);
 	hr_buf_release(&s->filter);
 	rt_image_release(&s->image);
@@ -301,6 +317,7 @@ int rt_session_run(const struct rt_session_args *args, struct hr_err *e)
 	if (start(&s, &cause) < 0)
 		rt_session_fail(&s, &cause);
 	r = loop(&s, e);
+	run_poststop(&s);
 	release(&s);
 	return r;
 }

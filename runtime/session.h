@@ -10,6 +10,7 @@
 #define RT_SESSION_H
 
 #include "runtime/clients.h"
+#include "runtime/hooks.h"
 #include "runtime/identity.h"
 #include "runtime/params.h"
 #include "runtime/server.h"
@@ -43,6 +44,7 @@ struct rt_session {
 	uint32_t ranks; /* that will come, 0: unknown */
 	struct hr_conf conf;
 	struct rt_binds binds;
+	struct rt_hooks hooks;
 	struct rt_ids ids;
 	struct rt_identity identity;
 	struct rt_clients clients;
@@ -56,6 +58,7 @@ struct rt_session {
 	enum rt_pull_phase pull;
 	uint64_t pull_since_ms;
 	bool pull_told; /* a rank that waits knows what for */
+	bool begun;	/* a builder was started */
 	pid_t builder;
 	int builder_sock;
 	int listen_fd, lock_fd, dir_fd, signal_fd;

@@ -35,6 +35,7 @@ struct build {
 	unsigned int below;	 /* mounts of ours that it lies on */
 	int *trees;		 /* copies of the bind sources; -1 for those made later */
 	struct hr_buf image_env; /* "NAME=VALUE\0" each */
+	int host_hooks;		 /* to the process in the host's namespaces, -1: none is needed */
 };
 
 static int tell(uint32_t type, const int *fds, size_t n, struct hr_err *e)
@@ -191,6 +192,71 @@ static int attach_binds(struct build *b, struct hr_err *e)
 	return 0;
 }
 
+/*
+ * createRuntime hooks see the host's namespaces, which the builder leaves. A child that stays
+ * behind runs them when it is told to, and sends the verdict.
+ */
+static void host_main(const struct build *b, int sock, pid_t builder)
+{
+	struct hr_err verdict = { 0 }, e = { 0 };
+	char go;
+	int r;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* cannot fail with a valid signal */
+	if (rt_msg_recv(sock, &go, sizeof(go), NULL, 0, &e) < 0)
+		_exit(HR_EXIT_FAILED); /* the builder has gone */
+	r = rt_hooks_run(b->job->hooks, RT_HOOK_CREATE_RUNTIME, builder, &verdict);
+	if (rt_msg_send(sock, &verdict, sizeof(verdict), NULL, 0, &e) < 0)
+		r = -1;
+	_exit(r < 0 ? HR_EXIT_FAILED : 0);
+}
+
+static int stay_behind(struct build *b, struct hr_err *e)
+{
+	pid_t builder = getpid(), pid;
+	int pair[2];
+
+	if (!rt_hooks_any(b->job->hooks, RT_HOOK_CREATE_RUNTIME))
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot make a socket pair");
+	pid = fork();
+	if (pid < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot start a process for hooks");
+	if (pid == 0) {
+		close(pair[0]);
+		close(SOCK_FD); /* the session must not wait for this one */
+		host_main(b, pair[1], builder);
+	}
+	close(pair[1]);
+	b->host_hooks = pair[0];
+	return 0;
+}
+
+static int run_host_hooks(struct build *b, struct hr_err *e)
+{
+	struct hr_err verdict;
+	char go = 1;
+
+	if (b->host_hooks < 0)
+		return 0;
+	if (rt_msg_send(b->host_hooks, &go, sizeof(go), NULL, 0, e) < 0 ||
+	    rt_msg_recv(b->host_hooks, &verdict, sizeof(verdict), NULL, 0, e) < 0)
+		return hr_wrap(e, "the process for hooks");
+	*e = verdict;
+	return e->kind == HR_OK ? 0 : -1;
+}
+
+static int run_container_hooks(struct build *b, struct hr_err *e)
+{
+	return rt_hooks_run(b->job->hooks, RT_HOOK_CREATE_CONTAINER, getpid(), e);
+}
+
+static int run_start_hooks(struct build *b, struct hr_err *e)
+{
+	return rt_hooks_run(b->job->hooks, RT_HOOK_START_CONTAINER, getpid(), e);
+}
+
 static int change_root(struct build *b, struct hr_err *e)
 {
 	return rt_mount_pivot(b->root, b->below, e);
@@ -200,16 +266,20 @@ static const struct rt_step {
 	const char *name;
 	int (*run)(struct build *b, struct hr_err *e);
 } steps[] = {
-	{ "enter user namespace", enter_userns }, /* first: the rest needs its capabilities */
-	{ "make mounts private", make_private },  /* before the first mount: none may leak out */
-	{ "copy bind sources", copy_sources },	  /* before "/" is covered: they are host paths */
-	{ "mount scratch", mount_scratch },	  /* beneath the image, which hides it */
-	{ "mount image", mount_image },		  /* as early as can be: the server waits for it */
-	{ "wait for server", wait_for_server },	  /* the first step that looks into the image */
-	{ "make image writable", make_writable }, /* before binds: they land on the overlay */
-	{ "write passwd and group", make_files }, /* before binds: they would hide the image's */
-	{ "attach binds", attach_binds },	  /* before the root is changed: by descriptor */
-	{ "change root", change_root },		  /* last: nothing of the host is left after it */
+	{ "stay behind", stay_behind },		   /* first: it is to see the host as we do now */
+	{ "enter user namespace", enter_userns },  /* the rest needs its capabilities */
+	{ "make mounts private", make_private },   /* before the first mount: none may leak out */
+	{ "copy bind sources", copy_sources },	   /* before "/" is covered: they are host paths */
+	{ "mount scratch", mount_scratch },	   /* beneath the image, which hides it */
+	{ "mount image", mount_image },		   /* as early as can be: the server waits for it */
+	{ "wait for server", wait_for_server },	   /* the first step that looks into the image */
+	{ "make image writable", make_writable },  /* before binds: they land on the overlay */
+	{ "write passwd and group", make_files },  /* before binds: they would hide the image's */
+	{ "attach binds", attach_binds },	   /* before the root is changed: by descriptor */
+	{ "createRuntime hooks", run_host_hooks }, /* OCI: mounted, the root not yet changed */
+	{ "createContainer hooks", run_container_hooks }, /* likewise */
+	{ "change root", change_root },			  /* nothing of the host is left after it */
+	{ "startContainer hooks", run_start_hooks },	  /* last: as the programs will see it */
 };
 
 static uint64_t now_us(void)
@@ -259,7 +329,7 @@ static int keep_socket_only(int sock, struct hr_err *e)
 
 static void child_main(const struct rt_build_job *job, int sock)
 {
-	struct build b = { .job = job, .proc = -1, .scratch = -1, .root = -1 };
+	struct build b = { .job = job, .proc = -1, .scratch = -1, .root = -1, .host_hooks = -1 };
 	struct rt_progress p = { .type = BUILD_FAILED };
 	struct hr_err *e = &p.err, unheard = { 0 };
 	int heard;

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "runtime/bind.h"
+#include "runtime/hooks.h"
 #include "runtime/identity.h"
 #include "runtime/userns.h"
 #include "util/err.h"
@@ -39,6 +40,7 @@ struct rt_build_job {
 	const struct rt_binds *binds; /* in mounting order */
 	const struct rt_ids *ids;
 	const struct rt_identity *identity;
+	const struct rt_hooks *hooks;
 	bool writable;
 };
 

@@ -19,8 +19,9 @@ struct rt_session_args {
 	const char *key, *caller_cwd, *bind_cwd, *home_source, *home_target;
 	struct hr_strv binds, stores;
 	bool writable, fakeroot;
-	const char *app; /* the program that the first rank runs, for the server; or NULL */
-	int pull;	 /* enum rt_pull */
+	const char *app;     /* the program that the first rank runs, for the server; or NULL */
+	const char *command; /* the same as it was typed, for hooks; or NULL: the image's own */
+	int pull;	     /* enum rt_pull */
 	const char *image;
 };
 

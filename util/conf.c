@@ -31,6 +31,7 @@ static const struct conf_key {
 } keys[] = {
 	{ "store", KEY_LIST, offsetof(struct hr_conf, stores), 0, 0, NULL },
 	{ "bind", KEY_LIST, offsetof(struct hr_conf, binds), 0, 0, NULL },
+	{ "hooks_dir", KEY_LIST, offsetof(struct hr_conf, hooks_dirs), 0, 0, NULL },
 	{ "insecure_registry", KEY_LIST, offsetof(struct hr_conf, insecure_registries), 0, 0,
 	  NULL },
 	{ "mirror", KEY_LIST, offsetof(struct hr_conf, mirrors), 0, 0, NULL },
@@ -66,6 +67,7 @@ void hr_conf_release(struct hr_conf *c)
 {
 	hr_strv_release(&c->stores);
 	hr_strv_release(&c->binds);
+	hr_strv_release(&c->hooks_dirs);
 	hr_strv_release(&c->insecure_registries);
 	hr_strv_release(&c->mirrors);
 	free(c->cache);

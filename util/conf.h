@@ -18,8 +18,9 @@
 enum hr_conf_prefetch { HR_PREFETCH_NONE, HR_PREFETCH_TRACE, HR_PREFETCH_ALL };
 
 struct hr_conf {
-	struct hr_strv stores; /* store = PATH-OR-URL, in order, repeatable */
-	struct hr_strv binds;  /* bind = SRC[:DST[:ro]], repeatable */
+	struct hr_strv stores;	   /* store = PATH-OR-URL, in order, repeatable */
+	struct hr_strv binds;	   /* bind = SRC[:DST[:ro]], repeatable */
+	struct hr_strv hooks_dirs; /* hooks_dir = DIR, repeatable */
 	struct hr_strv
 		insecure_registries; /* insecure_registry = HOST[:PORT]: plain http allowed */
 	struct hr_strv mirrors;	     /* mirror = URL, tried before the store itself, repeatable */

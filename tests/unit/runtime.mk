@@ -36,3 +36,16 @@ tests_fuzz_fuzz_elf_SOURCES = tests/fuzz/fuzz_elf.c tests/fuzz/replay.c tests/fu
 tests_fuzz_fuzz_elf_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/elf"'
 tests_fuzz_fuzz_elf_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_elf_LDADD = libruntime.a libutil.a $(ELF_LIBS)
+
+check_PROGRAMS += tests/unit/test_runtime_hook
+TESTS += tests/unit/test_runtime_hook
+tests_unit_test_runtime_hook_SOURCES = tests/unit/test_runtime_hook.c
+tests_unit_test_runtime_hook_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_runtime_hook_LDADD = libruntime.a libutil.a $(JANSSON_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_hook
+TESTS += tests/fuzz/fuzz_hook
+tests_fuzz_fuzz_hook_SOURCES = tests/fuzz/fuzz_hook.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_hook_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/hook"'
+tests_fuzz_fuzz_hook_CFLAGS = $(AM_CFLAGS)
+tests_fuzz_fuzz_hook_LDADD = libruntime.a libutil.a $(JANSSON_LIBS)

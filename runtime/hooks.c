@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "runtime/hooks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "runtime/caps.h"
+#include "runtime/child.h"
+#include "runtime/seccomp.h"
+#include "runtime/trust.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/poison.h"
+
+#define OCI_VERSION "1.0.2"
+#define PAIRS_MAX   3
+
+/* What a session is known by; conditions are matched against it, and hooks are told. */
+static size_t annotations(const struct rt_session_args *args, struct rt_hook_pair pairs[PAIRS_MAX])
+{
+	static char image[] = "org.hpcrun.image", job[] = "org.hpcrun.slurm.job",
+		    step[] = "org.hpcrun.slurm.step";
+	struct rt_hook_pair all[PAIRS_MAX] = { { image, (char *)(uintptr_t)args->image },
+					       { job, getenv("SLURM_JOB_ID") },
+					       { step, getenv("SLURM_STEP_ID") } };
+	size_t n = 0;
+
+	for (size_t i = 0; i < PAIRS_MAX; i++)
+		if (all[i].value)
+			pairs[n++] = all[i];
+	return n;
+}
+
+static int check_program(const struct rt_hook *h, struct hr_err *e)
+{
+	/* that of startContainer is the container's */
+	for (int s = 0; s < RT_HOOK_STAGES; s++)
+		if (h->stages[s] && s != RT_HOOK_START_CONTAINER)
+			return rt_trust_program(h->path, e);
+	return 0;
+}
+
+static int load_one(int dirfd, const char *dir, const char *name, struct rt_hooks *l,
+		    struct hr_err *e)
+{
+	hr_autobuf struct hr_buf text = { 0 };
+	struct rt_hook_pair pairs[PAIRS_MAX];
+	struct rt_hook_facts facts = { .command = l->args->command ? l->args->command : "",
+				       .binds = l->args->binds.n > 0,
+				       .pairs = pairs,
+				       .n_pairs = annotations(l->args, pairs) };
+	struct rt_hook h = { 0 };
+	int r = rt_trust_read(dirfd, dir, name, RT_HOOK_FILE_MAX, &text, e);
+
+	if (r == 0)
+		r = rt_hook_parse(text.p, text.len, &h, e);
+	if (r == 0)
+		r = rt_hook_matches(&h, &facts, e);
+	if (r == 1 && check_program(&h, e) < 0)
+		r = -1;
+	if (r == 1) {
+		l->v = hr_xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
+		l->v[l->n++] = (struct rt_hooks_entry) { .name = hr_xstrdup(name), .hook = h };
+		return 0;
+	}
+	rt_hook_release(&h);
+	return r < 0 ? hr_wrap(e, "hook '%s/%s'", dir, name) : 0;
+}
+
+static int load_dir(const char *dir, struct rt_hooks *l, struct hr_err *e)
+{
+	static const char *const suffixes[] = { ".json", NULL };
+	struct hr_strv names = { 0 };
+	hr_autofd int fd = rt_trust_list(dir, suffixes, &names, e);
+	int r = fd < 0 ? -1 : 0;
+
+	for (size_t i = 0; r == 0 && i < names.n; i++)
+		r = load_one(fd, dir, names.v[i], l, e);
+	hr_strv_release(&names);
+	return r;
+}
+
+int rt_hooks_load(const struct hr_strv *dirs, const struct rt_session_args *args,
+		  struct rt_hooks *out, struct hr_err *e)
+{
+	out->args = args;
+	for (size_t i = 0; i < dirs->n; i++) {
+		if (load_dir(dirs->v[i], out, e) == 0)
+			continue;
+		hr_hint(e, "hooks_dir in hpcrun.conf names the directory; its hooks are the "
+			   "administrator's");
+		return -1;
+	}
+	return 0;
+}
+
+void rt_hooks_release(struct rt_hooks *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->v[i].name);
+		rt_hook_release(&l->v[i].hook);
+	}
+	free(l->v);
+	memset(l, 0, sizeof(*l));
+}
+
+bool rt_hooks_any(const struct rt_hooks *l, enum rt_hook_stage stage)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].hook.stages[stage])
+			return true;
+	return false;
+}
+
+/*
+ * The state of the container as OCI runtimes give it to hooks, and as "root" where its tree is:
+ * before the root is changed ".." of the host's root is what was mounted on top of it.
+ */
+static char *state_text(const struct rt_hooks *l, enum rt_hook_stage stage, pid_t pid)
+{
+	static const char *const status[] = { "creating", "creating", "created", "stopped" };
+	struct rt_hook_pair pairs[PAIRS_MAX];
+	size_t n = annotations(l->args, pairs);
+	json_auto_t *o =
+		json_pack("{s:s, s:s, s:s, s:s, s:{}}", "ociVersion", OCI_VERSION, "id",
+			  l->args->key, "status", status[stage], "bundle", "/", "annotations");
+	char *text;
+
+	HR_BUG_ON(!o);
+	for (size_t i = 0; i < n; i++) /* a name that is not UTF-8 is left out */
+		(void)json_object_set_new(json_object_get(o, "annotations"), pairs[i].key,
+					  json_string(pairs[i].value));
+	if (pid > 0)
+		json_object_set_new(o, "pid", json_integer(pid));
+	/* the kernel shows the image to processes in the container's namespaces only */
+	if (stage == RT_HOOK_CREATE_CONTAINER)
+		json_object_set_new(o, "root", json_string("/.."));
+	else if (stage == RT_HOOK_START_CONTAINER)
+		json_object_set_new(o, "root", json_string("/"));
+	text = json_dumps(o, JSON_COMPACT);
+	HR_BUG_ON(!text);
+	return text;
+}
+
+static int state_file(const struct rt_hooks *l, enum rt_hook_stage stage, pid_t pid,
+		      struct hr_err *e)
+{
+	hr_autofree char *text = state_text(l, stage, pid);
+	hr_autofd int fd = memfd_create("hpcrun-state", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot make a memory file");
+	if (hr_write_all(fd, text, strlen(text), "the state of the container", e) < 0)
+		return -1;
+	return hr_steal_fd(&fd);
+}
+
+/* What the child of one hook needs to know. */
+struct turn {
+	const struct rt_hooks *hooks;
+	enum rt_hook_stage stage;
+};
+
+/* In the hook's process, before it is executed: the rights that its stage has. */
+static int prepare(const void *arg, struct hr_err *e)
+{
+	const struct turn *t = arg;
+	hr_autobuf struct hr_buf filter = { 0 };
+
+	if (t->stage == RT_HOOK_CREATE_CONTAINER)
+		return rt_caps_keep(e);
+	if (t->stage != RT_HOOK_START_CONTAINER)
+		return 0;
+	/* it may be the image's program: no more rights than the image's other programs */
+	if (rt_seccomp_compile(&filter, e) < 0 || rt_caps_drop(t->hooks->args->fakeroot, e) < 0)
+		return -1;
+	return rt_seccomp_install(filter.p, filter.len, e);
+}
+
+static int run_one(const struct rt_hooks_entry *entry, const struct turn *t, int state,
+		   struct hr_err *e)
+{
+	static char path_default[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+	const struct rt_hook *h = &entry->hook;
+	char *only_path[] = { h->path, NULL }, *default_env[] = { path_default, NULL };
+	struct rt_child child = { .path = h->path,
+				  .argv = h->args.n > 0 ? h->args.v : only_path,
+				  .env = h->env.n > 0 ? h->env.v : default_env,
+				  .input = state,
+				  .timeout_s = h->timeout_s,
+				  .prepare = prepare,
+				  .arg = t };
+
+	if (lseek(state, 0, SEEK_SET) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot rewind a memory file");
+	if (rt_child_run(&child, e) == 0)
+		return 0;
+	hr_wrap(e, "hook '%s' (%s)", entry->name, rt_hook_stage_names[t->stage]);
+	hr_hint(e, "the hook is the site's: hooks_dir in hpcrun.conf names its directory");
+	return -1;
+}
+
+int rt_hooks_run(const struct rt_hooks *l, enum rt_hook_stage stage, pid_t pid, struct hr_err *e)
+{
+	struct turn t = { .hooks = l, .stage = stage };
+	hr_autofd int state = -1;
+
+	if (!rt_hooks_any(l, stage))
+		return 0;
+	state = state_file(l, stage, pid, e);
+	if (state < 0)
+		return -1;
+	for (size_t i = 0; i < l->n; i++) {
+		struct hr_err one = { 0 };
+
+		if (!l->v[i].hook.stages[stage] || run_one(&l->v[i], &t, state, &one) == 0)
+			continue;
+		if (e->kind == HR_OK)
+			*e = one;
+		if (stage != RT_HOOK_POSTSTOP)
+			break;
+	}
+	return e->kind == HR_OK ? 0 : -1;
+}
