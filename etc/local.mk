@@ -2,3 +2,7 @@
 dist_pkgdata_DATA = etc/hpcrun.conf
 hooksexampledir = $(pkgdatadir)/hooks
 dist_hooksexample_DATA = etc/hooks/10-licence.json
+
+# to be included in a site's configuration of nginx; likewise
+nginxdir = $(pkgdatadir)/nginx
+dist_nginx_DATA = etc/nginx/store.conf etc/nginx/site-cache.conf

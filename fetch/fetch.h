@@ -221,8 +221,8 @@ int fetch_logout(struct fetch_client *c, const char *registry, struct hr_err *e)
  *
  * Bounds:  more than LIMIT bytes is HR_CORRUPT.
  * Errors:  HR_USAGE not an http or https URL, or plain http to a host where it is not allowed;
- * HR_NOTFOUND 404; HR_DENIED 401 and 403; HR_NET everything that may go better at another server or
- * later.
+ * HR_NOTFOUND 404; HR_DENIED 401, and with EACCES 403, which a bucket also says of what is not
+ * there; HR_NET everything that may go better at another server or later.
  */
 int fetch_web_read(struct fetch_client *c, const char *url, uint64_t limit, struct hr_buf *b,
 		   struct hr_err *e) HR_MUST_USE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "config.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -97,12 +98,15 @@ static int on_body(void *arg, const struct fetch_http_reply *r, const void *p, s
 static int fail_status(const struct fetch_http_reply *r, struct hr_err *e)
 {
 	enum hr_kind kind = HR_NET;
+	int sys = 0;
 
 	if (r->status == 401 || r->status == 403)
 		kind = HR_DENIED;
 	else if (r->status == 404 || r->status == 410)
 		kind = HR_NOTFOUND;
-	return hr_fail(e, kind, 0, "the server answers %d", r->status);
+	if (r->status == 403)
+		sys = EACCES;
+	return hr_fail(e, kind, sys, "the server answers %d", r->status);
 }
 
 static bool is_redirect(int status)

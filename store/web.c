@@ -3,6 +3,7 @@
 
 #include "store/web.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <unistd.h>
 #include <string.h>
@@ -102,6 +103,11 @@ int store_web_sync(struct fetch_client *c, const char *url, const struct store_n
 	int r = name->by_digest ? sync_image(c, url, &name->manifest, copy, e)
 				: sync_ref(c, url, &name->ref, copy, e);
 
+	if (r < 0 && e->kind == HR_DENIED && e->sys == EACCES) {
+		/* what a bucket that must not be listed says of a key that is not there */
+		hr_info("%s; taken as: the image is not there", e->text);
+		e->kind = HR_NOTFOUND;
+	}
 	if (r == 0 || e->kind != HR_NET || !is_complete(copy, name))
 		return r;
 	hr_warn("%s; going on with the copy on this node", e->text);
