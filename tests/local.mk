@@ -7,13 +7,16 @@ include tests/unit/serve.mk
 include tests/unit/runtime.mk
 
 # Runs inside images of any kind: static, and without the flags of the product.
-check_PROGRAMS += tests/lib/treedump tests/bench/walk
+check_PROGRAMS += tests/lib/treedump tests/bench/walk tests/bench/delay
 tests_lib_treedump_SOURCES = tests/lib/treedump.c
 tests_lib_treedump_CFLAGS = -std=gnu11 -Wall -Wextra
 tests_lib_treedump_LDFLAGS = -static
 tests_bench_walk_SOURCES = tests/bench/walk.c
 tests_bench_walk_CFLAGS = -std=gnu11 -Wall -Wextra
 tests_bench_walk_LDFLAGS = -static
+tests_bench_delay_SOURCES = tests/bench/delay.c
+tests_bench_delay_CFLAGS = -std=gnu11 -Wall -Wextra
+tests_bench_delay_LDFLAGS = -static
 endif
 
 # Whole folders: a test that was added is in the archive without anyone thinking of it.
