@@ -105,7 +105,7 @@ int store_web_sync(struct fetch_client *c, const char *url, const struct store_n
 
 	if (r < 0 && e->kind == HR_DENIED && e->sys == EACCES) {
 		/* what a bucket that must not be listed says of a key that is not there */
-		hr_info("%s; taken as: the image is not there", e->text);
+		hr_warn("%s; taken as: the image is not there", e->text);
 		e->kind = HR_NOTFOUND;
 	}
 	if (r == 0 || e->kind != HR_NET || !is_complete(copy, name))

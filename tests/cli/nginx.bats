@@ -90,6 +90,7 @@ print("STORE_PORT=%d TLS_PORT=%d CACHE_PORT=%d" % tuple(x.getsockname()[1] for x
 		s,listen 8080,listen 127.0.0.1:$CACHE_PORT,; s,access_log off,access_log $dir/cache.log test," \
 		"$etc/site-cache.conf" >"$dir/site-cache.conf"
 	cat >"$dir/nginx.conf" <<-EOF
+		$([ "$(id -u)" != 0 ] || echo 'user root;')
 		pid $dir/pid;
 		events { worker_connections 512; }
 		http {
