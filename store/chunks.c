@@ -524,6 +524,11 @@ void store_chunks_ahead(struct store_chunks *c, uint32_t chunk)
 		store_chunks_put(c, &ref, 0);
 }
 
+bool store_chunks_answer_later(const struct store_chunks *c)
+{
+	return c->source.start;
+}
+
 uint64_t store_chunks_bytes(struct store_chunks *c)
 {
 	uint64_t n;

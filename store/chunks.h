@@ -107,6 +107,8 @@ void store_chunks_put(struct store_chunks *c, const struct store_chunk_ref *ref,
 bool store_chunks_cancel(struct store_chunks *c, struct store_chunk_wait *w);
 /* Load a chunk that will be wanted soon, unless it is there or being loaded. Blocks. */
 void store_chunks_ahead(struct store_chunks *c, uint32_t chunk);
+/* Whether the source has START: then store_chunks_ahead() does not block. */
+bool store_chunks_answer_later(const struct store_chunks *c);
 /* For the source, between start() and delivered(): where the bytes of the chunk go. */
 uint8_t *store_chunks_room(struct store_chunks *c, uint32_t chunk);
 /* The room is filled, or, not OK, the chunk cannot be had; E says why then, else NULL. */

@@ -42,6 +42,7 @@ libstore_a_SOURCES = \
 	store/prefetch.c store/prefetch.h \
 	store/process.c store/process.h \
 	store/record.c store/record.h \
+	store/serve_ahead.c store/serve_ahead.h \
 	store/serve_tree.c store/serve_tree.h \
 	store/sha256mb.c store/sha256mb.h \
 	store/size.c store/size.h \
@@ -76,7 +77,7 @@ hpcrun_store_SOURCES = \
 pkglibexec_PROGRAMS += hpcrun-serve hpcrun-serve-net
 SERVE_SOURCES = \
 	store/serve.h \
-	store/serve_ahead.c \
+	store/serve_push.c store/serve_push.h \
 	store/serve_loop.c \
 	store/serve_main.c \
 	store/serve_ops.c \

@@ -16,11 +16,12 @@
 #include "store/cache.h"
 #include "store/chunks.h"
 #include "store/image.h"
+#include "store/serve_ahead.h"
+#include "store/serve_push.h"
 #include "store/serve_tree.h"
 #include "util/conf.h"
 #include "util/err.h"
 
-struct serve_ahead;
 struct read_op;
 
 /* Reads whose process had a signal that did not kill it: looked at again until they are answered,
@@ -38,6 +39,7 @@ struct serve {
 	struct serve_tree *tree;
 	struct store_chunks *chunks;
 	struct serve_ahead *ahead;
+	struct serve_push *push;
 	struct store_cache *cache; /* of this node, or NULL */
 	struct serve_watch watch;  /* changes, under its lock */
 	uid_t uid;		   /* the owner of everything, inside the user namespace */
@@ -88,14 +90,6 @@ int serve_sha256_load(store_chunk_sha256 **out, struct hr_err *e) HR_MUST_USE;
 
 /* serve_read.c: answers now, or when the last chunk it needs is there. */
 void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
-
-/*
- * serve_ahead.c: sees each read and loads what a sequential reader will want next, on a thread of
- * its own.
- */
-struct serve_ahead *serve_ahead_new(const struct store_index *ix, struct store_chunks *chunks);
-void serve_ahead_seen(struct serve_ahead *a, uint32_t node, const struct store_inode *file,
-		      uint64_t off, uint64_t len);
 
 /*
  * serve_warm.c: on a thread that then ends, load what a start of PROGRAM ("": not known) reads,

@@ -195,6 +195,7 @@ int serve_loop(struct serve *s, int fd, int control, const uint8_t *init, size_t
 		r = first_init(&l, control, e);
 	if (r <= 0)
 		return r;
+	serve_push_begin(s->push, fd);
 	start_threads(&l);
 	serve_requests(&l);
 	return hr_fail(e, HR_SYS, 0, "cannot receive from /dev/fuse");

@@ -155,6 +155,8 @@ static int build_tree(struct serve *s, int targets_fd, struct hr_err *e)
 	hr_autobuf struct hr_buf targets = { 0 };
 
 	s->tree = serve_tree_new(s->ix);
+	s->ahead = serve_ahead_new(s->tree);
+	s->push = serve_push_new(s);
 	for (size_t i = 0; i < HR_COUNT(forced); i++)
 		if (serve_tree_force(s->tree, forced[i].name, forced[i].mode, e) < 0)
 			return -1;
@@ -276,7 +278,6 @@ static int run(const struct serve_args *a, const struct hr_conf *conf, const str
 		return -1;
 	}
 	serve_warm_start(&s, w.app, conf->cache_bytes);
-	s.ahead = serve_ahead_new(s.ix, s.chunks);
 	return serve(&s, control, e);
 }
 

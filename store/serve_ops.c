@@ -266,6 +266,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool pl
 			     .dir = serve_node_of(ino),
 			     .cap = size < READDIR_MAX ? size : READDIR_MAX,
 			     .plus = plus };
+	struct serve_extent next;
 	hr_autofree char *buf = malloc(l.cap ? l.cap : 1);
 	int err = 0;
 
@@ -284,6 +285,8 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool pl
 		fuse_reply_err(req, err);
 	else
 		fuse_reply_buf(req, buf, l.len);
+	if (err == 0 && plus && off == 0 && serve_ahead_listed(l.s->ahead, l.dir, &l.inode, &next))
+		serve_push(l.s->push, &next);
 }
 
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,

@@ -298,6 +298,7 @@ void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
 	uint32_t node = serve_node_of(ino);
 	struct store_inode file;
 	uint64_t len = size, left;
+	struct serve_extent next;
 
 	(void)fi;
 	if (!serve_tree_inode(s->tree, node, &file)) {
@@ -315,6 +316,7 @@ void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
 	left = file.size - (uint64_t)off;
 	if (len > left)
 		len = left;
-	serve_ahead_seen(s->ahead, node, &file, (uint64_t)off, len);
 	start(s, req, &file, (uint64_t)off, len);
+	if (serve_ahead_seen(s->ahead, node, &file, (uint64_t)off, len, &next))
+		serve_push(s->push, &next);
 }

@@ -15,6 +15,12 @@ tests_unit_test_store_serve_tree_SOURCES = tests/unit/test_store_serve_tree.c
 tests_unit_test_store_serve_tree_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_serve_tree_LDADD = libstore.a libutil.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_store_serve_ahead
+TESTS += tests/unit/test_store_serve_ahead
+tests_unit_test_store_serve_ahead_SOURCES = tests/unit/test_store_serve_ahead.c
+tests_unit_test_store_serve_ahead_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_serve_ahead_LDADD = libstore.a libutil.a $(CMOCKA_LIBS)
+
 # a store from a directory, and a mount without the runtime
 check_PROGRAMS += tests/lib/mkstore tests/lib/serve_mount
 tests_lib_mkstore_SOURCES = tests/lib/mkstore.c
