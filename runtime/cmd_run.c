@@ -82,7 +82,8 @@ const struct hr_cmd rt_cmd_run = {
 	.operands = "IMAGE [COMMAND [ARG]...]",
 	.summary = "run a command inside an image; without one, what the image says",
 	.more = "The word 'run' may be left out. Options behind IMAGE belong to COMMAND.\n"
-		"IMAGE is a reference as in 'hpcrun pull', or a manifest digest.",
+		"IMAGE is a reference as in 'hpcrun pull', a manifest digest, or the path of a\n"
+		"squashfs or SIF file.",
 	.opts = run_opts,
 	.args_size = sizeof(struct rt_run_args),
 	.min_operands = 1,

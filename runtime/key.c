@@ -98,6 +98,20 @@ static void add_environment(struct rt_key *k)
 		rt_key_add(k, names[i], getenv(names[i]));
 }
 
+/* A file that was replaced, or written to, is another image. */
+static void add_file(struct rt_key *k, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return; /* gone since: the server will say so */
+	rt_key_add_u64(k, "file", st.st_dev);
+	rt_key_add_u64(k, "inode", st.st_ino);
+	rt_key_add_u64(k, "bytes", (uint64_t)st.st_size);
+	rt_key_add_u64(k, "changed",
+		       (uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec);
+}
+
 int rt_key_of_plan(struct rt_plan *plan, struct hr_err *e)
 {
 	struct rt_key k;
@@ -111,6 +125,8 @@ int rt_key_of_plan(struct rt_plan *plan, struct hr_err *e)
 		return -1;
 	add_environment(&k);
 	rt_key_add(&k, "image", plan->image);
+	if (plan->image_file)
+		add_file(&k, plan->image_file);
 	add_list(&k, "store", plan->stores);
 	for (size_t i = 0; i < plan->binds.n; i++) {
 		rt_key_add(&k, "source", plan->binds.v[i].src);

@@ -7,12 +7,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/key.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/source.h"
 #include "util/poison.h"
 
 #define ENV_FILE_MAX (1u << 20)
@@ -43,6 +45,28 @@ static int plan_pull(const struct rt_run_args *args, struct rt_plan *plan, struc
 	if (plan->pull == RT_PULL_ALWAYS &&
 	    (strchr(plan->image, '@') || strncmp(plan->image, "sha256:", 7) == 0))
 		plan->pull = RT_PULL_MISSING;
+	return 0;
+}
+
+/*
+ * An image that is a file: the server works in "/", so its path must be absolute; it is not pulled.
+ */
+static int plan_source(struct rt_plan *plan, struct hr_err *e)
+{
+	struct stat st;
+
+	if (hr_source_of(plan->image) != HR_SOURCE_FILE)
+		return 0;
+	if (stat(plan->image, &st) < 0) {
+		if (strchr(plan->image, '/') == NULL)
+			hr_hint(e, "a name that ends like this is a file, not an image of a store");
+		return hr_fail(e, errno == ENOENT || errno == ENOTDIR ? HR_NOTFOUND : HR_SYS, errno,
+			       "cannot find image file '%s'", plan->image);
+	}
+	plan->image_file = plan->image[0] == '/' ? hr_xstrdup(plan->image)
+						 : hr_xasprintf("%s/%s", plan->cwd, plan->image);
+	plan->image = plan->image_file;
+	plan->pull = RT_PULL_NEVER;
 	return 0;
 }
 
@@ -156,7 +180,8 @@ int rt_plan_make(const struct rt_run_args *args, bool shell, char **argv, char *
 	plan->libexecdir = rt_libexecdir();
 	plan->in_step = getenv("SLURM_JOB_ID") && getenv("SLURM_STEP_ID");
 	if (check_words(args, plan, e) < 0 || plan_pull(args, plan, e) < 0 ||
-	    plan_cwd(plan, e) < 0 || plan_home(args, plan, e) < 0 || plan_binds(args, plan, e) < 0)
+	    plan_cwd(plan, e) < 0 || plan_source(plan, e) < 0 || plan_home(args, plan, e) < 0 ||
+	    plan_binds(args, plan, e) < 0)
 		return -1;
 	if (plan_env(args, plan, environ_, e) < 0)
 		return -1;
@@ -165,6 +190,7 @@ int rt_plan_make(const struct rt_run_args *args, bool shell, char **argv, char *
 
 void rt_plan_release(struct rt_plan *plan)
 {
+	free(plan->image_file);
 	free(plan->cwd);
 	free(plan->cwd_bind);
 	free(plan->home_src);

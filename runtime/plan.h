@@ -35,7 +35,8 @@ struct rt_run_args {
 };
 
 struct rt_plan {
-	const char *image;
+	const char *image;	/* of a file: its absolute path */
+	char *image_file;	/* that path, or NULL */
 	const char *workdir;	/* --workdir, or NULL */
 	const char *entrypoint; /* --entrypoint, or NULL */
 	char **command;		/* behind IMAGE, NULL-ended; may be empty */

@@ -280,6 +280,83 @@ void store_cache_drop(struct store_cache_pack *p, uint32_t frame)
 		__atomic_store_n(&p->present[frame], FRAME_ABSENT, __ATOMIC_RELEASE);
 }
 
+/* ---- what belongs to a file read in place ---- */
+
+static const char *const extras[] = { ".index", ".loc" };
+
+#define EXTRA_NAME (FETCH_DIGEST_HEX + 40)
+
+/* The name of an extra; with NEW that of one under work. */
+static void extra_name(const struct fetch_digest *pack, enum store_cache_extra which, bool new,
+		       char name[EXTRA_NAME])
+{
+	char hex[FETCH_DIGEST_HEX];
+	int n;
+
+	fetch_digest_hex(pack, hex);
+	n = snprintf(name, EXTRA_NAME, "%.2s/%s%s", hex, hex, extras[which]);
+	if (new)
+		snprintf(name + n, EXTRA_NAME - (size_t)n, ".new-%d", (int)getpid());
+}
+
+static int extra_open(struct store_cache *c, const char *name, int flags, struct hr_err *e)
+{
+	int fd = openat(c->dirfd, name, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		hr_fail(e, errno == ENOENT ? HR_NOTFOUND : HR_SYS, errno,
+			"cannot open '%s' in the cache", name);
+	return fd;
+}
+
+int store_cache_extra_open(struct store_cache *c, const struct fetch_digest *pack,
+			   enum store_cache_extra which, struct hr_err *e)
+{
+	char name[EXTRA_NAME];
+
+	extra_name(pack, which, false, name);
+	return extra_open(c, name, 0, e);
+}
+
+int store_cache_extra_new(struct store_cache *c, const struct fetch_digest *pack,
+			  enum store_cache_extra which, struct hr_err *e)
+{
+	char name[EXTRA_NAME], fan[3] = "";
+
+	extra_name(pack, which, true, name);
+	memcpy(fan, name, 2);
+	if (mkdirat(c->dirfd, fan, 0700) < 0 && errno != EEXIST)
+		return hr_fail(e, HR_SYS, errno, "cannot create '%s' in the cache", fan);
+	return extra_open(c, name, O_CREAT | O_TRUNC, e);
+}
+
+int store_cache_extra_keep(struct store_cache *c, const struct fetch_digest *pack,
+			   enum store_cache_extra which, struct hr_err *e)
+{
+	char from[EXTRA_NAME], to[EXTRA_NAME];
+	hr_autofd int fd = -1;
+
+	extra_name(pack, which, true, from);
+	extra_name(pack, which, false, to);
+	fd = extra_open(c, from, 0, e);
+	if (fd < 0)
+		return -1;
+	if (fdatasync(fd) < 0 || renameat(c->dirfd, from, c->dirfd, to) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot keep '%s' in the cache", to);
+	return 0;
+}
+
+void store_cache_extra_discard(struct store_cache *c, const struct fetch_digest *pack)
+{
+	char name[EXTRA_NAME];
+
+	for (size_t i = 0; i < HR_COUNT(extras); i++) {
+		extra_name(pack, (enum store_cache_extra)i, true, name);
+		if (unlinkat(c->dirfd, name, 0) < 0 && errno != ENOENT)
+			hr_debug("cannot remove '%s' from the cache: %s", name, strerror(errno));
+	}
+}
+
 /* ---- usage and eviction ---- */
 
 struct found {
@@ -328,7 +405,9 @@ static void find_in_fan(struct store_cache *c, const char *fan, struct found_lis
 		memset(f, 0, sizeof(*f));
 		memcpy(f->hex, entry->d_name, FETCH_DIGEST_HEX - 1);
 		f->bytes = disk_bytes(c->dirfd, f->hex, ".map", &f->used) +
-			   disk_bytes(c->dirfd, f->hex, ".data", NULL);
+			   disk_bytes(c->dirfd, f->hex, ".data", NULL) +
+			   disk_bytes(c->dirfd, f->hex, ".index", NULL) +
+			   disk_bytes(c->dirfd, f->hex, ".loc", NULL);
 	}
 }
 
@@ -372,7 +451,7 @@ int store_cache_usage(struct store_cache *c, struct store_cache_usage *out, stru
 /* Remove one pack unless somebody has it open. */
 static bool evict_one(struct store_cache *c, const struct found *f)
 {
-	static const char *const suffixes[] = { ".data",
+	static const char *const suffixes[] = { ".data", ".index", ".loc",
 						".map" }; /* the map last: it carries the pin */
 	struct hr_err ignored = { 0 };			  /* gone already: as good as evicted */
 	hr_autofd int map = open_file(c->dirfd, f->hex, ".map", 0, &ignored);

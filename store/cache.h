@@ -73,6 +73,21 @@ int store_cache_put(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, c
 /* Forget a frame whose bytes proved wrong. */
 void store_cache_drop(struct store_cache_pack *p, uint32_t frame);
 
+/*
+ * What else belongs to a pack that stands for a file read in place (file_image.h): its index and
+ * its locations. They are removed with the pack.
+ */
+enum store_cache_extra { STORE_CACHE_INDEX, STORE_CACHE_LOC };
+/* Open one, readable and writable; the fd is the caller's. Errors: HR_NOTFOUND; HR_SYS. */
+int store_cache_extra_open(struct store_cache *c, const struct fetch_digest *pack,
+			   enum store_cache_extra which, struct hr_err *e) HR_MUST_USE;
+/* Begin one under a name of this process's own; then sync it and give it its name, or drop both. */
+int store_cache_extra_new(struct store_cache *c, const struct fetch_digest *pack,
+			  enum store_cache_extra which, struct hr_err *e) HR_MUST_USE;
+int store_cache_extra_keep(struct store_cache *c, const struct fetch_digest *pack,
+			   enum store_cache_extra which, struct hr_err *e) HR_MUST_USE;
+void store_cache_extra_discard(struct store_cache *c, const struct fetch_digest *pack);
+
 struct store_cache_usage {
 	uint64_t bytes; /* on disk */
 	uint32_t packs;

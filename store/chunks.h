@@ -35,6 +35,14 @@ struct store_chunk_source {
 	int (*frame)(void *arg, uint32_t chunk, uint8_t *frame, size_t cap, size_t *len,
 		     struct hr_err *e);
 	/*
+	 * Frames that are not of zstd: OPEN, or NULL, decompresses the LEN bytes of one to OUT,
+	 * want->bytes of them. A check sum of 0 in the index is one that is not known yet: LEARN is
+	 * told it, before KEEP.
+	 */
+	int (*open)(void *arg, ZSTD_DCtx *zstd, const uint8_t *frame, size_t len,
+		    const struct store_chunk *want, uint8_t *out, struct hr_err *e);
+	void (*learn)(void *arg, uint32_t chunk, uint64_t crc);
+	/*
 	 * What was at hand once may be at hand again: KEEP, or NULL, is given each chunk that came
 	 * through FRAME, verified. With it go PLAIN and DAMAGED, as below.
 	 */

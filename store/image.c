@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "store/layout.h"
 #include "store/loc.h"
@@ -75,14 +76,10 @@ static int load_index(struct store_image *img, const struct fetch_digest *manife
 	return 0;
 }
 
-static int load_loc(struct store_image *img, const struct fetch_digest *index, struct hr_err *e)
+static int map_loc(struct store_image *img, int fd, uint64_t bytes, struct hr_err *e)
 {
-	uint64_t bytes = 0;
-	hr_autofd int fd = store_object_open(img->store, STORE_INDEX_LOC, index, &bytes, e);
 	void *map;
 
-	if (fd < 0)
-		return -1;
 	if (bytes == 0 || bytes > SIZE_MAX)
 		return hr_fail(e, HR_CORRUPT, 0, "the location file has %" PRIu64 " bytes", bytes);
 	map = mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, fd, 0);
@@ -95,6 +92,28 @@ static int load_loc(struct store_image *img, const struct fetch_digest *index, s
 	img->pack_fds = hr_xmalloc(((size_t)img->loc.n_packs + 1) * sizeof(*img->pack_fds));
 	for (uint32_t i = 0; i < img->loc.n_packs; i++)
 		atomic_init(&img->pack_fds[i], -1);
+	return 0;
+}
+
+static int load_loc(struct store_image *img, const struct fetch_digest *index, struct hr_err *e)
+{
+	uint64_t bytes = 0;
+	hr_autofd int fd = store_object_open(img->store, STORE_INDEX_LOC, index, &bytes, e);
+
+	return fd < 0 ? -1 : map_loc(img, fd, bytes, e);
+}
+
+int store_image_open_fds(int index, int loc, struct store_image **out, struct hr_err *e)
+{
+	HR_CLEANUP(store_image_closep) struct store_image *img = hr_xmalloc(sizeof(*img));
+	struct stat st;
+
+	if (fstat(loc, &st) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot look at the location file");
+	if (store_index_open(index, &img->index, e) < 0 ||
+	    map_loc(img, loc, (uint64_t)st.st_size, e) < 0)
+		return -1;
+	*out = hr_steal(&img);
 	return 0;
 }
 

@@ -44,7 +44,16 @@ int store_image_missing(const struct hr_strv *stores, const char *name, struct h
 void store_image_close(struct store_image *img);
 void store_image_closep(struct store_image **img);
 
-/* What it was opened from; borrowed. */
+/*
+ * Open an index and its locations that lie in no store: of a file that is read in place. The
+ * descriptors stay the caller's.
+ *
+ * Errors:  HR_CORRUPT, HR_SYS.
+ */
+int store_image_open_fds(int index, int loc, struct store_image **out,
+			 struct hr_err *e) HR_MUST_USE;
+
+/* What it was opened from, or NULL; borrowed. */
 const struct store *store_image_store(const struct store_image *img);
 const struct store_index *store_image_index(const struct store_image *img);
 /* Where its chunks lie; borrowed. */

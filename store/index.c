@@ -355,6 +355,12 @@ bool store_index_xattr(const struct store_index *ix, const struct store_inode *i
 	       value->len <= STORE_XATTR_MAX;
 }
 
+uint64_t store_index_crc_at(const struct store_index *ix, uint32_t i)
+{
+	HR_BUG_ON(i >= ix->n_chunks);
+	return (uint64_t)(ix->chunks - ix->p) + (uint64_t)i * INDEX_CHUNK_BYTES + CHUNK_CRC;
+}
+
 bool store_index_chunk(const struct store_index *ix, uint32_t i, struct store_chunk *out)
 {
 	const uint8_t *p;

@@ -106,6 +106,9 @@ bool store_index_xattr(const struct store_index *ix, const struct store_inode *i
 bool store_index_chunk(const struct store_index *ix, uint32_t i,
 		       struct store_chunk *out) HR_MUST_USE;
 
+/* Where in the index the check sum of chunk I stands, I < the number of chunks. */
+uint64_t store_index_crc_at(const struct store_index *ix, uint32_t i);
+
 /* ---- building ---- */
 
 struct store_index_builder;

@@ -10,6 +10,7 @@ libstore_a_SOURCES = \
 	store/dict.c store/dict.h \
 	store/dict_segment.c store/dict_segment.h \
 	store/digest_set.c store/digest_set.h \
+	store/file_image.c store/file_image.h \
 	store/gc.c store/gc.h \
 	store/frame.c store/frame.h \
 	store/heap.c store/heap.h \
@@ -45,7 +46,10 @@ libstore_a_SOURCES = \
 	store/serve_ahead.c store/serve_ahead.h \
 	store/serve_tree.c store/serve_tree.h \
 	store/sha256mb.c store/sha256mb.h \
+	store/sif.c store/sif.h store/sif_format.h \
 	store/size.c store/size.h \
+	store/sqfs.c store/sqfs.h \
+	store/sqfs_child.c store/sqfs_child.h \
 	store/store.h \
 	store/table.c store/table.h \
 	store/tar.c store/tar.h \
@@ -72,6 +76,13 @@ hpcrun_store_SOURCES = \
 	store/interrupt.c store/interrupt.h \
 	store/main_store.c \
 	store/progress.c store/progress.h
+
+# Reads the metadata of hostile squashfs files, confined.
+pkglibexec_PROGRAMS += hpcrun-sqfs
+hpcrun_sqfs_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS)
+hpcrun_sqfs_LDADD = libstore.a libfetch.a libutil.a -lsquashfuse $(SECCOMP_LIBS) $(ZSTD_LIBS) \
+	$(ISAL_LIBS) $(DL_LIBS)
+hpcrun_sqfs_SOURCES = store/main_sqfs.c store/sqfs_index.c store/sqfs_index.h
 
 # Two programs from the same sources: who reads files does not load libcurl.
 pkglibexec_PROGRAMS += hpcrun-serve hpcrun-serve-net

@@ -108,6 +108,21 @@ static int frame(void *arg, uint32_t chunk, uint8_t *out, size_t cap, size_t *le
 	return c->below.frame(c->below.arg, chunk, out, cap, len, e);
 }
 
+static int open_frame(void *arg, ZSTD_DCtx *zstd, const uint8_t *frame_bytes, size_t len,
+		      const struct store_chunk *want, uint8_t *out, struct hr_err *e)
+{
+	struct store_local_cache *c = arg;
+
+	return c->below.open(c->below.arg, zstd, frame_bytes, len, want, out, e);
+}
+
+static void learn(void *arg, uint32_t chunk, uint64_t crc)
+{
+	struct store_local_cache *c = arg;
+
+	c->below.learn(c->below.arg, chunk, crc);
+}
+
 static void where(void *arg, uint32_t chunk, struct hr_buf *out)
 {
 	struct store_local_cache *c = arg;
@@ -120,6 +135,8 @@ struct store_chunk_source store_local_cache_wrap(struct store_local_cache *c,
 {
 	c->below = *source;
 	return (struct store_chunk_source) { .frame = frame,
+					     .open = source->open ? open_frame : NULL,
+					     .learn = source->learn ? learn : NULL,
 					     .where = where,
 					     .plain = plain,
 					     .damaged = damaged,

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "store/cache_place.h"
+#include "store/file_image.h"
 #include "store/layout.h"
 #include "store/local_cache.h"
 #include "store/serve.h"
@@ -26,6 +27,7 @@
 #include "util/mem.h"
 #include "util/opt.h"
 #include "util/serve_proto.h"
+#include "util/source.h"
 #include "util/poison.h"
 
 #define MEMORY_DEFAULT (192u << 20)
@@ -227,9 +229,33 @@ static int open_files(struct serve *s, const struct serve_web *w, const char *pa
 	return 0;
 }
 
+/* A file that is an image: its blocks are the chunks, and their check sums learnt on the way. */
+static int open_in_place(struct serve *s, const struct serve_web *w, struct hr_err *e)
+{
+	hr_autofree char *dir = store_cache_place(w->cache, w->conf);
+	struct store_chunk_source source;
+	struct hr_err no_cache = { 0 };
+	struct store_file *f;
+
+	if (store_cache_open(dir, &s->cache, &no_cache) < 0)
+		hr_debug("no cache: %s", no_cache.text);
+	if (store_file_open(w->image, s->cache, &f, e) < 0)
+		return -1;
+	s->img = store_file_image(f);
+	s->ix = store_image_index(s->img);
+	source = store_file_source(f);
+	if (s->cache && !w->verify_full)
+		source = store_local_cache_wrap(
+			store_local_cache_new(s->cache, store_image_loc(s->img)), &source);
+	s->chunks = store_chunks_new(s->ix, &source, w->memory, NULL);
+	return 0;
+}
+
 /* The first store of the chain that has the image. */
 static int open_image(struct serve *s, const struct serve_web *w, struct hr_err *e)
 {
+	if (hr_source_of(w->image) == HR_SOURCE_FILE)
+		return open_in_place(s, w, e);
 	for (size_t i = 0; i < w->stores->n; i++) {
 		const char *store = w->stores->v[i];
 		int r = store_is_url(store) ? serve_open_web(s, w, store, e)
@@ -248,7 +274,8 @@ static bool can_be_pulled(const struct hr_strv *stores, const char *image)
 	struct fetch_digest manifest;
 	struct hr_err no_digest = { 0 };
 
-	if (fetch_digest_parse(image, &manifest, &no_digest) == 0)
+	if (hr_source_of(image) != HR_SOURCE_REF ||
+	    fetch_digest_parse(image, &manifest, &no_digest) == 0)
 		return false; /* of which repository? */
 	for (size_t i = 0; i < stores->n; i++)
 		if (!store_is_url(stores->v[i]))

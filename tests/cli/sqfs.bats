@@ -1,0 +1,162 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+# Squashfs and SIF files run in place.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154  # each test is a subshell; bats sets output and status; $ is for sh
+
+bats_require_minimum_version 1.5.0
+load ../lib/common
+
+setup_file() {
+	scratch_make
+	mkdir -p rootfs/{bin,etc,data/deep/er,.singularity.d} && cd rootfs || return
+	cp "$(command -v busybox)" bin/busybox
+	for name in sh cat sha256sum ls stat find readlink true; do ln -s busybox bin/$name; done
+	echo 'root:x:0:0:root:/root:/bin/sh' >etc/passwd
+	seq 1 60000 >data/seq
+	head -c 1500000 /dev/urandom >data/random
+	for i in $(seq 1 40); do seq "$i" $((i * 20)) >"data/deep/er/$i"; done
+	truncate -s 700000 data/hole
+	printf end >>data/hole
+	: >data/empty
+	ln data/seq data/again
+	ln -s ../seq data/deep/link
+	printf '#!/bin/sh\necho runscript "$@"\n' >.singularity.d/runscript
+	chmod 755 .singularity.d/runscript
+	cd .. || return
+	mksquashfs rootfs image.sqfs -quiet -no-progress -all-root -comp zstd >/dev/null
+	"$TESTS_DIR/lib/mksif" image.sif image.sqfs "arch=$(sif_arch)"
+}
+teardown_file() {
+	for pid in $(leftovers | cut -d' ' -f1); do
+		kill "$pid" 2>/dev/null
+	done
+	scratch_remove
+}
+# sessions linger: each test has its own, and its own cache
+setup() {
+	cd "$SCRATCH" || return
+	mkdir -m 700 "$BATS_TEST_TMPDIR/run"
+	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/run HPCRUN_CACHE=$BATS_TEST_TMPDIR/cache
+}
+
+sif_arch() { case $(uname -m) in aarch64) echo 04 ;; *) echo 02 ;; esac; }
+
+# same_files IMAGE: all files of the image are those of rootfs, by digest.
+same_files() {
+	(cd rootfs && find data -type f -exec sha256sum {} + | sort) >want
+	"$HPCRUN" "$1" sh -c 'cd / && find data -type f -exec sha256sum {} + ' | sort >got
+	diff want got
+}
+
+@test "squashfs: runs in place, whatever the compressor and the size of its blocks" {
+	local i=0
+	for options in "gzip -b 4096" "xz -b 131072" "lz4 -b 65536" "lzo -b 1048576" "zstd -b 1048576 -no-fragments" \
+		"gzip -noI -noD -noF -noX"; do
+		# shellcheck disable=SC2086
+		mksquashfs rootfs "c$((++i)).sqfs" -quiet -no-progress -comp $options >/dev/null
+		same_files "./c$i.sqfs"
+	done
+}
+
+@test "squashfs: names, types, links, modes and times are those of the file" {
+	"$HPCRUN" ./image.sqfs sh -c 'cd / && find data bin | sort | while read f; do
+		stat -c "%n %F %a %h %Y %s" $f; done' | sed 's/ [0-9]* \(directory\) .*/ \1/; /directory/s/ [0-9]* [0-9]* [0-9]*$//' >got
+	(cd rootfs && find data bin | LC_ALL=C sort | while read -r f; do stat -c "%n %F %a %h %Y %s" "$f"; done) |
+		sed '/directory/s/ [0-9]* [0-9]* [0-9]*$//' >want
+	grep -v directory want >want-files
+	grep -v directory got >got-files
+	diff want-files got-files
+	[ "$("$HPCRUN" ./image.sqfs readlink /data/deep/link)" = ../seq ]
+}
+
+@test "squashfs: a second session does not read the metadata again" {
+	run -0 "$HPCRUN" ./image.sqfs true
+	index=$(find "$HPCRUN_CACHE" -name '*.index')
+	[ -n "$index" ]
+	before=$(stat -c %i "$index")
+	mkdir -m 700 "$BATS_TEST_TMPDIR/run2"
+	XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/run2 "$HPCRUN" ./image.sqfs true
+	[ "$(stat -c %i "$index")" = "$before" ]
+}
+
+@test "squashfs: a cached index that was damaged is made again" {
+	run -0 "$HPCRUN" ./image.sqfs true
+	for file in "$HPCRUN_CACHE"/packs/*/*.index; do : >"$file"; done
+	mkdir -m 700 "$BATS_TEST_TMPDIR/run2"
+	XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/run2 run -0 "$HPCRUN" ./image.sqfs cat /data/deep/er/1
+	[ "$output" = "$(cat rootfs/data/deep/er/1)" ]
+}
+
+@test "squashfs: a file that was replaced is another image" {
+	cp image.sqfs moving.sqfs
+	run -0 "$HPCRUN" ./moving.sqfs cat /data/deep/er/1
+	mkdir other && cp -a rootfs/bin other && echo new >other/new
+	mksquashfs other other.sqfs -quiet -no-progress >/dev/null
+	mv other.sqfs moving.sqfs
+	run -0 "$HPCRUN" ./moving.sqfs cat /new
+	[ "$output" = new ]
+}
+
+@test "squashfs: a name that ends like one needs no slash, and need not be readable for others" {
+	chmod 400 image.sqfs
+	run -0 "$HPCRUN" image.sqfs true
+}
+
+@test "squashfs: is run when there can be no cache" {
+	: >"$BATS_TEST_TMPDIR/file"
+	HPCRUN_CACHE=$BATS_TEST_TMPDIR/file/cache run -0 "$HPCRUN" ./image.sqfs cat /data/deep/er/2
+	[ "$output" = "$(cat rootfs/data/deep/er/2)" ]
+}
+
+@test "squashfs: a file that is cut short while it is used gives EIO, never short data" {
+	install -m 600 image.sqfs shrinking.sqfs
+	run -0 "$HPCRUN" --bind "$SCRATCH:/mnt" ./shrinking.sqfs sh -c ': >/mnt/shrinking.sqfs
+		if cat /data/random; then echo read; else echo failed; fi 2>&1 >/mnt/out'
+	[[ $output == *"error"* ]]
+	grep -q failed out
+}
+
+@test "sif: the primary partition is run, and its runscript without a command" {
+	same_files ./image.sif
+	run -0 "$HPCRUN" ./image.sif
+	[ "$output" = runscript ]
+}
+
+@test "sif: what cannot be run is refused by name" {
+	for row in 'fs=5|encrypted' 'fs=2|ext3' 'part=3|no primary system partition' 'twice=1|two primary' \
+		'arch=11|for s390x' 'off=0xffffffffffffff00|partition' 'len=0x7fffffffffffffff|partition' \
+		'total=0xffffffffffffffff|descriptors' 'table_off=0x7ffffffffffffff0|descriptors' 'version=77|version'; do
+		"$TESTS_DIR/lib/mksif" bad.sif image.sqfs "arch=$(sif_arch)" "${row%%|*}"
+		fail_with "bad.sif.*${row#*|}" "$HPCRUN" ./bad.sif true
+	done
+}
+
+@test "in place: what is no image is refused by name" {
+	fail_with "nothing.sqfs'.*No such file" "$HPCRUN" ./nothing.sqfs true
+	echo text >text
+	fail_with 'neither a squashfs nor a SIF' "$HPCRUN" ./text true
+	: >empty.sqfs
+	fail_with 'neither a squashfs nor a SIF' "$HPCRUN" ./empty.sqfs true
+	fail_with 'is a directory' "$HPCRUN" ./rootfs true
+	mkfifo fifo
+	fail_with 'not a regular file' "$HPCRUN" ./fifo true
+}
+
+@test "in place: damaged squashfs metadata is one message, and nothing is left in the cache" {
+	size=$(stat -c %s image.sqfs)
+	head -c $((size / 2)) image.sqfs >half.sqfs
+	fail_with 'half.sqfs.*there are' "$HPCRUN" ./half.sqfs true
+	start=$(od -An -t u8 -j 64 -N 8 image.sqfs)
+	for at in $((start + 1)) $((start + 20)) $((start + 400)); do
+		install -m 600 image.sqfs bad.sqfs
+		printf '\377\377\377\377\377\377\377\377' | dd of=bad.sqfs bs=1 seek="$at" conv=notrunc status=none
+		fail_with 'bad.sqfs' "$HPCRUN" ./bad.sqfs true
+	done
+	for row in '12|\0001\0002\0003\0004|blocks of' '20|\0011\0000|compressor' '28|\0003\0000|version 3'; do
+		IFS='|' read -r at bytes text <<<"$row"
+		install -m 600 image.sqfs bad.sqfs
+		printf '%b' "$bytes" | dd of=bad.sqfs bs=1 seek="$at" conv=notrunc status=none
+		fail_with "bad.sqfs.*$text" "$HPCRUN" ./bad.sqfs true
+	done
+	[ -z "$(find "$HPCRUN_CACHE" -type f)" ]
+}
