@@ -26,6 +26,7 @@
 #define FRAME_ABSENT  0
 #define FRAME_PRESENT 1
 #define PIN_BYTE      0 /* of the map: read-locked by whoever has the pack open */
+#define TURNS_NAME    "turns"
 
 struct store_cache {
 	int dirfd; /* CACHE/packs */
@@ -355,6 +356,22 @@ void store_cache_extra_discard(struct store_cache *c, const struct fetch_digest 
 		if (unlinkat(c->dirfd, name, 0) < 0 && errno != ENOENT)
 			hr_debug("cannot remove '%s' from the cache: %s", name, strerror(errno));
 	}
+}
+
+/* ---- taking turns ---- */
+
+int store_cache_turn(struct store_cache *c, const struct fetch_digest *d)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	hr_autofd int fd =
+		openat(c->dirfd, TURNS_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	/* a byte for each, one in 2^48: who shares it with another waits in vain, no more */
+	l.l_start = (off_t)(hr_le64(d->b) >> 16);
+	while (fd >= 0 && fcntl(fd, F_OFD_SETLKW, &l) < 0)
+		if (errno != EINTR)
+			return -1;
+	return hr_steal_fd(&fd);
 }
 
 /* ---- usage and eviction ---- */

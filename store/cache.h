@@ -88,6 +88,13 @@ int store_cache_extra_keep(struct store_cache *c, const struct fetch_digest *pac
 			   enum store_cache_extra which, struct hr_err *e) HR_MUST_USE;
 void store_cache_extra_discard(struct store_cache *c, const struct fetch_digest *pack);
 
+/*
+ * Wait until no other process of the user on this node works on D (a layer, say), and have the turn
+ * until the descriptor that is returned is closed, or its process dies. -1 when that cannot be
+ * told: then several work at once, to no harm.
+ */
+int store_cache_turn(struct store_cache *c, const struct fetch_digest *d);
+
 struct store_cache_usage {
 	uint64_t bytes; /* on disk */
 	uint32_t packs;

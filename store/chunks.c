@@ -405,8 +405,27 @@ static void finish(struct store_chunks *c, struct store_chunk_slot *s, struct wo
 	}
 }
 
+/* Have the source look elsewhere for a chunk that it could not give; W, unless it is NULL, waits.
+ */
+static enum store_chunk_got start_after(struct store_chunks *c, struct store_chunk_slot *s,
+					struct worker *worker, struct store_chunk_wait *w,
+					const struct hr_err *why)
+{
+	uint32_t chunk = s->chunk;
+
+	pthread_mutex_lock(&c->lock);
+	worker->next = c->idle;
+	c->idle = worker;
+	if (w)
+		park(s, chunk, w);
+	pthread_mutex_unlock(&c->lock);
+	c->source.start(c->source.arg, chunk, why);
+	return STORE_CHUNK_PARKED;
+}
+
 /* Load a chunk that nobody has; the lock is held on entry and released. */
-static bool load_locked(struct store_chunks *c, uint32_t chunk, struct store_chunk_ref *ref)
+static enum store_chunk_got load_locked(struct store_chunks *c, uint32_t chunk,
+					struct store_chunk_wait *wait, struct store_chunk_ref *ref)
 {
 	struct store_chunk_slot *s = NULL;
 	struct store_chunk want;
@@ -424,14 +443,16 @@ static bool load_locked(struct store_chunks *c, uint32_t chunk, struct store_chu
 	}
 	pthread_mutex_unlock(&c->lock);
 	ok = s && load(c, w, &want, s, &e) == 0;
+	if (s && !ok && c->source.start)
+		return start_after(c, s, w, wait, &e);
 	if (!ok)
 		report(c, chunk, &e);
 	if (!s)
-		return false;
+		return STORE_CHUNK_FAILED;
 	if (ok)
 		*ref = (struct store_chunk_ref) { s->p, s->bytes, s };
 	finish(c, s, w, ok);
-	return ok;
+	return ok ? STORE_CHUNK_READY : STORE_CHUNK_FAILED;
 }
 
 /*
@@ -459,7 +480,7 @@ static enum store_chunk_got start_locked(struct store_chunks *c, uint32_t chunk,
 		park(s, chunk, w);
 		pthread_mutex_unlock(&c->lock);
 	}
-	c->source.start(c->source.arg, chunk);
+	c->source.start(c->source.arg, chunk, NULL);
 	return STORE_CHUNK_PARKED;
 }
 
@@ -499,10 +520,9 @@ enum store_chunk_got store_chunks_get(struct store_chunks *c, uint32_t chunk,
 		return STORE_CHUNK_FAILED;
 	pthread_mutex_lock(&c->lock);
 	s = c->by_chunk[chunk];
-	if (!s && c->source.start)
-		return start_locked(c, chunk, w, ref);
 	if (!s)
-		return load_locked(c, chunk, ref) ? STORE_CHUNK_READY : STORE_CHUNK_FAILED;
+		return c->source.frame ? load_locked(c, chunk, w, ref)
+				       : start_locked(c, chunk, w, ref);
 	if (s->loading) {
 		park(s, chunk, w);
 		pthread_mutex_unlock(&c->lock);
@@ -542,8 +562,8 @@ void store_chunks_ahead(struct store_chunks *c, uint32_t chunk)
 		pthread_mutex_unlock(&c->lock);
 		return;
 	}
-	if (c->source.start ? start_locked(c, chunk, NULL, &ref) == STORE_CHUNK_READY
-			    : load_locked(c, chunk, &ref))
+	if ((c->source.frame ? load_locked(c, chunk, NULL, &ref)
+			     : start_locked(c, chunk, NULL, &ref)) == STORE_CHUNK_READY)
 		store_chunks_put(c, &ref, 0);
 }
 

@@ -51,11 +51,12 @@ struct store_chunk_source {
 	 * START and its like: a source that answers later. PLAIN copies the BYTES of the
 	 * chunk itself to OUT when they are at hand, and returns true; it does not wait. START asks
 	 * for a chunk that is not: some thread of the source will fill store_chunks_room() with
-	 * verified bytes and call store_chunks_delivered(). FRAME is not called then. DAMAGED: what
-	 * PLAIN gave has a wrong check sum; START follows.
+	 * verified bytes and call store_chunks_delivered(). A source may have FRAME and START: then
+	 * START is called when FRAME has failed, WHY says how, or gave something else than the
+	 * chunk. DAMAGED: what PLAIN gave has a wrong check sum; FRAME or START follows.
 	 */
 	bool (*plain)(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes);
-	void (*start)(void *arg, uint32_t chunk);
+	void (*start)(void *arg, uint32_t chunk, const struct hr_err *why);
 	void (*damaged)(void *arg, uint32_t chunk);
 	/* Name where the chunk lies, for a message: "pack ab12..., offset 7". */
 	void (*where)(void *arg, uint32_t chunk, struct hr_buf *out);

@@ -14,6 +14,7 @@
 #include "store/pager.h"
 #include "store/prefetch.h"
 #include "store/size.h"
+#include "store/upstream.h"
 #include "store/web.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -138,7 +139,19 @@ static int list_chunks(struct job *j, const char *url, struct hr_err *e)
 	return -1;
 }
 
-static int prefetch(struct job *j, const char *url, struct hr_err *e)
+static struct store_upstream *make_upstream(const struct job *j, const char *url, const char *cache)
+{
+	const struct store_upstream_options o = { .img = j->img,
+						  .image = j->image,
+						  .advisor = url,
+						  .cache = cache,
+						  .sha256 = fetch_digest_of };
+
+	return j->conf.upstream ? store_upstream_new(&o) : NULL;
+}
+
+/* CACHE is borrowed for ever. */
+static int prefetch(struct job *j, const char *url, const char *cache, struct hr_err *e)
 {
 	char *only[] = { j->copy->path, NULL };
 	const struct hr_strv one = { only, 1 };
@@ -153,6 +166,7 @@ static int prefetch(struct job *j, const char *url, struct hr_err *e)
 	store_web_origins(&j->conf, url, &j->origins);
 	o.ix = store_image_index(j->img);
 	o.loc = store_image_loc(j->img);
+	o.upstream = make_upstream(j, url, cache);
 	j->pager = store_pager_new(&o);
 	if (list_chunks(j, url, e) < 0 || store_pager_start(j->pager, NULL, e) < 0)
 		return -1;
@@ -178,7 +192,7 @@ static int from_url(struct job *j, const char *url, struct hr_err *e)
 	if (store_web_copy(dir, url, &j->copy, e) < 0 ||
 	    store_web_sync(j->client, url, &name, j->copy, e) < 0)
 		return -1;
-	return prefetch(j, url, e);
+	return prefetch(j, url, hr_steal(&dir), e);
 }
 
 static int from_directory(const struct job *j, const char *path, struct hr_err *e)

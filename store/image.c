@@ -21,6 +21,7 @@
 struct store_image {
 	struct store *store;
 	struct store_index *index;
+	int index_fd, loc_fd;
 	void *loc_map;
 	size_t loc_bytes;
 	struct store_loc loc;
@@ -35,6 +36,8 @@ void store_image_close(struct store_image *img)
 		if (atomic_load(&img->pack_fds[i]) >= 0)
 			close(atomic_load(&img->pack_fds[i]));
 	free(img->pack_fds);
+	hr_fd_cleanup(&img->index_fd);
+	hr_fd_cleanup(&img->loc_fd);
 	if (img->loc_map)
 		munmap(img->loc_map, img->loc_bytes);
 	store_index_free(img->index);
@@ -62,6 +65,12 @@ const struct store_loc *store_image_loc(const struct store_image *img)
 	return &img->loc;
 }
 
+void store_image_fds(const struct store_image *img, int *index, int *loc)
+{
+	*index = img->index_fd;
+	*loc = img->loc_fd;
+}
+
 static int load_index(struct store_image *img, const struct fetch_digest *manifest,
 		      const struct fetch_digest *index, struct hr_err *e)
 {
@@ -73,6 +82,7 @@ static int load_index(struct store_image *img, const struct fetch_digest *manife
 	store_index_manifest(img->index, &of);
 	if (!fetch_digest_equal(&of, manifest))
 		return hr_fail(e, HR_CORRUPT, 0, "the image index is that of another image");
+	img->index_fd = hr_steal_fd(&fd);
 	return 0;
 }
 
@@ -100,12 +110,23 @@ static int load_loc(struct store_image *img, const struct fetch_digest *index, s
 	uint64_t bytes = 0;
 	hr_autofd int fd = store_object_open(img->store, STORE_INDEX_LOC, index, &bytes, e);
 
-	return fd < 0 ? -1 : map_loc(img, fd, bytes, e);
+	if (fd < 0 || map_loc(img, fd, bytes, e) < 0)
+		return -1;
+	img->loc_fd = hr_steal_fd(&fd);
+	return 0;
+}
+
+static struct store_image *new_image(void)
+{
+	struct store_image *img = hr_xmalloc(sizeof(*img));
+
+	img->index_fd = img->loc_fd = -1;
+	return img;
 }
 
 int store_image_open_fds(int index, int loc, struct store_image **out, struct hr_err *e)
 {
-	HR_CLEANUP(store_image_closep) struct store_image *img = hr_xmalloc(sizeof(*img));
+	HR_CLEANUP(store_image_closep) struct store_image *img = new_image();
 	struct stat st;
 
 	if (fstat(loc, &st) < 0)
@@ -156,7 +177,7 @@ void store_name_release(struct store_name *n)
 static int open_in(const char *path, const struct store_name *w, struct store_image **out,
 		   struct hr_err *e)
 {
-	HR_CLEANUP(store_image_closep) struct store_image *img = hr_xmalloc(sizeof(*img));
+	HR_CLEANUP(store_image_closep) struct store_image *img = new_image();
 	struct fetch_digest manifest = w->manifest;
 
 	if (store_open(path, STORE_READ, &img->store, e) < 0)

@@ -58,6 +58,9 @@ const struct store *store_image_store(const struct store_image *img);
 const struct store_index *store_image_index(const struct store_image *img);
 /* Where its chunks lie; borrowed. */
 const struct store_loc *store_image_loc(const struct store_image *img);
+/* Its two files, open as long as IMG is, for a process that is to read them as well; -1 when it
+ * came from descriptors. */
+void store_image_fds(const struct store_image *img, int *index, int *loc);
 /* Reads frames from the packs of the image's store; valid while IMG is open. Threads: any. */
 struct store_chunk_source store_image_source(struct store_image *img);
 

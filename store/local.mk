@@ -22,6 +22,7 @@ libstore_a_SOURCES = \
 	store/import_merge.c store/import_merge.h \
 	store/import_pipe.c store/import_pipe.h \
 	store/import_rows.c store/import_rows.h \
+	store/import_stream.c store/import_stream.h \
 	store/import_work.c store/import_work.h \
 	store/index.c store/index.h \
 	store/index_build.c store/index_format.h \
@@ -44,6 +45,7 @@ libstore_a_SOURCES = \
 	store/process.c store/process.h \
 	store/record.c store/record.h \
 	store/serve_ahead.c store/serve_ahead.h \
+	store/refill.c store/refill.h \
 	store/serve_tree.c store/serve_tree.h \
 	store/sha256mb.c store/sha256mb.h \
 	store/sif.c store/sif.h store/sif_format.h \
@@ -55,6 +57,7 @@ libstore_a_SOURCES = \
 	store/tar.c store/tar.h \
 	store/tar_format.c store/tar_format.h \
 	store/trace.c store/trace.h \
+	store/upstream.c store/upstream.h \
 	store/web.c store/web.h \
 	store/when.c store/when.h
 
@@ -72,6 +75,7 @@ hpcrun_store_SOURCES = \
 	store/cmd_logout.c \
 	store/cmd_prefetch.c \
 	store/cmd_pull.c \
+	store/cmd_refill.c \
 	store/cmd_rmi.c \
 	store/interrupt.c store/interrupt.h \
 	store/main_store.c \

@@ -373,8 +373,19 @@ static void fetch_batch(struct pager_thread *t, const struct batch *b)
 		pause_ms(pause / 2 + (uint64_t)random() % (pause / 2 + 1));
 		pause = 2 * pause < PAUSE_CAP_MS ? 2 * pause : PAUSE_CAP_MS;
 	}
-	for (; done < b->n; done++)
-		land(p, b->chunk[done], NULL, 0, &e);
+	for (; done < b->n; done++) {
+		if (p->o.upstream)
+			store_upstream_ask(p->o.upstream, b->chunk[done], &e);
+		else
+			land(p, b->chunk[done], NULL, 0, &e);
+	}
+}
+
+/* What the registry gave, or that it did not either. */
+static void from_upstream(void *arg, uint32_t chunk, const uint8_t *plain, uint32_t bytes,
+			  const struct hr_err *e)
+{
+	land(arg, chunk, plain, bytes, e);
 }
 
 /* ---- threads ---- */
@@ -517,10 +528,11 @@ static bool source_plain(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes
 	return true;
 }
 
-static void source_start(void *arg, uint32_t chunk)
+static void source_start(void *arg, uint32_t chunk, const struct hr_err *why)
 {
 	struct store_pager *p = arg;
 
+	(void)why;
 	pthread_mutex_lock(&p->lock);
 	if (p->state[chunk] == FLYING) {
 		p->state[chunk] = FLYING_WANTED;
@@ -692,6 +704,8 @@ struct store_pager *store_pager_new(const struct store_pager_options *o)
 	pthread_cond_init(&p->rest, NULL);
 	find_neighbours(p, (uint32_t)n);
 	open_packs(p);
+	if (o->upstream)
+		store_upstream_deliver(o->upstream, from_upstream, p);
 	return p;
 }
 

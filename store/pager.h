@@ -26,6 +26,7 @@
 #include "store/index.h"
 #include "store/loc.h"
 #include "store/trace.h"
+#include "store/upstream.h"
 #include "util/mem.h"
 
 struct store_pager;
@@ -35,8 +36,9 @@ struct store_pager_options {
 	const struct store_loc *loc;
 	const struct hr_strv *origins; /* URLs of stores that have the packs, in order */
 	struct fetch_client *client;
-	struct store_trace *trace; /* where first touches are noted */
-	struct store_cache *cache; /* or NULL: memory alone */
+	struct store_trace *trace;	 /* where first touches are noted */
+	struct store_cache *cache;	 /* or NULL: memory alone */
+	struct store_upstream *upstream; /* asked when all origins fail; or NULL */
 	uint64_t outage_s;
 	unsigned int threads; /* requests at the same time, at least 1 */
 };

@@ -21,6 +21,7 @@
 #include "store/layout.h"
 #include "store/local_cache.h"
 #include "store/serve.h"
+#include "store/upstream.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -208,6 +209,25 @@ static struct store_chunk_source cached(struct serve *s, const struct serve_web 
 				      &source);
 }
 
+/* The registry behind the files, unless the configuration forbids it; then NULL. */
+static struct store_upstream *upstream_behind(struct serve *s, const struct serve_web *w,
+					      const char *path, store_chunk_sha256 *sha256,
+					      struct store_chunk_source *source)
+{
+	const struct store_upstream_options o = { .img = s->img,
+						  .image = w->image,
+						  .advisor = path,
+						  .cache = store_cache_place(w->cache, w->conf),
+						  .sha256 = sha256 };
+	struct store_upstream *u;
+
+	if (!w->conf->upstream)
+		return NULL;
+	u = store_upstream_new(&o);
+	*source = store_upstream_wrap(u, source);
+	return u;
+}
+
 /* An image that lies in files: its chunks come straight from them. */
 static int open_files(struct serve *s, const struct serve_web *w, const char *path,
 		      struct hr_err *e)
@@ -216,6 +236,7 @@ static int open_files(struct serve *s, const struct serve_web *w, const char *pa
 	const struct hr_strv one = { only, 1 };
 	struct store_chunk_source source;
 	store_chunk_sha256 *sha256 = NULL;
+	struct store_upstream *upstream;
 
 	if (w->verify_full && serve_sha256_load(&sha256, e) < 0)
 		return -1;
@@ -225,7 +246,10 @@ static int open_files(struct serve *s, const struct serve_web *w, const char *pa
 	source = store_image_source(s->img);
 	if (!w->verify_full) /* the cache's chunks are checked by their check sums alone */
 		source = cached(s, w, source);
+	upstream = upstream_behind(s, w, path, sha256, &source);
 	s->chunks = store_chunks_new(s->ix, &source, w->memory, sha256);
+	if (upstream)
+		store_upstream_deliver_to(upstream, s->chunks);
 	return 0;
 }
 

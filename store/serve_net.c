@@ -9,6 +9,7 @@
 #include "store/pager.h"
 #include "store/prefetch.h"
 #include "store/serve.h"
+#include "store/upstream.h"
 #include "store/web.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -38,9 +39,23 @@ static void on_end(struct serve *s)
 struct net {
 	struct fetch_client *client;
 	struct store_cache *cache;
-	struct store *copy; /* metadata of the store on this node */
+	struct store *copy;		 /* metadata of the store on this node */
+	struct store_upstream *upstream; /* or NULL */
 	struct hr_strv origins;
 };
+
+/* The registry behind the stores, unless the configuration forbids it. */
+static struct store_upstream *make_upstream(const struct serve *s, const struct serve_web *w,
+					    const char *url, const char *cache)
+{
+	const struct store_upstream_options o = { .img = s->img,
+						  .image = w->image,
+						  .advisor = hr_xstrdup(url),
+						  .cache = hr_xstrdup(cache),
+						  .sha256 = fetch_digest_of };
+
+	return w->conf->upstream ? store_upstream_new(&o) : NULL;
+}
 
 static int start_pager(struct serve *s, const struct serve_web *w, const char *url, struct net *n,
 		       struct hr_err *e)
@@ -52,6 +67,7 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 					       .client = n->client,
 					       .trace = trace,
 					       .cache = n->cache,
+					       .upstream = n->upstream,
 					       .outage_s = w->conf->outage_s,
 					       .threads = THREADS };
 	struct store_pager *pager = store_pager_new(&o);
@@ -102,5 +118,6 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	if (open_copied_image(s, w, n->copy->path, e) < 0)
 		return -1;
 	s->cache = n->cache;
+	n->upstream = make_upstream(s, w, url, dir);
 	return start_pager(s, w, url, n, e);
 }

@@ -20,6 +20,7 @@
 enum key_kind { KEY_STRING, KEY_LIST, KEY_U64, KEY_SIZE, KEY_CHOICE };
 
 static const char *const verify_words[] = { "fast", "full", NULL };
+static const char *const no_yes_words[] = { "no", "yes", NULL };
 static const char *const prefetch_words[] = { "none", "trace", "all", NULL };
 
 static const struct conf_key {
@@ -48,6 +49,7 @@ static const struct conf_key {
 	{ "import_max_bytes", KEY_SIZE, offsetof(struct hr_conf, import_max_bytes), 1,
 	  UINT64_C(1) << 50, NULL },
 	{ "verify", KEY_CHOICE, offsetof(struct hr_conf, verify_full), 0, 0, verify_words },
+	{ "upstream", KEY_CHOICE, offsetof(struct hr_conf, upstream), 0, 0, no_yes_words },
 	{ "prefetch", KEY_CHOICE, offsetof(struct hr_conf, prefetch), 0, 0, prefetch_words },
 };
 
@@ -58,6 +60,7 @@ void hr_conf_init(struct hr_conf *c)
 	c->linger_s = 30;
 	c->cache_bytes = UINT64_C(50) << 30;
 	c->outage_s = 600;
+	c->upstream = 1;
 	c->prefetch = HR_PREFETCH_TRACE;
 	c->compress_level = 1;
 	c->import_max_bytes = UINT64_C(1) << 40;

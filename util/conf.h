@@ -35,7 +35,8 @@ struct hr_conf {
 	uint64_t compress_level;   /* compress_level = 1..19, default 1 */
 	uint64_t import_max_bytes; /* import_max_bytes = SIZE, uncompressed bytes of one layer,
 				      default 1T */
-	int verify_full;	   /* verify = fast | full: sha256 on every read of a local store */
+	int upstream;	 /* upstream = no | yes: get lost chunks from the registry, default yes */
+	int verify_full; /* verify = fast | full: sha256 on every read of a local store */
 };
 
 /*

@@ -346,7 +346,7 @@ static void write_objects(struct maker *m, const char *reference)
 	hr_autobuf struct hr_buf index = { 0 }, loc = { 0 }, record = { 0 };
 	struct store_loc_pack pack = { .frames = m->n_frames };
 	struct store_image_record image = { .created = hr_xstrdup("-") };
-	struct store_ref_record tag = { .server = hr_xstrdup("localhost") };
+	struct store_ref_record tag = { .server = hr_xstrdup("-") };
 	struct store_index *ix = NULL;
 	struct fetch_ref ref = { 0 };
 
