@@ -250,19 +250,23 @@ static int get_layers(struct pull *p, struct hr_err *e)
 
 /* ---- the image ---- */
 
-/* Whether the image was made here before, all of it. */
+/*
+ * Whether the image was made here before, all of it. That its layers are here is not enough: those
+ * that were fetched again because a pack was lost may lie in other packs now.
+ */
 static bool image_is_here(const struct pull *p)
 {
 	HR_CLEANUP(store_image_record_release) struct store_image_record r = { 0 };
 	hr_autobuf struct hr_buf b = { 0 };
 	const struct store *st = p->o->st;
 	struct hr_err damaged = { 0 }; /* then it is made again */
+	uint32_t located;
 
 	return store_object_read(st, STORE_IMAGE, &p->manifest_digest, STORE_RECORD_LIMIT, &b,
 				 &damaged) == 0 &&
 	       store_image_record_parse(b.p, b.len, &r, &damaged) == 0 &&
 	       store_object_exists(st, STORE_INDEX, &r.index) &&
-	       store_object_exists(st, STORE_INDEX_LOC, &r.index);
+	       store_import_packs_are_here(st, STORE_INDEX_LOC, &r.index, &located);
 }
 
 /* Whether the reference meant the same before, and all that it reaches is here. */

@@ -15,6 +15,13 @@
 int store_import_layer_run(const struct store_import_options *o, struct store_import_work *w,
 			   struct store_import_layer *layer, struct hr_err *e) HR_MUST_USE;
 
+/*
+ * Whether the location file of an index of layer or image D is there, and the packs it names;
+ * *n_chunks receives how many chunks it locates.
+ */
+bool store_import_packs_are_here(const struct store *st, enum store_kind kind,
+				 const struct fetch_digest *d, uint32_t *n_chunks);
+
 /* Whether all of a layer is in the store, with the packs it refers to. */
 bool store_import_layer_is_here(const struct store *st, const struct store_import_layer *layer);
 

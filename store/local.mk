@@ -44,8 +44,8 @@ libstore_a_SOURCES = \
 	store/prefetch.c store/prefetch.h \
 	store/process.c store/process.h \
 	store/record.c store/record.h \
-	store/serve_ahead.c store/serve_ahead.h \
 	store/refill.c store/refill.h \
+	store/serve_ahead.c store/serve_ahead.h \
 	store/serve_tree.c store/serve_tree.h \
 	store/sha256mb.c store/sha256mb.h \
 	store/sif.c store/sif.h store/sif_format.h \
