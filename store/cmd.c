@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/gc.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
 
@@ -71,6 +72,19 @@ void store_cmd_chain_release(struct store_cmd_chain *chain)
 		store_close(chain->v[i]);
 	free(chain->v);
 	memset(chain, 0, sizeof(*chain));
+}
+
+int store_cmd_grace(const struct store *st, const char *given, uint64_t *seconds, struct hr_err *e)
+{
+	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
+
+	if (hr_conf_load(&conf, e) < 0 ||
+	    (given &&
+	     hr_parse_u64(given, "--grace", 0, HR_CONF_GRACE_MAX_H, &conf.gc_grace_h, e) < 0))
+		return -1;
+	*seconds = conf.gc_grace_h == HR_CONF_GRACE_BY_FS ? store_gc_default_grace_s(st)
+							  : conf.gc_grace_h * 3600;
+	return 0;
 }
 
 int store_cmd_client(const struct hr_conf *conf, const atomic_bool *cancel,

@@ -45,6 +45,13 @@ int store_cmd_open(const struct store_cmd_common *c, struct store_cmd_chain *out
 		   struct hr_err *e) HR_MUST_USE;
 void store_cmd_chain_release(struct store_cmd_chain *chain);
 
+/*
+ * For how long gc spares what was removed from ST: GIVEN hours (--grace), else what the
+ * configuration says, else what the file system asks for.
+ */
+int store_cmd_grace(const struct store *st, const char *given, uint64_t *seconds,
+		    struct hr_err *e) HR_MUST_USE;
+
 /* A client of registries as CONF wants it. CANCEL may be NULL; both are borrowed. */
 int store_cmd_client(const struct hr_conf *conf, const atomic_bool *cancel,
 		     struct fetch_client **out, struct hr_err *e) HR_MUST_USE;

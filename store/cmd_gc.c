@@ -16,11 +16,14 @@
 struct gc_args {
 	struct store_cmd_common common;
 	bool dry, verbose;
+	const char *grace;
 };
 
 static const struct hr_opt gc_opts[] = {
 	HR_OPT_FLAG('n', "dry-run", struct gc_args, dry,
 		    "say what would be removed, and remove nothing"),
+	HR_OPT_STR(0, "grace", "HOURS", struct gc_args, grace,
+		   "spare images that were removed less long ago"),
 	HR_OPT_FLAG('v', "verbose", struct gc_args, verbose, "name each file"), HR_OPT_END
 };
 
@@ -36,6 +39,10 @@ static void print_result(const struct store *st, const struct store_gc_result *r
 	char size[STORE_SIZE_TEXT];
 
 	hr_buf_untrusted(&path, st->path, strlen(st->path));
+	if (r->spared > 0)
+		printf("spared in '%s', because they were removed a short time ago: images %" PRIu64
+		       "\n",
+		       (const char *)path.p, r->spared);
 	if (r->bytes == 0) {
 		printf("nothing to remove from '%s'\n", (const char *)path.p);
 		return;
@@ -49,12 +56,15 @@ static void print_result(const struct store *st, const struct store_gc_result *r
 static int gc_store(struct store *st, const struct gc_args *a, const atomic_bool *cancel,
 		    struct hr_err *e)
 {
-	const struct store_gc_options o = { .dry = a->dry,
-					    .cancel = cancel,
-					    .removed = a->verbose ? print_removed : NULL };
+	struct store_gc_options o = { .dry = a->dry,
+				      .cancel = cancel,
+				      .removed = a->verbose ? print_removed : NULL };
 	struct store_gc_result result;
-	int r = store_gc(st, &o, &result, e);
+	int r;
 
+	if (store_cmd_grace(st, a->grace, &o.grace_s, e) < 0)
+		return -1;
+	r = store_gc(st, &o, &result, e);
 	if (r == 0 || result.bytes > 0)
 		print_result(st, &result, a->dry);
 	return r;

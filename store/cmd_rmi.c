@@ -107,12 +107,13 @@ static int remove_ref(struct store *st, const struct fetch_ref *ref, struct hr_e
 /* The references are gone; what could be freed is worth a line, no failure. */
 static void print_garbage(struct store *st)
 {
-	const struct store_gc_options o = { .dry = true };
+	struct store_gc_options o = { .dry = true };
 	struct store_gc_result result;
 	struct hr_err unknown = { 0 };
 	char size[STORE_SIZE_TEXT];
 
-	if (store_gc(st, &o, &result, &unknown) < 0)
+	if (store_cmd_grace(st, NULL, &o.grace_s, &unknown) < 0 ||
+	    store_gc(st, &o, &result, &unknown) < 0)
 		hr_warn("%s", unknown.text);
 	else if (result.bytes > 0)
 		printf("'hpcrun gc' frees %s\n", store_size_text(result.bytes, size));

@@ -4,7 +4,9 @@
 #include "store/gc.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #include "store/digest_set.h"
 #include "store/lease.h"
@@ -15,6 +17,8 @@
 #include "util/log.h"
 #include "util/poison.h"
 
+#define GRACE_S (24 * 3600)
+
 /* ---- mark: what is reached ---- */
 
 struct marks {
@@ -24,6 +28,8 @@ struct marks {
 struct marking {
 	const struct store *st;
 	struct marks *marks;
+	uint64_t grace_s;
+	struct store_digest_set recent;
 };
 
 static void marks_release(struct marks *m)
@@ -43,29 +49,62 @@ static void mark_image(struct marks *m, const struct store_image_record *image)
 		store_digest_set_add(&m->layers, &image->layers[i].diff_id);
 }
 
+static int mark_manifest(struct marking *m, const struct fetch_digest *manifest, struct hr_err *e)
+{
+	HR_CLEANUP(store_image_record_release) struct store_image_record image = { 0 };
+	hr_autobuf struct hr_buf text = { 0 };
+
+	store_digest_set_add(&m->marks->images, manifest);
+	store_digest_set_add(&m->marks->docs, manifest);
+	if (store_object_read(m->st, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &text, e) < 0 ||
+	    store_image_record_parse(text.p, text.len, &image, e) < 0)
+		return -1;
+	mark_image(m->marks, &image);
+	return 0;
+}
+
 static int mark_ref(void *arg, const struct fetch_ref *ref, const struct store_ref_record *r,
 		    struct hr_err *e)
 {
-	HR_CLEANUP(store_image_record_release) struct store_image_record image = { 0 };
 	hr_autofree char *name = fetch_ref_text(ref);
-	hr_autobuf struct hr_buf text = { 0 };
 	struct marking *m = arg;
 
-	store_digest_set_add(&m->marks->images, &r->manifest);
-	store_digest_set_add(&m->marks->docs, &r->manifest);
 	store_digest_set_add(&m->marks->docs, &r->document);
-	if (store_object_read(m->st, STORE_IMAGE, &r->manifest, STORE_RECORD_LIMIT, &text, e) < 0) {
-		if (e->kind != HR_NOTFOUND)
-			return hr_wrap(e, "image '%s'", name);
-		hr_warn("the image of '%s' is not there, pull it again", name);
-		hr_err_clear(e);
+	if (mark_manifest(m, &r->manifest, e) == 0)
 		return 0;
-	}
-	if (store_image_record_parse(text.p, text.len, &image, e) < 0) {
+	if (e->kind != HR_NOTFOUND) {
 		hr_hint(e, "pull it again with --force, or remove it with 'hpcrun rmi %s'", name);
 		return hr_wrap(e, "the record of image '%s'", name);
 	}
-	mark_image(m->marks, &image);
+	hr_warn("the image of '%s' is not there, pull it again", name);
+	hr_err_clear(e);
+	return 0;
+}
+
+/* An image that no reference names may still be run by those who found it when one did. */
+static int note_recent(void *arg, const struct fetch_digest *d, uint64_t bytes, struct hr_err *e)
+{
+	struct marking *m = arg;
+	uint64_t age;
+
+	(void)bytes;
+	(void)e;
+	if (!store_digest_set_has(&m->marks->images, d) &&
+	    store_object_age(m->st, STORE_IMAGE, d, &age) && age < m->grace_s)
+		store_digest_set_add(&m->recent, d);
+	return 0;
+}
+
+static int mark_recent(struct marking *m, uint64_t *spared, struct hr_err *e)
+{
+	if (store_object_each(m->st, STORE_IMAGE, note_recent, m, e) < 0)
+		return -1;
+	for (size_t i = 0; i < m->recent.n; i++) {
+		struct hr_err damaged = { 0 }; /* then nobody runs it */
+
+		*spared += mark_manifest(m, &m->recent.v[i], &damaged) == 0;
+	}
+	store_digest_set_release(&m->recent);
 	return 0;
 }
 
@@ -114,9 +153,10 @@ static int mark_packs(const struct store *st, enum store_kind kind,
 	return 0;
 }
 
-static int mark(const struct store *st, struct marks *m, struct hr_err *e)
+static int mark(const struct store *st, uint64_t grace_s, struct marks *m, uint64_t *spared,
+		struct hr_err *e)
 {
-	struct marking arg = { st, m };
+	struct marking arg = { st, m, grace_s, { 0 } };
 	int unread = store_ref_each(st, mark_ref, &arg, e);
 
 	if (unread < 0)
@@ -125,6 +165,9 @@ static int mark(const struct store *st, struct marks *m, struct hr_err *e)
 		hr_hint(e, "remove their files below '%s/refs', or pull them again", st->path);
 		return hr_fail(e, HR_CORRUPT, 0, "%d references cannot be read", unread);
 	}
+	store_digest_set_seal(&m->images);
+	if (grace_s > 0 && mark_recent(&arg, spared, e) < 0)
+		return -1;
 	store_digest_set_seal(&m->images);
 	store_digest_set_seal(&m->docs);
 	store_digest_set_seal(&m->indexes);
@@ -218,6 +261,23 @@ static int sweep(struct store *st, const struct marks *m, const struct store_gc_
 	return store_tmp_clean(st, o->dry, &out->bytes, e);
 }
 
+uint64_t store_gc_default_grace_s(const struct store *st)
+{
+	static const unsigned long forgetful[] = {
+		NFS_SUPER_MAGIC,  SMB_SUPER_MAGIC, AFS_SUPER_MAGIC,
+		FUSE_SUPER_MAGIC, 0xff534d42, /* CIFS */
+		0x19830326,		      /* BeeGFS */
+	};
+	struct statfs fs;
+
+	if (fstatfs(st->fd, &fs) < 0)
+		return 0;
+	for (size_t i = 0; i < HR_COUNT(forgetful); i++)
+		if (((unsigned long)fs.f_type & 0xfffffffful) == forgetful[i])
+			return GRACE_S;
+	return 0;
+}
+
 int store_gc(struct store *st, const struct store_gc_options *o, struct store_gc_result *out,
 	     struct hr_err *e)
 {
@@ -228,7 +288,7 @@ int store_gc(struct store *st, const struct store_gc_options *o, struct store_gc
 	memset(out, 0, sizeof(*out));
 	if (!o->dry && store_lease_try(st, STORE_LEASE_GC, NULL, o->cancel, &lease, e) < 0)
 		return -1;
-	r = mark(st, &m, e);
+	r = mark(st, o->grace_s, &m, &out->spared, e);
 	if (r == 0)
 		r = sweep(st, &m, o, out, e);
 	store_lease_release(lease);

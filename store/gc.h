@@ -17,6 +17,7 @@
 
 struct store_gc_options {
 	bool dry;		   /* count, remove nothing, take no lease */
+	uint64_t grace_s;	   /* spare images whose last reference went less long ago */
 	const atomic_bool *cancel; /* or NULL: when it becomes true the work ends with EINTR */
 	void (*removed)(void *arg, const char *path, uint64_t bytes); /* or NULL: told of each */
 	void *arg;
@@ -25,8 +26,15 @@ struct store_gc_options {
 struct store_gc_result {
 	uint64_t images, layers, packs; /* removed, or with DRY what would be */
 	uint64_t others;		/* other files: indexes, documents, aliases */
+	uint64_t spared;		/* images that nothing reaches but the grace */
 	uint64_t bytes;			/* of all of these, and of left-over unfinished objects */
 };
+
+/*
+ * The grace that the file system of ST asks for: a day where a file that is removed by one host is
+ * gone at once for the programs of another that have it open (NFS and its like), else none.
+ */
+uint64_t store_gc_default_grace_s(const struct store *st);
 
 /*
  * Remove what no reference reaches, and what dead processes left unfinished.

@@ -4,11 +4,13 @@
 #include "store/image.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "store/layout.h"
@@ -16,6 +18,7 @@
 #include "store/record.h"
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/log.h"
 #include "util/poison.h"
 
 struct store_image {
@@ -246,17 +249,60 @@ static int pack_fd(struct store_image *img, uint32_t pack, struct hr_err *e)
 	return fd;
 }
 
+void store_image_hold(struct store_image *img)
+{
+	struct rlimit limit = { .rlim_cur = 0 };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	for (uint32_t i = 0; img->store && i < img->loc.n_packs && i < limit.rlim_cur / 2; i++) {
+		struct hr_err later = { 0 };
+
+		if (pack_fd(img, i, &later) < 0)
+			hr_debug("%s", later.text);
+	}
+}
+
+/* Another host has replaced or removed the file: the name may lead to one that can be read. The
+ * number of the descriptor stays, for other threads may be using it. */
+static int reopen(struct store_image *img, uint32_t pack, int fd, struct hr_err *e)
+{
+	struct fetch_digest name = store_loc_pack(&img->loc, pack).name;
+	hr_autofd int fresh = store_object_open(img->store, STORE_PACK, &name, NULL, e);
+
+	if (fresh < 0)
+		return -1;
+	if (dup3(fresh, fd, O_CLOEXEC) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot take another descriptor for a pack");
+	return 0;
+}
+
+static int read_frame(struct store_image *img, const struct store_loc_chunk *at, uint8_t *out,
+		      struct hr_err *e)
+{
+	static const char what[] = "the pack";
+	int fd = pack_fd(img, at->pack, e);
+
+	if (fd < 0)
+		return -1;
+	if (hr_pread_all(fd, out, at->frame_len, at->frame_off, what, e) == 0)
+		return 0;
+	if (e->sys != ESTALE)
+		return -1;
+	hr_err_clear(e);
+	return reopen(img, at->pack, fd, e) < 0
+		       ? -1
+		       : hr_pread_all(fd, out, at->frame_len, at->frame_off, what, e);
+}
+
 static int frame(void *arg, uint32_t chunk, uint8_t *out, size_t cap, size_t *len, struct hr_err *e)
 {
 	struct store_image *img = arg;
 	struct store_loc_chunk at = store_loc_chunk(&img->loc, chunk);
-	int fd;
 
 	if (at.frame_len > cap)
 		return hr_fail(e, HR_CORRUPT, 0,
 			       "the location file says a frame of %" PRIu32 " bytes", at.frame_len);
-	fd = pack_fd(img, at.pack, e);
-	if (fd < 0 || hr_pread_all(fd, out, at.frame_len, at.frame_off, "the pack", e) < 0)
+	if (read_frame(img, &at, out, e) < 0)
 		return -1;
 	*len = at.frame_len;
 	return 0;

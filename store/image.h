@@ -61,6 +61,12 @@ const struct store_loc *store_image_loc(const struct store_image *img);
 /* Its two files, open as long as IMG is, for a process that is to read them as well; -1 when it
  * came from descriptors. */
 void store_image_fds(const struct store_image *img, int *index, int *loc);
+/*
+ * Open all packs now: what gc removes meanwhile can still be read then, where the file system keeps
+ * open files. At most half of the descriptors that this process may have are used; packs that
+ * cannot be opened are left for the first read, which says why. Threads: any.
+ */
+void store_image_hold(struct store_image *img);
 /* Reads frames from the packs of the image's store; valid while IMG is open. Threads: any. */
 struct store_chunk_source store_image_source(struct store_image *img);
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "store/layout_names.h"
@@ -352,6 +353,20 @@ int store_object_remove(const struct store *st, enum store_kind kind, const stru
 		return hr_fail(e, HR_SYS, errno, "cannot remove '%s/%s'", st->path, path);
 	store_names_add(st, kind, d);
 	return 0;
+}
+
+bool store_object_age(const struct store *st, enum store_kind kind, const struct fetch_digest *d,
+		      uint64_t *seconds)
+{
+	char path[STORE_OBJECT_PATH];
+	struct stat sb;
+	time_t now = time(NULL);
+
+	if (fstatat(st->fd, store_object_path(kind, d, path), &sb, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	/* a time to come, by another host's clock, is just now */
+	*seconds = sb.st_mtime < now ? (uint64_t)(now - sb.st_mtime) : 0;
+	return true;
 }
 
 /* ---- names whose coming or going is not durable yet ---- */

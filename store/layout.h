@@ -96,6 +96,9 @@ int store_object_write(const struct store *st, enum store_kind kind, const struc
 /* Remove an object; one that is gone already is fine. */
 int store_object_remove(const struct store *st, enum store_kind kind, const struct fetch_digest *d,
 			struct hr_err *e) HR_MUST_USE;
+/* How many seconds ago an object was written or touched; false when that cannot be told. */
+bool store_object_age(const struct store *st, enum store_kind kind, const struct fetch_digest *d,
+		      uint64_t *seconds);
 /* Make the directory that an object will lie in. */
 int store_object_prepare(const struct store *st, enum store_kind kind, const struct fetch_digest *d,
 			 struct hr_err *e) HR_MUST_USE;
@@ -141,6 +144,9 @@ int store_sync_names(struct store *st, struct hr_err *e) HR_MUST_USE;
 char *store_ref_path(const struct fetch_ref *ref);
 
 /*
+ * When a reference is removed, or made to mean another image, the time of the record of the image
+ * that it meant is set to now: gc may spare such an image for a while.
+ *
  * References: what the tag of REF meant here; of a REF without a tag, what its digest meant when it
  * was pulled by that alone.
  *

@@ -48,6 +48,22 @@ int store_ref_read(const struct store *st, const struct fetch_ref *ref, struct s
 	return 0;
 }
 
+/* REF will no longer mean what it means now, unless that is STILL. */
+static void note_parting(const struct store *st, const struct fetch_ref *ref,
+			 const struct fetch_digest *still)
+{
+	HR_CLEANUP(store_ref_record_release) struct store_ref_record old = { 0 };
+	struct hr_err unknown = { 0 }; /* it meant nothing */
+	char path[STORE_OBJECT_PATH];
+
+	if (store_ref_read(st, ref, &old, &unknown) < 0 ||
+	    (still && fetch_digest_equal(&old.manifest, still)))
+		return;
+	if (utimensat(st->fd, store_object_path(STORE_IMAGE, &old.manifest, path), NULL,
+		      AT_SYMLINK_NOFOLLOW) < 0)
+		hr_debug("cannot touch '%s/%s': %s", st->path, path, strerror(errno));
+}
+
 int store_ref_write(const struct store *st, const struct fetch_ref *ref,
 		    const struct store_ref_record *r, struct hr_err *e)
 {
@@ -56,6 +72,7 @@ int store_ref_write(const struct store *st, const struct fetch_ref *ref,
 	hr_autofree char *dir = hr_xstrndup(path, (size_t)(strrchr(path, '/') - path));
 	hr_autofd int fd = -1;
 
+	note_parting(st, ref, &r->manifest);
 	store_ref_record_write(r, &text);
 	if (hr_mkdir_all(st->fd, dir, LAYOUT_DIR_MODE, e) < 0 ||
 	    hr_file_replace(st->fd, path, text.p, text.len, 0644, e) < 0)
@@ -70,6 +87,7 @@ int store_ref_remove(const struct store *st, const struct fetch_ref *ref, struct
 {
 	hr_autofree char *path = store_ref_path(ref);
 
+	note_parting(st, ref, NULL);
 	if (unlinkat(st->fd, path, 0) < 0)
 		return hr_fail(e, errno == ENOENT ? HR_NOTFOUND : HR_SYS, errno,
 			       "cannot remove '%s/%s'", st->path, path);

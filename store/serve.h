@@ -41,6 +41,7 @@ struct serve {
 	struct serve_ahead *ahead;
 	struct serve_push *push;
 	struct store_cache *cache; /* of this node, or NULL */
+	bool files;		   /* the packs of img are files */
 	struct serve_watch watch;  /* changes, under its lock */
 	uid_t uid;		   /* the owner of everything, inside the user namespace */
 	gid_t gid;
@@ -92,8 +93,9 @@ int serve_sha256_load(store_chunk_sha256 **out, struct hr_err *e) HR_MUST_USE;
 void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 
 /*
- * serve_warm.c: on a thread that then ends, load what a start of PROGRAM ("": not known) reads,
- * then make room in the node cache, down to CACHE_BYTES: its size must not delay a start.
+ * serve_warm.c: on a thread that then ends, open all packs, load what a start of PROGRAM ("": not
+ * known) reads, then make room in the node cache, down to CACHE_BYTES: its size must not delay a
+ * start.
  */
 void serve_warm_start(const struct serve *s, const char *program, uint64_t cache_bytes);
 

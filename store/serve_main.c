@@ -243,6 +243,7 @@ static int open_files(struct serve *s, const struct serve_web *w, const char *pa
 	if (store_image_open(&one, w->image, &s->img, e) < 0)
 		return -1;
 	s->ix = store_image_index(s->img);
+	s->files = true;
 	source = store_image_source(s->img);
 	if (!w->verify_full) /* the cache's chunks are checked by their check sums alone */
 		source = cached(s, w, source);

@@ -39,6 +39,7 @@ static const char *const usual[] = {
 static const char *const program_dirs[] = { "usr/local/bin", "usr/bin", "bin" };
 
 struct warm {
+	struct store_image *held; /* whose packs are to be opened now, or NULL */
 	const struct store_index *ix;
 	struct store_chunks *chunks;
 	struct store_cache *cache; /* or NULL */
@@ -136,6 +137,8 @@ static void *run(void *arg)
 {
 	struct warm *w = arg;
 
+	if (w->held)
+		store_image_hold(w->held);
 	for (size_t i = 0; i < HR_COUNT(usual); i++)
 		load(w, usual[i]);
 	for (size_t i = 0; w->program[0] && i < HR_COUNT(program_dirs); i++) {
@@ -154,7 +157,8 @@ void serve_warm_start(const struct serve *s, const char *program, uint64_t cache
 	struct warm *w = hr_xmalloc(sizeof(*w));
 	pthread_t thread;
 
-	*w = (struct warm) { s->ix, s->chunks, s->cache, cache_bytes, hr_xstrdup(program) };
+	*w = (struct warm) { s->files ? s->img : NULL, s->ix, s->chunks, s->cache, cache_bytes,
+			     hr_xstrdup(program) };
 	if (pthread_create(&thread, NULL, run, w) == 0) {
 		pthread_detach(thread);
 		return;

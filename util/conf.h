@@ -17,6 +17,9 @@
 
 enum hr_conf_prefetch { HR_PREFETCH_NONE, HR_PREFETCH_TRACE, HR_PREFETCH_ALL };
 
+#define HR_CONF_GRACE_BY_FS UINT64_MAX
+#define HR_CONF_GRACE_MAX_H 8760
+
 struct hr_conf {
 	struct hr_strv stores;	   /* store = PATH-OR-URL, in order, repeatable */
 	struct hr_strv binds;	   /* bind = SRC[:DST[:ro]], repeatable */
@@ -35,8 +38,10 @@ struct hr_conf {
 	uint64_t compress_level;   /* compress_level = 1..19, default 1 */
 	uint64_t import_max_bytes; /* import_max_bytes = SIZE, uncompressed bytes of one layer,
 				      default 1T */
-	int upstream;	 /* upstream = no | yes: get lost chunks from the registry, default yes */
-	int verify_full; /* verify = fast | full: sha256 on every read of a local store */
+	int upstream; /* upstream = no | yes: get lost chunks from the registry, default yes */
+	uint64_t gc_grace_h; /* gc_grace = HOURS; HR_CONF_GRACE_BY_FS: what the file system asks for
+			      */
+	int verify_full;     /* verify = fast | full: sha256 on every read of a local store */
 };
 
 /*

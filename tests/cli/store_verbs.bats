@@ -170,6 +170,25 @@ objects() { (cd "$HPCRUN_STORE" && find docs blobs layers images index packs -ty
 	[ -z "$(objects)" ]
 }
 
+@test "gc: an image that was removed a short time ago is spared as long as the grace says" { # F9
+	image h.example/a:1 a
+	"$HPCRUN" rmi h.example/a:1
+	run -0 "$HPCRUN" gc --grace 2
+	[[ $output == *"images 1"*"nothing to remove"* ]]
+	[ -n "$(objects)" ]
+	find "$HPCRUN_STORE/images" -type f -exec touch -d '-119 minutes' {} +
+	run -0 "$HPCRUN" gc --grace 2
+	[ -n "$(objects)" ]
+	find "$HPCRUN_STORE/images" -type f -exec touch -d '-121 minutes' {} +
+	echo 'gc_grace = 3' >"$BATS_TEST_TMPDIR/conf"
+	HPCRUN_CONF=$BATS_TEST_TMPDIR/conf run -0 "$HPCRUN" gc
+	[ -n "$(objects)" ]
+	run -0 "$HPCRUN" gc --grace 2
+	[[ $output == "removed"* ]]
+	[ -z "$(objects)" ]
+	fail_with '--grace' "$HPCRUN" gc --grace x
+}
+
 @test "gc: a pull that runs is named, and nothing is removed" {
 	image h.example/a:1 a
 	"$HPCRUN" rmi h.example/a:1
