@@ -2,7 +2,8 @@
 # alone, hpcrun-session the rest.
 noinst_LIBRARIES += libruntime.a
 libruntime_a_SOURCES = \
-	runtime/bind.c runtime/bind.h runtime/caps.c runtime/caps.h runtime/child.c runtime/child.h \
+	runtime/bind.c runtime/bind.h runtime/caps.c runtime/caps.h runtime/cdi.c runtime/cdi.h \
+	runtime/cdi_hook.c runtime/cdi_hook.h runtime/cdi_merge.c runtime/child.c runtime/child.h \
 	runtime/clients.c runtime/clients.h runtime/cmd_run.c runtime/cmd_run.h \
 	runtime/closure.c runtime/closure.h runtime/closure_check.c \
 	runtime/elf.c runtime/elf.h runtime/inject.c runtime/inject.h \
@@ -18,8 +19,8 @@ libruntime_a_SOURCES = \
 	runtime/seccomp.c runtime/seccomp.h runtime/server.c runtime/server.h \
 	runtime/session.c runtime/session.h runtime/slurm.c runtime/slurm.h \
 	runtime/start.c runtime/start.h runtime/steps.c runtime/steps.h runtime/trust.c runtime/trust.h \
-	runtime/userns.c runtime/userns.h runtime/view.c runtime/view.h
-libruntime_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(JANSSON_CFLAGS) $(ELF_CFLAGS)
+	runtime/userns.c runtime/userns.h runtime/view.c runtime/view.h runtime/yaml.c runtime/yaml.h
+libruntime_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(JANSSON_CFLAGS) $(YAML_CFLAGS) $(ELF_CFLAGS)
 
 bin_PROGRAMS += hpcrun
 hpcrun_SOURCES = runtime/main.c
@@ -27,4 +28,4 @@ hpcrun_LDADD = libruntime.a libutil.a
 
 pkglibexec_PROGRAMS += hpcrun-session
 hpcrun_session_SOURCES = runtime/session_main.c
-hpcrun_session_LDADD = libruntime.a libutil.a $(SECCOMP_LIBS) $(JANSSON_LIBS) $(ELF_LIBS) $(INIH_LIBS)
+hpcrun_session_LDADD = libruntime.a libutil.a $(SECCOMP_LIBS) $(JANSSON_LIBS) $(ELF_LIBS) $(INIH_LIBS) $(YAML_LIBS)

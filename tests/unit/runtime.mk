@@ -49,3 +49,16 @@ tests_fuzz_fuzz_hook_SOURCES = tests/fuzz/fuzz_hook.c tests/fuzz/replay.c tests/
 tests_fuzz_fuzz_hook_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/hook"'
 tests_fuzz_fuzz_hook_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_hook_LDADD = libruntime.a libutil.a $(JANSSON_LIBS)
+
+check_PROGRAMS += tests/unit/test_runtime_cdi
+TESTS += tests/unit/test_runtime_cdi
+tests_unit_test_runtime_cdi_SOURCES = tests/unit/test_runtime_cdi.c
+tests_unit_test_runtime_cdi_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_runtime_cdi_LDADD = libruntime.a libutil.a $(JANSSON_LIBS) $(YAML_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_cdi
+TESTS += tests/fuzz/fuzz_cdi
+tests_fuzz_fuzz_cdi_SOURCES = tests/fuzz/fuzz_cdi.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_cdi_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/cdi"'
+tests_fuzz_fuzz_cdi_CFLAGS = $(AM_CFLAGS)
+tests_fuzz_fuzz_cdi_LDADD = libruntime.a libutil.a $(JANSSON_LIBS) $(YAML_LIBS)
