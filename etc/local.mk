@@ -6,3 +6,5 @@ dist_hooksexample_DATA = etc/hooks/10-licence.json
 # to be included in a site's configuration of nginx; likewise
 nginxdir = $(pkgdatadir)/nginx
 dist_nginx_DATA = etc/nginx/store.conf etc/nginx/site-cache.conf
+gpulistsdir = $(pkgdatadir)/gpu
+dist_gpulists_DATA = etc/gpu/nvidia.conf etc/gpu/amd.conf etc/gpu/intel.conf

@@ -13,6 +13,8 @@
 
 extern char **environ;
 
+static const char *const all_gpus[] = { "all" }; /* --gpu without a value */
+
 static const struct hr_opt run_opts[] = {
 	HR_OPT_LIST('b', "bind", "SRC[:DST[:ro]]", struct rt_run_args, binds,
 		    "make host path SRC visible at DST; may be repeated"),
@@ -29,6 +31,8 @@ static const struct hr_opt run_opts[] = {
 		   "bind SRC as the home directory, at DST"),
 	HR_OPT_STR(0, "entrypoint", "CMD", struct rt_run_args, entrypoint,
 		   "run CMD instead of the image's entrypoint; '' for none"),
+	HR_OPT_WORD("gpu", "DEVICES", struct rt_run_args, gpu, all_gpus,
+		    "use GPUs of the host: all, none, or a list of names"),
 	HR_OPT_FLAG(0, "writable", struct rt_run_args, writable,
 		    "let the image be changed, in memory, until the end"),
 	HR_OPT_FLAG(0, "fakeroot", struct rt_run_args, fakeroot, "be user 0 in the container"),

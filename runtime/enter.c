@@ -20,6 +20,8 @@
  */
 #define SOCK_FD_MIN 1000
 
+extern char **environ;
+
 static void add_words(struct hr_strv *l, const char *words, size_t n)
 {
 	const char *end = words + n;
@@ -66,6 +68,7 @@ static void merge_environment(struct rt_plan *plan, const struct rt_params *p)
 
 	rt_env_image(&plan->env, p->env, p->env_bytes, keep_home);
 	rt_env_entries(&plan->env, p->host_env, p->host_env_bytes);
+	rt_env_devices(&plan->env, environ);
 	rt_env_overlay(&plan->env, &plan->user_env);
 	rt_env_library_dirs(&plan->env, p->host_dirs, p->host_dirs_bytes);
 	rt_env_finish(&plan->env);

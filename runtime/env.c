@@ -27,30 +27,16 @@ static const char *const not_from_host[] = {
 /* What the launcher of a parallel job sets: the same inside as outside, whoever says otherwise. */
 static const char *const launcher[] = { "SLURM_*", "PMI*", "PALS_*", "FLUX_*" };
 
+/* Which GPUs a process is to use, as the launcher tells each rank: not the image's to say. */
+static const char *const devices[] = { "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES",
+				       "HIP_VISIBLE_DEVICES",  "GPU_DEVICE_ORDINAL",
+				       "ZE_AFFINITY_MASK",     "ONEAPI_DEVICE_SELECTOR" };
+
 /* What --cleanenv keeps of the host, besides the launcher's. */
 static const char *const kept_clean[] = {
-	"TERM",
-	"COLORTERM",
-	"HOME",
-	"USER",
-	"LOGNAME",
-	"LANG",
-	"LC_*",
-	"TZ",
-	"http_proxy",
-	"https_proxy",
-	"ftp_proxy",
-	"all_proxy",
-	"no_proxy",
-	"HTTP_PROXY",
-	"HTTPS_PROXY",
-	"FTP_PROXY",
-	"ALL_PROXY",
-	"NO_PROXY",
-	"CUDA_VISIBLE_DEVICES",
-	"ROCR_VISIBLE_DEVICES",
-	"GPU_DEVICE_ORDINAL",
-	"ZE_AFFINITY_MASK",
+	"TERM",	    "COLORTERM",  "HOME",	 "USER",	"LOGNAME",   "LANG",
+	"LC_*",	    "TZ",	  "http_proxy",	 "https_proxy", "ftp_proxy", "all_proxy",
+	"no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY",	"ALL_PROXY", "NO_PROXY",
 };
 
 static bool matches(const char *pattern, const char *name, size_t len)
@@ -125,7 +111,8 @@ void rt_env_host(struct rt_env *env, char *const *host, bool clean)
 {
 	for (; *host; host++) {
 		size_t len = strcspn(*host, "=");
-		bool keep = rt_env_is_launcher(*host, len);
+		bool keep = rt_env_is_launcher(*host, len) ||
+			    in_table(devices, HR_COUNT(devices), *host, len);
 
 		if (!keep && clean)
 			keep = in_table(kept_clean, HR_COUNT(kept_clean), *host, len);
@@ -161,6 +148,16 @@ void rt_env_entries(struct rt_env *env, const char *vars, size_t n)
 	for (; vars < end; vars += strlen(vars) + 1)
 		if (rt_env_entry_ok(vars))
 			take_entry(env, hr_xstrdup(vars), strcspn(vars, "="));
+}
+
+void rt_env_devices(struct rt_env *env, char *const *host)
+{
+	for (; *host; host++) {
+		size_t len = strcspn(*host, "=");
+
+		if (rt_env_entry_ok(*host) && in_table(devices, HR_COUNT(devices), *host, len))
+			take_entry(env, hr_xstrdup(*host), len);
+	}
 }
 
 static void add_part(struct hr_buf *b, const char *s, size_t n)

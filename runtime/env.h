@@ -69,6 +69,9 @@ int rt_env_set(struct rt_env *env, char *const *host, const char *word, const ch
 int rt_env_file(struct rt_env *env, char *const *host, const char *name, const char *text,
 		size_t len, struct hr_err *e) HR_MUST_USE;
 
+/* Put back what HOST says of the devices that this rank is to use: they differ between ranks. */
+void rt_env_devices(struct rt_env *env, char *const *host);
+
 /* Set every variable of OVER in ENV. */
 void rt_env_overlay(struct rt_env *env, const struct rt_env *over);
 

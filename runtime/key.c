@@ -139,6 +139,7 @@ int rt_key_of_plan(struct rt_plan *plan, struct hr_err *e)
 	rt_key_add_u64(&k, "writable", plan->writable);
 	rt_key_add_u64(&k, "fakeroot", plan->fakeroot);
 	rt_key_add_u64(&k, "pull", plan->pull);
+	rt_key_add(&k, "gpu", plan->gpu);
 	if (plan->writable && !plan->in_step) {
 		struct timespec now = { 0 };
 

@@ -123,6 +123,8 @@ static int check_words(const struct rt_run_args *args, const struct rt_plan *pla
 	if (args->workdir && args->workdir[0] != '/')
 		return hr_fail(e, HR_USAGE, 0, "--workdir '%s' is not an absolute path",
 			       args->workdir);
+	if (args->gpu && args->gpu[0] == '\0')
+		return hr_fail(e, HR_USAGE, 0, "--gpu= names no device; --gpu alone means all");
 	if (plan->shell && (args->entrypoint || plan->command[0]))
 		return hr_fail(e, HR_USAGE, 0, "shell takes no command and no --entrypoint");
 	return 0;
@@ -172,6 +174,7 @@ int rt_plan_make(const struct rt_run_args *args, bool shell, char **argv, char *
 	plan->shell = shell;
 	plan->workdir = args->workdir;
 	plan->entrypoint = args->entrypoint;
+	plan->gpu = args->gpu;
 	plan->cleanenv = args->cleanenv;
 	plan->writable = args->writable;
 	plan->fakeroot = args->fakeroot;

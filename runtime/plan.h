@@ -30,7 +30,7 @@ extern const char *const rt_pull_words[]; /* by enum rt_pull, NULL-ended */
 struct rt_run_args {
 	struct hr_strv binds, env, env_files, stores;
 	bool cleanenv, no_home, writable, fakeroot;
-	const char *workdir, *home, *entrypoint, *pull;
+	const char *workdir, *home, *entrypoint, *pull, *gpu;
 	unsigned int verbose;
 };
 
@@ -51,7 +51,8 @@ struct rt_plan {
 	struct rt_env env;	      /* of the host, and HOME: the image's goes on top of it */
 	struct rt_env user_env;	      /* --env-file and --env: the last word */
 	enum rt_pull pull;
-	bool in_step; /* of Slurm */
+	const char *gpu; /* --gpu, or NULL */
+	bool in_step;	 /* of Slurm */
 	const char *libexecdir;
 	char key[RT_KEY_SIZE]; /* names the session */
 };

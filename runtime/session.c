@@ -100,6 +100,22 @@ static int make_targets(struct rt_session *s, struct hr_err *e)
 	return hr_write_all(s->targets_fd, text.p, text.len, "the bind targets", e);
 }
 
+/* What --gpu means here, and what there is to say about it. */
+static int find_gpu(struct rt_session *s, struct hr_err *e)
+{
+	if (rt_gpu_find(s->args->gpu, &s->conf, &s->gpu, e) < 0)
+		return hr_wrap(e, "--gpu");
+	if (s->gpu.label)
+		rt_clients_note(&s->clients, HR_LOG_INFO, "GPU: %s", s->gpu.label);
+	for (size_t i = 0; i < s->gpu.warnings.n; i++)
+		rt_clients_note(&s->clients, HR_LOG_WARN, "%s", s->gpu.warnings.v[i]);
+	for (size_t i = 0; i < s->gpu.notes.n; i++)
+		rt_clients_note(&s->clients, HR_LOG_INFO, "GPU: %s", s->gpu.notes.v[i]);
+	for (size_t i = 0; i < s->gpu.env.n; i++)
+		hr_strv_add(&s->host.env, s->gpu.env.v[i]);
+	return 0;
+}
+
 /* The server first: it takes longest, and all else happens while it starts. */
 static int start(struct rt_session *s, struct hr_err *e)
 {
@@ -115,7 +131,9 @@ static int start(struct rt_session *s, struct hr_err *e)
 		s->pull = PULL_WANTED;
 	else if (rt_server_spawn(&s->server, s->args, &s->conf, e) < 0)
 		return -1;
-	if (rt_view_make(s->args, &s->conf, &s->binds, e) < 0 || make_targets(s, e) < 0)
+	if (find_gpu(s, e) < 0 ||
+	    rt_view_make(s->args, &s->conf, &s->gpu.binds, &s->binds, e) < 0 ||
+	    make_targets(s, e) < 0)
 		return -1;
 	if (rt_hooks_load(&s->conf.hooks_dirs, s->args, &s->hooks, e) < 0)
 		return -1;
@@ -298,6 +316,7 @@ static void release(struct rt_session *s)
 	rt_clients_release(&s->clients);
 	rt_binds_release(&s->binds);
 	rt_hooks_release(&s->hooks);
+	rt_gpu_release(&s->gpu);
 	rt_identity_release(&s->identity);
 	hr_buf_release(&s->filter);
 	rt_image_release(&s->image);

@@ -10,6 +10,7 @@
 #define RT_SESSION_H
 
 #include "runtime/clients.h"
+#include "runtime/gpu.h"
 #include "runtime/hooks.h"
 #include "runtime/identity.h"
 #include "runtime/params.h"
@@ -45,6 +46,7 @@ struct rt_session {
 	struct hr_conf conf;
 	struct rt_binds binds;
 	struct rt_hooks hooks;
+	struct rt_gpu gpu;
 	struct rt_ids ids;
 	struct rt_identity identity;
 	struct rt_clients clients;

@@ -33,6 +33,7 @@ static const struct hr_opt opts[] = {
 		    "bind as the user asks"),
 	HR_OPT_LIST(0, "store", "PATH", struct rt_session_args, stores, "look for the image here"),
 	HR_OPT_STR(0, "app", "NAME", struct rt_session_args, app, "the program of the first rank"),
+	HR_OPT_STR(0, "gpu", "DEVICES", struct rt_session_args, gpu, "the GPUs to be used"),
 	HR_OPT_STR(0, "command", "WORD", struct rt_session_args, command, "the same as typed"),
 	HR_OPT_ENUM(0, "pull", "WHEN", struct rt_session_args, pull, rt_pull_words,
 		    "pull the image first"),

@@ -68,6 +68,8 @@ static void add_args(const struct rt_plan *plan, int dirfd, int sock, int lock, 
 		add_store(plan, plan->stores->v[i], l);
 	if (plan->command[0])
 		hr_strv_take(l, hr_xasprintf("--app=%s", last_part(plan->command[0])));
+	if (plan->gpu)
+		hr_strv_take(l, hr_xasprintf("--gpu=%s", plan->gpu));
 	if (plan->entrypoint && plan->entrypoint[0])
 		hr_strv_take(l, hr_xasprintf("--command=%s", plan->entrypoint));
 	else if (plan->command[0])

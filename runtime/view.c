@@ -53,9 +53,11 @@ static void add_defaults(struct rt_binds *l)
 }
 
 static int add_all(const struct rt_session_args *args, const struct hr_conf *conf,
-		   struct rt_binds *l, struct hr_err *e)
+		   const struct rt_binds *gpu, struct rt_binds *l, struct hr_err *e)
 {
 	add_defaults(l);
+	for (size_t i = 0; i < gpu->n; i++)
+		rt_binds_add(l, gpu->v[i].src, gpu->v[i].dst, gpu->v[i].ro, gpu->v[i].optional);
 	if (args->home_source)
 		rt_binds_add(l, args->home_source, args->home_target, false, true);
 	for (size_t i = 0; i < conf->binds.n; i++) {
@@ -102,9 +104,9 @@ static void remove_at(struct rt_binds *l, size_t i)
 }
 
 int rt_view_make(const struct rt_session_args *args, const struct hr_conf *conf,
-		 struct rt_binds *binds, struct hr_err *e)
+		 const struct rt_binds *gpu, struct rt_binds *binds, struct hr_err *e)
 {
-	if (add_all(args, conf, binds, e) < 0)
+	if (add_all(args, conf, gpu, binds, e) < 0)
 		return -1;
 	rt_binds_order(binds);
 	for (size_t i = 0; i < binds->n;) {

@@ -20,21 +20,22 @@ struct rt_session_args {
 	struct hr_strv binds, stores;
 	bool writable, fakeroot;
 	const char *app;     /* the program that the first rank runs, for the server; or NULL */
+	const char *gpu;     /* --gpu, or NULL: as the configuration says */
 	const char *command; /* the same as it was typed, for hooks; or NULL: the image's own */
 	int pull;	     /* enum rt_pull */
 	const char *image;
 };
 
 /*
- * Fill BINDS, in mounting order, and look at each source, which also makes the host mount what it
- * mounts on demand.
+ * Fill BINDS, with those of GPU, in mounting order, and look at each source, which also makes the
+ * host mount what it mounts on demand.
  *
  * Owns:    BINDS; rt_binds_release, also after an error.
  * Errors:  HR_USAGE for an ill-formed bind of the site; HR_NOTFOUND or HR_SYS naming a source that
  *          the user asked for and that cannot be used. Others that are missing are left out.
  */
 int rt_view_make(const struct rt_session_args *args, const struct hr_conf *conf,
-		 struct rt_binds *binds, struct hr_err *e) HR_MUST_USE;
+		 const struct rt_binds *gpu, struct rt_binds *binds, struct hr_err *e) HR_MUST_USE;
 
 /* The targets in the form of util/serve_proto.h. Those inside another bind are not the server's. */
 void rt_view_targets(const struct rt_binds *binds, struct hr_buf *out);

@@ -15,6 +15,7 @@
 #include "util/err.h"
 #include "util/mem.h"
 
+enum hr_conf_gpu { HR_GPU_NONE, HR_GPU_AUTO, HR_GPU_ALL };
 enum hr_conf_prefetch { HR_PREFETCH_NONE, HR_PREFETCH_TRACE, HR_PREFETCH_ALL };
 
 #define HR_CONF_GRACE_BY_FS UINT64_MAX
@@ -24,6 +25,9 @@ struct hr_conf {
 	struct hr_strv stores;	   /* store = PATH-OR-URL, in order, repeatable */
 	struct hr_strv binds;	   /* bind = SRC[:DST[:ro]], repeatable */
 	struct hr_strv hooks_dirs; /* hooks_dir = DIR, repeatable */
+	int gpu;		   /* gpu = none | auto | all, default none: without --gpu */
+	struct hr_strv cdi_dirs;   /* cdi_dir = DIR, repeatable; empty: the specification's */
+	char *gpu_lists;	   /* gpu_lists = DIR, or NULL: as installed */
 	struct hr_strv
 		insecure_registries; /* insecure_registry = HOST[:PORT]: plain http allowed */
 	struct hr_strv mirrors;	     /* mirror = URL, tried before the store itself, repeatable */

@@ -87,7 +87,8 @@ static const struct hr_opt *find_letter(const struct hr_cmd *cmd, char letter)
 
 static bool takes_value(const struct hr_opt *o)
 {
-	return o->kind != HR_OPT_KIND_FLAG && o->kind != HR_OPT_KIND_COUNT;
+	return o->kind != HR_OPT_KIND_FLAG && o->kind != HR_OPT_KIND_COUNT &&
+	       o->kind != HR_OPT_KIND_WORD;
 }
 
 static int store_enum(const struct hr_opt *o, void *at, const char *value, struct hr_err *e)
@@ -122,6 +123,9 @@ static int store_value(const struct hr_opt *o, void *args, const char *value, st
 		return 0;
 	case HR_OPT_KIND_STR:
 		*(const char **)at = value;
+		return 0;
+	case HR_OPT_KIND_WORD:
+		*(const char **)at = value ? value : o->values[0];
 		return 0;
 	case HR_OPT_KIND_U64:
 		return hr_parse_u64(value, what, o->min, o->max, at, e);
@@ -171,7 +175,7 @@ static int parse_long(const char *program, const struct hr_cmd *cmd, void *args,
 		return 1;
 	if (!o)
 		return unknown_option(program, cmd, word, len, e);
-	if (!takes_value(o) && value)
+	if (!takes_value(o) && value && o->kind != HR_OPT_KIND_WORD)
 		return hr_fail(e, HR_USAGE, 0, "--%s takes no value, got '%s'", o->name, value);
 	if (takes_value(o) && !value) {
 		if (*i + 1 >= argc)
@@ -331,8 +335,11 @@ void hr_cmd_help(FILE *f, const char *program, const struct hr_cmd *cmd)
 
 		if (o->letter)
 			snprintf(letter, sizeof(letter), "-%c, ", o->letter);
-		left = hr_xasprintf("%s--%s%s%s", letter, o->name, o->value ? " " : "",
-				    o->value ? o->value : "");
+		if (o->kind == HR_OPT_KIND_WORD)
+			left = hr_xasprintf("%s--%s[=%s]", letter, o->name, o->value);
+		else
+			left = hr_xasprintf("%s--%s%s%s", letter, o->name, o->value ? " " : "",
+					    o->value ? o->value : "");
 		help_line(f, left, o->help);
 	}
 	help_line(f, "-h, --help", "print this help");

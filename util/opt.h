@@ -8,9 +8,9 @@
  * Sequence: a verb declares a table with HR_OPT_* over its own args struct and a `struct hr_cmd`;
  * main calls hr_cmd_run(), which parses into a zeroed args struct and calls .main.
  *
- * Grammar: --name VALUE, --name=VALUE, -n VALUE, -nVALUE, bundled flags -vq, "--" ends options.
- * An option given twice: the last wins; lists collect; counters count. -h and --help are always
- * there.
+ * Grammar: --name VALUE, --name=VALUE (the only form when the value may be left out), -n VALUE,
+ * -nVALUE, bundled flags -vq, "--" ends options. An option given twice: the last wins; lists
+ * collect; counters count. -h and --help are always there.
  */
 #ifndef HR_OPT_H
 #define HR_OPT_H
@@ -28,6 +28,7 @@ enum hr_opt_kind {
 	HR_OPT_KIND_FLAG,  /* bool */
 	HR_OPT_KIND_COUNT, /* unsigned int, one more each time */
 	HR_OPT_KIND_STR,   /* const char *, borrowed from argv */
+	HR_OPT_KIND_WORD,  /* the same, as --name=VALUE only; --name alone is values[0] */
 	HR_OPT_KIND_U64,   /* uint64_t with bounds */
 	HR_OPT_KIND_SIZE,  /* uint64_t with bounds, K M G T accepted */
 	HR_OPT_KIND_LIST,  /* struct hr_strv */
@@ -42,7 +43,7 @@ struct hr_opt {
 	const char *help;  /* one line, lower case, no full stop */
 	size_t offset;
 	uint64_t min, max;	   /* U64, SIZE */
-	const char *const *values; /* ENUM, NULL-ended */
+	const char *const *values; /* ENUM, NULL-ended; WORD: one */
 };
 
 #define HR_OPT_MEMBER_(type, args, member)                                                         \
@@ -59,6 +60,10 @@ struct hr_opt {
 #define HR_OPT_STR(l, n, v, args, m, h)                                                            \
 	{                                                                                          \
 		HR_OPT_KIND_STR, l, n, v, h, HR_OPT_MEMBER_(const char *, args, m), 0, 0, NULL     \
+	}
+#define HR_OPT_WORD(n, v, args, m, alone, h)                                                       \
+	{                                                                                          \
+		HR_OPT_KIND_WORD, 0, n, v, h, HR_OPT_MEMBER_(const char *, args, m), 0, 0, alone   \
 	}
 #define HR_OPT_U64(l, n, v, args, m, lo, hi, h)                                                    \
 	{                                                                                          \

@@ -134,7 +134,7 @@ assert s["annotations"] == {"org.hpcrun.image": "app:1"}, s
 	[ ! -e "$BATS_TEST_TMPDIR/ran" ]
 	# what was begun is ended: poststop runs all the same
 	wait_until 30 log_has stopped
-	! log_has creating
+	[ "$(grep -c creating "$LOG")" = 0 ]
 	wait_until 30 none_left
 }
 

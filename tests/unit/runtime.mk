@@ -62,3 +62,9 @@ tests_fuzz_fuzz_cdi_SOURCES = tests/fuzz/fuzz_cdi.c tests/fuzz/replay.c tests/fu
 tests_fuzz_fuzz_cdi_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/cdi"'
 tests_fuzz_fuzz_cdi_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_cdi_LDADD = libruntime.a libutil.a $(JANSSON_LIBS) $(YAML_LIBS)
+
+check_PROGRAMS += tests/unit/test_runtime_gpu
+TESTS += tests/unit/test_runtime_gpu
+tests_unit_test_runtime_gpu_SOURCES = tests/unit/test_runtime_gpu.c
+tests_unit_test_runtime_gpu_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_runtime_gpu_LDADD = libruntime.a libutil.a $(INIH_LIBS) $(CMOCKA_LIBS)

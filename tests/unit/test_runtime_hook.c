@@ -38,7 +38,7 @@ static void hook_files(void **state)
 		{ FILE_WITH(PATH, "\"always\":1", STAGE), "'always' is not true or false" },
 		{ FILE_WITH(PATH, "\"annotations\":{\"a\":1}", STAGE), "annotation 'a'" },
 		{ FILE_WITH(PATH, "\"annotations\":[]", STAGE), "'annotations' is not an object" },
-		{ FILE_WITH(PATH, "\"alway\":true", STAGE), "unknown member 'alway'" },
+		{ FILE_WITH(PATH, "\"usually\":true", STAGE), "unknown member 'usually'" },
 		{ FILE_WITH(PATH, ALWAYS, ""), "'stages' is empty" },
 		{ FILE_WITH(PATH, ALWAYS, "\"prestart\""), "stage 'prestart' is not known" },
 		{ FILE_WITH(PATH, ALWAYS, "1"), "stage '' is not known" },

@@ -128,19 +128,21 @@ static void untrusted_text_loses_its_escapes(void **state)
 struct args {
 	bool flag;
 	unsigned int verbose;
-	const char *name;
+	const char *name, *word;
 	uint64_t size;
 	struct hr_strv list;
 	int mode;
 	int seen_operands;
 };
 static const char *const modes[] = { "auto", "host", NULL };
+static const char *const alone[] = { "all" };
 static const struct hr_opt opts[] = {
 	HR_OPT_FLAG('f', "flag", struct args, flag, "set the flag"),
 	HR_OPT_COUNT('v', "verbose", struct args, verbose, "say more"),
 	HR_OPT_STR('n', "name", "NAME", struct args, name, "a name"),
 	HR_OPT_SIZE(0, "size", "SIZE", struct args, size, 1, 4096, "a size"),
 	HR_OPT_LIST('b', "bind", "SRC", struct args, list, "a list"),
+	HR_OPT_WORD("word", "WORD", struct args, word, alone, "a word or none"),
 	HR_OPT_ENUM(0, "mode", "auto|host", struct args, mode, modes, "a mode"),
 	HR_OPT_END
 };
@@ -171,12 +173,12 @@ static void option_tables(void **state)
 {
 	static const struct {
 		const char *what;
-		const char *argv[8];
+		const char *argv[10];
 		int result;
 		const char *text, *hint;
 	} rows[] = {
 		{ "all forms",
-		  { "-fvv", "--name=x", "--size", "4K", "-bA", "-b", "B", "img" },
+		  { "-fvv", "--name=x", "--size", "4K", "-bA", "-b", "B", "--word", "img" },
 		  7,
 		  NULL,
 		  NULL },
@@ -194,10 +196,10 @@ static void option_tables(void **state)
 	(void)state;
 	for (size_t i = 0; i < HR_COUNT(rows); i++) {
 		struct hr_err e = { 0 };
-		char *argv[9] = { NULL };
+		char *argv[10] = { NULL };
 		int argc = 0, r;
 
-		while (argc < 8 && rows[i].argv[argc]) {
+		while (argc < 9 && rows[i].argv[argc]) {
 			argv[argc] = (char *)(uintptr_t)rows[i].argv[argc];
 			argc++;
 		}
@@ -209,6 +211,7 @@ static void option_tables(void **state)
 			assert_true(seen.flag);
 			assert_int_equal(seen.verbose, 2);
 			assert_int_equal(seen.size, 4096);
+			assert_string_equal(seen.word, "all");
 			assert_int_equal(seen.list.n, 2);
 			assert_int_equal(seen.seen_operands, 1);
 		}

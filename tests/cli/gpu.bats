@@ -1,0 +1,260 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+# --gpu: CDI files in the shape that vendors' tools give them, lists of libraries, and what is said when something
+# is missing. No GPU is needed: the libraries are built here, the devices are others of the machine.
+# HPCRUN_BUILD is the build tree, with tests/lib/mkstore in it.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154  # each test is a subshell; bats sets output and status; $ is for sh
+
+bats_require_minimum_version 1.5.0
+load ../lib/common
+
+setup_file() {
+	scratch_make
+	umask 022
+	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || return 0
+	driver_make "$SCRATCH/driver"
+	tree_make "$SCRATCH/tree"
+	"$HPCRUN_BUILD/tests/lib/mkstore" "$HPCRUN_STORE" app:1 "$SCRATCH/tree" >/dev/null
+}
+teardown_file() {
+	local pid
+	for pid in $(leftovers | cut -d' ' -f1); do
+		kill -KILL "$pid" 2>/dev/null
+	done
+	scratch_remove
+}
+
+# A driver of the host, version 5.0, as real shared libraries.
+driver_make() {
+	mkdir -p "$1"
+	echo 'int driver_version(void) { return 5; }' >"$1/cuda.c"
+	cc -shared -fPIC -o "$1/libcuda.so.5.0" -Wl,-soname,libcuda.so.1 "$1/cuda.c"
+	cc -shared -fPIC -o "$1/libnvidia-ml.so.5.0" -Wl,-soname,libnvidia-ml.so.1 "$1/cuda.c"
+	echo 'firmware' >"$1/gsp.bin"
+}
+# An image with busybox, and a program that looks for the driver as CUDA programs do; lib is a link, as it is today.
+tree_make() {
+	local name file
+	mkdir -p "$1"/bin "$1"/etc "$1"/usr/lib/vendor "$1"/work
+	ln -s usr/lib "$1/lib"
+	cp /bin/busybox "$1/bin/busybox"
+	for name in sh true cat echo readlink ls env grep sleep stat; do
+		ln -s busybox "$1/bin/$name"
+	done
+	cat >"$1/ask.c" <<-'EOT'
+		#include <dlfcn.h>
+		#include <stdio.h>
+		int main(int argc, char **argv)
+		{
+			void *p = dlopen(argc > 1 ? argv[1] : "libcuda.so.1", RTLD_NOW);
+			int (*version)(void) = p ? (int (*)(void))dlsym(p, "driver_version") : 0;
+			printf("%s\n", version ? version() == 5 ? "driver 5" : "other" : dlerror());
+			return !version;
+		}
+	EOT
+	cc -o "$1/bin/ask" "$1/ask.c" -ldl
+	for file in $(ldd "$1/bin/ask" | grep -o '/[^ ]*'); do
+		mkdir -p "$1$(dirname "$file")"
+		cp -L "$file" "$1$file"
+	done
+}
+
+setup() {
+	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || skip "HPCRUN_BUILD names no build tree with mkstore in it"
+	umask 022
+	CDI=$BATS_TEST_TMPDIR/cdi LISTS=$BATS_TEST_TMPDIR/lists DRIVER=$SCRATCH/driver
+	mkdir "$CDI" "$LISTS"
+	export HPCRUN_CONF=$BATS_TEST_TMPDIR/conf
+	conf
+	unset CUDA_VISIBLE_DEVICES ROCR_VISIBLE_DEVICES
+}
+# conf [LINE...]
+conf() {
+	printf '%s\n' 'session_linger = 0' "cdi_dir = $CDI" "gpu_lists = $LISTS" "$@" >"$HPCRUN_CONF"
+}
+# What 'nvidia-ctk cdi generate' writes, for two GPUs that are /dev/null and /dev/zero.
+nvidia_make() {
+	cat >"$CDI/nvidia.yaml" <<-EOT
+		---
+		cdiVersion: 0.5.0
+		containerEdits:
+		  deviceNodes:
+		  - path: /dev/tty
+		    hostPath: /dev/tty
+		  env:
+		  - NVIDIA_VISIBLE_DEVICES=void
+		  - NVIDIA_CTK_LIBCUDA_DIR=/usr/lib/vendor
+		  hooks:
+		  - hookName: createContainer
+		    path: /usr/bin/nvidia-cdi-hook
+		    args: [nvidia-cdi-hook, create-symlinks, --link, libcuda.so.1::/usr/lib/vendor/libcuda.so,
+		      --link, ../gone::/usr/lib/vendor/dangling]
+		    env: [NVIDIA_CTK_DEBUG=false]
+		  - hookName: createContainer
+		    path: /usr/bin/nvidia-cdi-hook
+		    args: [nvidia-cdi-hook, enable-cuda-compat, --host-driver-version=5.0]
+		  - hookName: createContainer
+		    path: /usr/bin/nvidia-cdi-hook
+		    args: [nvidia-cdi-hook, update-ldcache, --folder, /usr/lib/vendor]
+		  - hookName: createContainer
+		    path: /usr/bin/nvidia-cdi-hook
+		    args: [nvidia-cdi-hook, disable-device-node-modification]
+		  mounts:
+		  - containerPath: /usr/lib/vendor/libcuda.so.5.0
+		    hostPath: $DRIVER/libcuda.so.5.0
+		    options: [ro, nosuid, nodev, rbind, rprivate]
+		  - containerPath: /lib/firmware/nvidia/gsp.bin
+		    hostPath: $DRIVER/gsp.bin
+		    options: [ro, nosuid, nodev, rbind, rprivate]
+		devices:
+		- name: "0"
+		  containerEdits:
+		    deviceNodes:
+		    - path: /dev/null
+		      hostPath: /dev/null
+		- name: "1"
+		  containerEdits:
+		    deviceNodes:
+		    - path: /dev/zero
+		- name: all
+		  containerEdits:
+		    deviceNodes:
+		    - path: /dev/null
+		    - path: /dev/zero
+		kind: nvidia.com/gpu
+	EOT
+}
+# other_make KIND NAME PATH [EDITS]: a JSON file whose device is /dev/full at PATH
+other_make() {
+	cat >"$CDI/$2.json" <<-EOT
+		{ "cdiVersion": "0.6.0", "kind": "$1", "devices": [ { "name": "$2", "containerEdits": {
+		  "deviceNodes": [ { "path": "$3", "hostPath": "/dev/full" } ] } } ], "containerEdits": { ${4:-} } }
+	EOT
+}
+
+@test "gpu: a CDI file brings its files, links and variables" {
+	nvidia_make
+	run -0 "$HPCRUN" run --gpu app:1 sh -c '
+		cat /lib/firmware/nvidia/gsp.bin
+		ls /usr/lib/vendor
+		env | grep NVIDIA | busybox sort'
+	[ "$(paste -sd' ' <<<"$output")" = 'firmware libcuda.so libcuda.so.5.0 NVIDIA_CTK_LIBCUDA_DIR=/usr/lib/vendor NVIDIA_VISIBLE_DEVICES=void' ]
+	run "$HPCRUN" run --gpu app:1 sh -c 'echo x >/usr/lib/vendor/libcuda.so.5.0'
+	[ "$status" != 0 ]
+	run -0 "$HPCRUN" run app:1 ls /usr/lib/vendor
+	[ "$output" = '' ]
+}
+
+@test "gpu: device nodes appear where the CDI file says" {
+	other_make vendor.com/gpu card0 /opt/vendor/card0
+	run -1 "$HPCRUN" run --gpu=vendor.com/gpu=card0 app:1 sh -c 'echo x >/opt/vendor/card0'
+	[[ $output = *'No space left'* ]]
+	[ "$(stat -c %t:%T /dev/full)" = "$("$HPCRUN" run --gpu=card0 app:1 stat -c %t:%T /opt/vendor/card0)" ]
+}
+
+@test "gpu: devices are chosen by full name, short name, list, and precedence of directories" {
+	nvidia_make
+	other_make vendor.com/gpu card0 /opt/card0
+	other_make vendor.com/nic nic0 /opt/nic0
+	chosen() { # REQUEST: the full names
+		"$HPCRUN" run -v "--gpu=$1" app:1 true 2>&1 | sed -n 's/.*GPU: \([^ ]*=[^ ]*\)$/\1/p'
+	}
+	[ "$(chosen all)" = vendor.com/gpu=card0,nvidia.com/gpu=all ]
+	[ "$(chosen 1)" = nvidia.com/gpu=1 ]
+	[ "$(chosen 1,card0,1)" = nvidia.com/gpu=1,vendor.com/gpu=card0 ]
+	[ "$(chosen vendor.com/nic=nic0)" = vendor.com/nic=nic0 ]
+	fail_with "this node has no GPU 'nic0'" "$HPCRUN" run --gpu=nic0 app:1 true
+	fail_with "this node has no GPU '7'" "$HPCRUN" run --gpu=7 app:1 true
+	fail_with 'it has .*nvidia.com/gpu=0, ' "$HPCRUN" run --gpu=nvidia.com/gpu=7 app:1 true
+	# a later directory takes precedence; in one directory there is none
+	mkdir "$BATS_TEST_TMPDIR/run"
+	sed 's,/opt/card0,/opt/newer,' "$CDI/card0.json" >"$BATS_TEST_TMPDIR/run/card0.json"
+	conf "cdi_dir = $BATS_TEST_TMPDIR/run"
+	"$HPCRUN" run --gpu=card0 app:1 ls /opt/newer
+	cp "$CDI/card0.json" "$CDI/again.json"
+	conf
+	fail_with "device 'card0' is in '.*/again.json' and in '.*/card0.json'" "$HPCRUN" run --gpu=card0 app:1 true
+	rm "$CDI/again.json"
+	other_make other.org/gpu 1 /opt/one
+	fail_with "device '1' is in .*hint: say which one you mean: --gpu=" bash -c "$HPCRUN run --gpu=1 app:1 true 2>&1 | paste -sd' ' >&2; exit 125"
+}
+
+@test "gpu: devices that contradict each other are refused" {
+	other_make vendor.com/gpu a /opt/a '"env": ["A=1"]'
+	other_make other.org/gpu b /opt/b '"env": ["A=2"]'
+	fail_with "contradict each other: a variable is 'A=[12]' and 'A=[12]'" "$HPCRUN" run --gpu=a,b app:1 true
+	"$HPCRUN" run --gpu=a app:1 true
+}
+
+@test "gpu: hooks that are not known, other versions and members are refused by name" {
+	refused() { # EDITS MESSAGE
+		other_make vendor.com/gpu card0 /opt/card0 "$1"
+		fail_with "CDI file '.*card0.json': .*$2" "$HPCRUN" run --gpu=card0 app:1 true
+		fail_with "$2" "$HPCRUN" run --gpu app:1 true
+	}
+	refused '"hooks": [{"hookName": "createContainer", "path": "/opt/vendor/setup"}]' "the hook '/opt/vendor/setup'"
+	refused '"hooks": [{"hookName": "poststop", "path": "/usr/bin/nvidia-ctk", "args": ["x", "hook", "wipe"]}]' \
+		"the hook 'nvidia-ctk wipe'"
+	refused '"intelRdt": {}' "'intelRdt' takes privilege"
+	refused '"mount": []' "unknown member 'mount'"
+	sed -i 's/0.6.0/9.9.9/' "$CDI/card0.json"
+	fail_with "version '9.9.9' is not known" "$HPCRUN" run --gpu app:1 true
+	chmod g+w "$CDI/card0.json"
+	fail_with "card0.json' may be written by others" "$HPCRUN" run --gpu app:1 true
+	# a file that is broken does not keep from a device of another one
+	nvidia_make
+	run --separate-stderr -0 "$HPCRUN" run --gpu=0 app:1 true
+	[[ $stderr = *'may be written by others (mode 0664); it is passed over'* ]]
+}
+
+@test "gpu: what the CDI file names and the node does not have stops the start" {
+	nvidia_make
+	sed -i 's,/dev/zero,/dev/no-such-gpu,' "$CDI/nvidia.yaml"
+	fail_with "cannot look at GPU device '/dev/no-such-gpu': No such file" "$HPCRUN" run --gpu app:1 true
+	sed -i 's,/dev/no-such-gpu,/etc/passwd,' "$CDI/nvidia.yaml"
+	fail_with "'/etc/passwd' is not a device" "$HPCRUN" run --gpu app:1 true
+	nvidia_make
+	sed -i 's,hostPath: .*gsp.bin,hostPath: /no/gsp.bin,' "$CDI/nvidia.yaml"
+	fail_with "'/no/gsp.bin', which the CDI file names: No such file" "$HPCRUN" run --gpu=0 app:1 true
+}
+
+@test "gpu: without one, --gpu is a failure and 'gpu = auto' says nothing" {
+	fail_with 'there is no GPU on this node: no CDI file describes one' "$HPCRUN" run --gpu app:1 true
+	fail_with 'there is no GPU' "$HPCRUN" run --gpu=0 app:1 true
+	fail_with '--gpu= names no device' "$HPCRUN" run --gpu= app:1 true
+	conf 'gpu = all'
+	fail_with 'there is no GPU' "$HPCRUN" run app:1 true
+	"$HPCRUN" run --gpu=none app:1 true
+	conf 'gpu = auto'
+	run -0 "$HPCRUN" run app:1 echo fine
+	[ "$output" = fine ]
+	# a CDI file of a system image, on a node without the devices
+	nvidia_make
+	sed -i 's,/dev/null,/dev/no-such-gpu,' "$CDI/nvidia.yaml"
+	run -0 "$HPCRUN" run app:1 echo fine
+	[ "$output" = fine ]
+	# but what is wrong is said, and the run goes on
+	echo 'kind: [' >"$CDI/nvidia.yaml"
+	run --separate-stderr -0 "$HPCRUN" run app:1 echo fine
+	[[ $output = fine && $stderr = *'going on without the GPU: CDI file '*'no YAML'* ]]
+}
+
+@test "gpu: which devices a rank uses is the launcher's to say, not the image's nor the file's" {
+	nvidia_make
+	cat >"$LISTS/nvidia.conf" <<-EOT
+		vendor = nvidia.com
+		device = /dev/no-such-gpu
+		visible = CUDA_VISIBLE_DEVICES
+		with_ids = CUDA_DEVICE_ORDER=PCI_BUS_ID
+	EOT
+	conf 'session_linger = 5'
+	see() { "$HPCRUN" run "$@" app:1 sh -c 'echo "$CUDA_VISIBLE_DEVICES" $CUDA_DEVICE_ORDER; readlink /proc/self/ns/mnt'; }
+	CUDA_VISIBLE_DEVICES=0 see --gpu=0,1 >"$BATS_TEST_TMPDIR/a"
+	CUDA_VISIBLE_DEVICES=1 see --gpu=0,1 >"$BATS_TEST_TMPDIR/b"
+	see --gpu=0,1 >"$BATS_TEST_TMPDIR/c"
+	# one container for all
+	[ "$(tail -qn 1 "$BATS_TEST_TMPDIR"/[abc] | sort -u | wc -l)" = 1 ]
+	[ "$(head -qn 1 "$BATS_TEST_TMPDIR"/[abc] | paste -sd' ')" = '0 PCI_BUS_ID 1 PCI_BUS_ID 0,1 PCI_BUS_ID' ]
+	[ "$(see --gpu=all | head -n 1)" = ' ' ] || [ "$(see --gpu=all | head -n 1)" = '' ]
+	[ "$(CUDA_VISIBLE_DEVICES=0 see --gpu=0 --env CUDA_VISIBLE_DEVICES=2 | head -n 1)" = '2 PCI_BUS_ID' ]
+}
