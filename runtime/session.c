@@ -21,6 +21,7 @@
 #include "runtime/seccomp.h"
 #include "runtime/slurm.h"
 #include "runtime/steps.h"
+#include "runtime/tasks.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -30,6 +31,9 @@
 #define FAILED_STEP_MS 10000 /* and so long for the other ranks of its step */
 #define SERVER_END_MS  3000  /* a server whose connection is over has so long to end */
 #define TICK_MS	       1000
+#define LOOK_MIN_MS    50 /* between two looks at the tasks of the step, twice as long each time */
+#define LOOK_IDLE_MS   400
+#define LOOK_MAX_MS    30000
 
 static void init(struct rt_session *s, const struct rt_session_args *args)
 {
@@ -44,6 +48,7 @@ static void init(struct rt_session *s, const struct rt_session_args *args)
 	s->fuse_fd = s->targets_fd = s->params_fd = s->user_ns = s->mnt_ns = -1;
 	s->in_step = getenv("SLURM_JOB_ID") && getenv("SLURM_STEP_ID");
 	s->ranks = rt_slurm_ranks_here();
+	s->launcher = s->in_step ? rt_tasks_launcher() : 0;
 	s->ids = (struct rt_ids) { .uid = geteuid(), .gid = getegid() };
 	s->ids.uid_inside = args->fakeroot ? 0 : s->ids.uid;
 	s->ids.gid_inside = args->fakeroot ? 0 : s->ids.gid;
@@ -156,8 +161,49 @@ static void answer(struct rt_session *s)
 		rt_clients_answer(&s->clients, &v);
 	if (s->clients.n > 0)
 		s->idle_since_ms = 0;
-	else if (s->idle_since_ms == 0)
+	else if (s->idle_since_ms == 0) {
 		s->idle_since_ms = rt_session_now_ms();
+		s->look_at_ms = s->look_pause_ms = 0;
+	}
+}
+
+/* From here on a new rank starts a session of its own. */
+static void remove_names(struct rt_session *s)
+{
+	char name[RT_PLACE_NAME_SIZE];
+
+	if (s->closed)
+		return;
+	rt_place_sock_name(s->args->key, name);
+	(void)unlinkat(s->dir_fd, name, 0); /* gone with its directory, perhaps */
+	rt_place_lock_name(s->args->key, name);
+	(void)unlinkat(s->dir_fd, name, 0);
+	hr_fd_cleanup(&s->listen_fd);
+	hr_fd_cleanup(&s->lock_fd);
+	s->listen_fd = s->lock_fd = -1;
+	s->closed = true;
+}
+
+/*
+ * In a step: when all its tasks here run in containers, or have ended, no rank will come any more.
+ * Names that are removed then are not left behind by the SIGKILL that ends many a step; and a
+ * session whose ranks have gone need not wait for more. The count of the ranks does not tell either
+ * where tasks want different images, or none.
+ */
+static void look_at_tasks(struct rt_session *s)
+{
+	uint64_t now = rt_session_now_ms(), most = s->idle_since_ms ? LOOK_IDLE_MS : LOOK_MAX_MS;
+
+	if (!s->launcher || s->closed || now < s->look_at_ms || rt_clients_pending(&s->clients) > 0)
+		return;
+	if (!rt_tasks_left(s->launcher)) {
+		remove_names(s);
+		return;
+	}
+	s->look_pause_ms = s->look_pause_ms ? s->look_pause_ms * 2 : LOOK_MIN_MS;
+	if (s->look_pause_ms > most)
+		s->look_pause_ms = most;
+	s->look_at_ms = now + s->look_pause_ms;
 }
 
 /* With --pull=always the next run, if it does not meet this one, is to pull again. */
@@ -174,6 +220,8 @@ static bool is_over(const struct rt_session *s, uint64_t now)
 
 	if (s->clients.n > 0)
 		return false;
+	if (s->closed)
+		return true;
 	if (s->phase == RT_STARTING) /* who should have pulled the image has gone */
 		return s->pull == PULL_WANTED && idle > FIRST_ASK_MS;
 	if (s->phase == RT_FAILED_PHASE && s->clients.answered == 0)
@@ -185,35 +233,35 @@ static bool is_over(const struct rt_session *s, uint64_t now)
 	return idle >= linger_ms(s);
 }
 
-/* From here on a new rank starts a session of its own; the kernel ends ours with its last process.
- */
+/* The kernel ends the container with its last process. */
 static void let_go(struct rt_session *s)
 {
-	char name[RT_PLACE_NAME_SIZE];
-
 	if (s->phase == RT_STARTING)
 		rt_session_fail(s, &s->failure); /* ends the builder */
-	rt_place_sock_name(s->args->key, name);
-	(void)unlinkat(s->dir_fd, name, 0); /* gone with its directory, perhaps */
-	rt_place_lock_name(s->args->key, name);
-	(void)unlinkat(s->dir_fd, name, 0);
-	hr_fd_cleanup(&s->listen_fd);
-	hr_fd_cleanup(&s->lock_fd);
+	remove_names(s);
 	hr_fd_cleanup(&s->user_ns);
 	hr_fd_cleanup(&s->mnt_ns);
-	s->listen_fd = s->lock_fd = s->user_ns = s->mnt_ns = -1;
+	s->user_ns = s->mnt_ns = -1;
 	rt_session_enter_phase(s, RT_LEAVING);
 }
 
 static int timeout_ms(const struct rt_session *s)
 {
-	uint64_t linger = linger_ms(s);
+	uint64_t linger = linger_ms(s), now = rt_session_now_ms();
+	int t = TICK_MS;
 
 	if (s->phase == RT_READY && s->clients.n > 0)
-		return rt_clients_pending(&s->clients) > 0 ? TICK_MS : -1;
-	if (s->phase == RT_READY)
-		return linger < TICK_MS ? (int)linger : TICK_MS;
-	return TICK_MS;
+		t = rt_clients_pending(&s->clients) > 0 ? TICK_MS : -1;
+	else if (s->phase == RT_READY && linger < TICK_MS)
+		t = (int)linger;
+	if (s->phase == RT_LEAVING || !s->launcher || s->closed ||
+	    rt_clients_pending(&s->clients) > 0)
+		return t;
+	if (s->look_at_ms <= now)
+		return 0;
+	if (t < 0 || (uint64_t)t > s->look_at_ms - now)
+		t = (int)(s->look_at_ms - now);
+	return t;
 }
 
 /* In LEAVING: the server ends by itself when its connection does; one that does not is ended. */
@@ -286,6 +334,7 @@ static int loop(struct rt_session *s, struct hr_err *e)
 		handle_events(s, set, clients);
 		rt_session_pull(s);
 		answer(s);
+		look_at_tasks(s);
 		if (s->phase == RT_READY && !swept) {
 			rt_place_sweep(s->dir_fd); /* the ranks have what they wait for */
 			swept = true;

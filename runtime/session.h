@@ -42,7 +42,10 @@ struct rt_session {
 	uint64_t idle_since_ms;	    /* when the last rank left; 0: some are here */
 	struct hr_err failure;
 	bool in_step;
-	uint32_t ranks; /* that will come, 0: unknown */
+	uint32_t ranks;			    /* that will come, 0: unknown */
+	pid_t launcher;			    /* of the step's tasks, 0: unknown */
+	uint64_t look_at_ms, look_pause_ms; /* when to look at the tasks again */
+	bool closed; /* no rank will come any more, nor could it: the names are removed */
 	struct hr_conf conf;
 	struct rt_binds binds;
 	struct rt_hooks hooks;

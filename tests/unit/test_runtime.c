@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -21,6 +22,7 @@
 #include "runtime/msg.h"
 #include "runtime/plan.h"
 #include "runtime/slurm.h"
+#include "runtime/tasks.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
@@ -71,6 +73,53 @@ static void tasks_of_a_node(void **state)
 		    (r < 0 && e.kind != HR_CORRUPT))
 			fail_msg("row '%s': %d, %u, '%s'", rows[i].list, r, n, e.text);
 	}
+}
+
+static void processes(void **state)
+{
+	static const struct {
+		const char *text, *comm;
+		pid_t parent; /* 0: refused */
+		unsigned int flags;
+	} rows[] = {
+		{ "7 (sh) S 41 7 7 0 -1 4194304 1 2\n", "sh", 41, 4194304 },
+		{ "7 (a) Z 1 (b) c) R 9 7 7 0 -1 4 1\n", "a) Z 1 (b) c", 9, 4 },
+		{ "7 () S 41 7 7 0 -1 0", "", 41, 0 },
+		{ "7 (fifteen-letters) S 41 7 7 0 -1 0", "fifteen-letters", 41, 0 },
+		{ "7 (sixteen--letters) S 41 7 7 0 -1 0", "", 0, 0 },
+		{ "7 (sh) S 41 7 7 0 -1", "", 0, 0 },
+		{ "7 )sh( S 41 7 7 0 -1 0", "", 0, 0 },
+		{ "7 sh S 41 7 7 0 -1 0", "", 0, 0 },
+		{ "", "", 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		struct rt_proc p = { 0 };
+		bool good = rt_tasks_parse(rows[i].text, strlen(rows[i].text), &p);
+
+		assert_int_equal(good, rows[i].parent != 0);
+		if (!good)
+			continue;
+		assert_string_equal(p.comm, rows[i].comm);
+		assert_int_equal(p.parent, rows[i].parent);
+		assert_int_equal(p.flags, rows[i].flags);
+	}
+}
+
+static void tasks_that_are_left(void **state)
+{
+	hr_autofree char *self = hr_xasprintf("%d", getpid());
+
+	(void)state;
+	assert_true(rt_tasks_left(getppid())); /* we are one */
+	assert_false(rt_tasks_left(INT32_MAX));
+	setenv("SLURM_TASK_PID", "none", 1);
+	assert_int_equal(rt_tasks_launcher(), 0);
+	setenv("SLURM_TASK_PID", self, 1);
+	assert_int_equal(rt_tasks_launcher(), getppid());
+	unsetenv("SLURM_TASK_PID");
+	assert_int_equal(rt_tasks_launcher(), 0);
 }
 
 static void bind_specs(void **state)
@@ -554,6 +603,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tasks_of_a_node),
+		cmocka_unit_test(processes),
+		cmocka_unit_test(tasks_that_are_left),
 		cmocka_unit_test(bind_specs),
 		cmocka_unit_test(binds_in_mounting_order),
 		cmocka_unit_test(working_directories),
