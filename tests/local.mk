@@ -20,7 +20,7 @@ tests_bench_delay_LDFLAGS = -static
 endif
 
 # Whole folders: a test that was added is in the archive without anyone thinking of it.
-EXTRA_DIST += .ci tests/install-deps tests/run tests/demo tests/bench tests/cli tests/lib tests/lint
+EXTRA_DIST += .ci tests/install-deps tests/run tests/demo tests/bench tests/cli tests/cluster tests/lib tests/lint
 # Of a build tree elsewhere automake copies these folders, too: what was built there is no part of the archive.
 dist-hook:
 	find $(distdir)/tests \( -name __pycache__ -o -name .deps -o -name .dirstamp -o -name '*.o' \) -prune \

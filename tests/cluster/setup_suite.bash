@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# One cluster, one store and one scratch directory for all files of this folder.
+
+setup_suite() {
+	. "$BATS_TEST_DIRNAME/common.bash"
+	[ "$(id -u)" = 0 ] || return 0
+	has_slurm || return 0
+	user_make
+	SCRATCH=$(mktemp -d "${HPCRUN_TEST_TMP:-/tmp}/hpcrun-test.XXXXXX")
+	export SCRATCH CLUSTER=$SCRATCH/cluster HPCRUN
+	chmod 755 "$SCRATCH"
+	mkdir "$SCRATCH/tree" "$SCRATCH/work"
+	busybox_tree "$SCRATCH/tree"
+	"$HPCRUN_BUILD/tests/lib/mkstore" "$SCRATCH/store" app:1 "$SCRATCH/tree" >/dev/null
+	echo 'the other image' >"$SCRATCH/tree/etc/where"
+	"$HPCRUN_BUILD/tests/lib/mkstore" "$SCRATCH/store" app:2 "$SCRATCH/tree" >/dev/null
+	chown -R "$TEST_USER:" "$SCRATCH/store" "$SCRATCH/work"
+	# shellcheck disable=SC2119  # as it is by default
+	cluster_up
+}
+
+teardown_suite() {
+	[ -n "${CLUSTER:-}" ] || return 0
+	"$BATS_TEST_DIRNAME/down" "$CLUSTER"
+	rm -rf "$SCRATCH"
+}
