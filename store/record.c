@@ -72,11 +72,24 @@ static int next_number(struct reader *r, const char *key, uint64_t *out, struct 
 
 	if (next_value(r, key, value, e) < 0)
 		return -1;
+	if (value[0] == '0' && value[1] != '\0')
+		return hr_fail(e, HR_CORRUPT, 0, "line %u: %s has a leading zero", r->line, key);
 	if (hr_parse_u64(value, key, 0, INT64_MAX, out, e) < 0) {
 		e->kind = HR_CORRUPT; /* a file is wrong here, not a command line */
 		return hr_wrap(e, "line %u", r->line);
 	}
 	return 0;
+}
+
+/* Printable ASCII without blanks: what a terminal and a line can take. */
+static bool is_plain(const char *text)
+{
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i < n; i++)
+		if (text[i] <= ' ' || text[i] >= 0x7f)
+			return false;
+	return n > 0 && n < VALUE_MAX;
 }
 
 static int next_text(struct reader *r, const char *key, char **out, struct hr_err *e)
@@ -85,6 +98,8 @@ static int next_text(struct reader *r, const char *key, char **out, struct hr_er
 
 	if (next_value(r, key, value, e) < 0)
 		return -1;
+	if (!is_plain(value))
+		return hr_fail(e, HR_CORRUPT, 0, "line %u: %s is not printable", r->line, key);
 	*out = hr_xstrdup(value);
 	return 0;
 }
@@ -196,15 +211,10 @@ static void add_digest(struct hr_buf *b, const char *key, const struct fetch_dig
 	hr_buf_printf(b, "%s %s\n", key, fetch_digest_text(d, text));
 }
 
-/* Text that a server or an image chose, if it is printable ASCII without blanks; else "-". */
+/* Text that a server or an image chose; "-" when it is not plain. */
 static void add_text(struct hr_buf *b, const char *key, const char *text)
 {
-	size_t n = text ? strlen(text) : 0;
-	bool plain = n > 0 && n < VALUE_MAX;
-
-	for (size_t i = 0; plain && i < n; i++)
-		plain = text[i] > ' ' && text[i] < 0x7f;
-	hr_buf_printf(b, "%s %s\n", key, plain ? text : "-");
+	hr_buf_printf(b, "%s %s\n", key, text && is_plain(text) ? text : "-");
 }
 
 void store_ref_record_write(const struct store_ref_record *r, struct hr_buf *b)

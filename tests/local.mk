@@ -4,6 +4,7 @@ include tests/unit/util.mk
 include tests/unit/fetch.mk
 include tests/unit/store.mk
 include tests/unit/serve.mk
+include tests/unit/fuzz.mk
 include tests/unit/runtime.mk
 
 # Runs inside images of any kind: static, and without the flags of the product.

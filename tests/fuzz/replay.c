@@ -7,6 +7,8 @@
  */
 #include "config.h"
 
+#ifndef FUZZ_NO_MAIN /* a fuzzer has its own */
+
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdbool.h>
@@ -71,3 +73,5 @@ int main(int argc, char **argv)
 	printf("%zu inputs\n", inputs);
 	return r != 0 || inputs == 0;
 }
+
+#endif

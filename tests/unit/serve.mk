@@ -33,22 +33,3 @@ check_PROGRAMS += tests/lib/readers
 tests_lib_readers_SOURCES = tests/lib/readers.c
 tests_lib_readers_CFLAGS = $(AM_CFLAGS)
 tests_lib_readers_LDADD = libutil.a
-
-# fuzz targets, here with a main that replays their corpus
-check_PROGRAMS += tests/fuzz/fuzz_index
-TESTS += tests/fuzz/fuzz_index
-tests_fuzz_fuzz_index_SOURCES = tests/fuzz/fuzz_index.c tests/fuzz/replay.c tests/fuzz/fuzz.h
-tests_fuzz_fuzz_index_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/index"'
-tests_fuzz_fuzz_index_CFLAGS = $(AM_CFLAGS)
-tests_fuzz_fuzz_index_LDADD = libstore.a libutil.a
-check_PROGRAMS += tests/fuzz/fuzz_sif tests/fuzz/fuzz_sqfs
-TESTS += tests/fuzz/fuzz_sif tests/fuzz/fuzz_sqfs
-tests_fuzz_fuzz_sif_SOURCES = tests/fuzz/fuzz_sif.c tests/fuzz/replay.c tests/fuzz/fuzz.h
-tests_fuzz_fuzz_sif_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/sif"'
-tests_fuzz_fuzz_sif_CFLAGS = $(AM_CFLAGS)
-tests_fuzz_fuzz_sif_LDADD = libstore.a libutil.a
-tests_fuzz_fuzz_sqfs_SOURCES = tests/fuzz/fuzz_sqfs.c tests/fuzz/replay.c tests/fuzz/fuzz.h store/sqfs_index.c
-tests_fuzz_fuzz_sqfs_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/sqfs"'
-tests_fuzz_fuzz_sqfs_CFLAGS = $(AM_CFLAGS)
-tests_fuzz_fuzz_sqfs_LDADD = libstore.a libfetch.a libutil.a -lsquashfuse $(ZSTD_LIBS) $(ISAL_LIBS) $(DL_LIBS)
-EXTRA_DIST += tests/fuzz/corpus

@@ -33,6 +33,10 @@ static const struct {
 	{ "short digest", "manifest sha256:11\n", "line 1: digest has 2 digits, expected 64" },
 	{ "sign", "manifest " D1 "\ndocument " D2 "\npulled -1\nserver h\n",
 	  "line 3: pulled: '-1'" },
+	{ "leading zero", "manifest " D1 "\ndocument " D2 "\npulled 012\nserver h\n",
+	  "line 3: pulled has a leading zero" },
+	{ "escape", "manifest " D1 "\ndocument " D2 "\npulled 1\nserver \033[2J\n",
+	  "line 4: server is not printable" },
 	{ "one more line", "manifest " D1 "\ndocument " D2 "\npulled 1\nserver h\nx y\n",
 	  "4 bytes behind line 4" },
 };
