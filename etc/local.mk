@@ -8,3 +8,7 @@ nginxdir = $(pkgdatadir)/nginx
 dist_nginx_DATA = etc/nginx/store.conf etc/nginx/site-cache.conf
 gpulistsdir = $(pkgdatadir)/gpu
 dist_gpulists_DATA = etc/gpu/nvidia.conf etc/gpu/amd.conf etc/gpu/intel.conf
+
+# definitions of MPIs: used when hpcrun.conf names them, changed in a copy
+mpidir = $(pkgdatadir)/mpi
+dist_mpi_DATA = etc/mpi/mpich.conf etc/mpi/openmpi.conf etc/mpi/cray-mpich.conf etc/mpi/libfabric.conf etc/mpi/ucx.conf

@@ -110,8 +110,31 @@ static int add_needed(struct rt_closure *c, struct rt_libtree *host, size_t from
 	return 0;
 }
 
+static int add_all_needed(struct rt_closure *c, struct rt_libtree *host, size_t first,
+			  struct hr_err *e)
+{
+	for (size_t i = first; i < c->n; i++)
+		for (size_t j = 0; !c->v[i].glibc && j < c->v[i].lib.elf.needed.n; j++)
+			if (add_needed(c, host, i, c->v[i].lib.elf.needed.v[j], e) < 0)
+				return -1;
+	return 0;
+}
+
+static void lib_release(struct rt_closure_lib *l)
+{
+	rt_lib_release(&l->lib);
+	hr_strv_release(&l->names);
+	hr_strv_release(&l->covers);
+	hr_strv_release(&l->wanted_by);
+}
+
+const struct rt_closure_lib *rt_closure_find(const struct rt_closure *c, const char *name)
+{
+	return by_name(c, name);
+}
+
 int rt_closure_add(struct rt_closure *c, struct rt_libtree *host, const char *name,
-		   const char *const *names, bool forced, struct hr_err *e)
+		   const char *const *names, unsigned int flags, struct hr_err *e)
 {
 	const struct rt_elf *like = NULL;
 	const char *slash;
@@ -131,24 +154,21 @@ int rt_closure_add(struct rt_closure *c, struct rt_libtree *host, const char *na
 	slash = strrchr(name, '/');
 	l = append(c, &lib, slash ? slash + 1 : name, false);
 	l->root = true;
-	l->forced = l->forced || forced;
+	l->forced = l->forced || (flags & RT_CLOSURE_FORCED);
+	l->bound = l->bound || (flags & RT_CLOSURE_BOUND);
 	for (; names && *names; names++)
 		add_string(&l->names, *names);
-	for (size_t i = first; i < c->n; i++)
-		for (size_t j = 0; !c->v[i].glibc && j < c->v[i].lib.elf.needed.n; j++)
-			if (add_needed(c, host, i, c->v[i].lib.elf.needed.v[j], e) < 0)
-				return -1;
-	return 0;
+	if (add_all_needed(c, host, first, e) == 0)
+		return 0;
+	while (c->n > first)
+		lib_release(&c->v[--c->n]);
+	return -1;
 }
 
 void rt_closure_release(struct rt_closure *c)
 {
-	for (size_t i = 0; i < c->n; i++) {
-		rt_lib_release(&c->v[i].lib);
-		hr_strv_release(&c->v[i].names);
-		hr_strv_release(&c->v[i].covers);
-		hr_strv_release(&c->v[i].wanted_by);
-	}
+	for (size_t i = 0; i < c->n; i++)
+		lib_release(&c->v[i]);
 	free(c->v);
 	hr_strv_release(&c->misfits);
 	memset(c, 0, sizeof(*c));

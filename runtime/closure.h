@@ -28,13 +28,18 @@ enum rt_closure_verdict {
 	RT_LIB_HOST,   /* the host's, over the image's own if that has one */
 };
 
+enum rt_closure_flag {
+	RT_CLOSURE_FORCED = 1, /* the host's is loaded whatever the image has */
+	RT_CLOSURE_BOUND = 2,  /* a module in a directory that is bound: checked, not injected */
+};
+
 struct rt_closure_lib {
 	struct rt_lib lib;     /* on the host */
 	struct hr_strv names;  /* under which programs ask for it; the soname is the first */
 	struct hr_strv covers; /* the image's files of these names, once checked */
-	bool forced;
-	bool glibc; /* part of the C library: never the host's */
-	bool root;  /* added by name, not for the need of another */
+	bool forced, bound;    /* flags */
+	bool glibc;	       /* part of the C library: never the host's */
+	bool root;	       /* added by name, not for the need of another */
 	struct hr_strv wanted_by;
 	enum rt_closure_verdict verdict;
 	const char *why; /* of the verdict, for people */
@@ -50,12 +55,16 @@ struct rt_closure {
 /*
  * Add the host's library NAME, a soname or an absolute path, and all that it needs.
  *
- * NAMES are further names under which the image knows it (the first up to a NULL), or NULL.
- * FORCED: the host's is loaded whatever the image has.
- * Errors:  HR_NOTFOUND naming what is missing on the host and who needs it; HR_CORRUPT; HR_SYS.
+ * NAMES are further names under which the image knows it (the first up to a NULL), or NULL. FLAGS
+ * are of enum rt_closure_flag.
+ * Errors:  nothing is added then. HR_NOTFOUND naming what is missing on the host and who needs it;
+ * HR_CORRUPT; HR_SYS.
  */
 int rt_closure_add(struct rt_closure *c, struct rt_libtree *host, const char *name,
-		   const char *const *names, bool forced, struct hr_err *e) HR_MUST_USE;
+		   const char *const *names, unsigned int flags, struct hr_err *e) HR_MUST_USE;
+
+/* The library that is known as NAME, or NULL. */
+const struct rt_closure_lib *rt_closure_find(const struct rt_closure *c, const char *name);
 
 /*
  * Decide for each library and collect misfits. May be called again for another image.

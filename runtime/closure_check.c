@@ -226,6 +226,8 @@ static int decide(struct check *k, size_t at, struct hr_err *e)
 
 	if (l->glibc)
 		set(l, RT_LIB_IMAGE, "part of the C library");
+	else if (l->bound)
+		set(l, RT_LIB_HOST, "in a directory of modules");
 	else if (l->forced)
 		set(l, RT_LIB_HOST, "named by the definition");
 	else if (!k->copies[at].there)
@@ -327,7 +329,7 @@ static int find_covers(struct check *k, const struct rt_elf *like, struct hr_err
 		struct rt_closure_lib *l = &k->c->v[i];
 
 		hr_strv_release(&l->covers);
-		if (l->verdict == RT_LIB_HOST &&
+		if (l->verdict == RT_LIB_HOST && !l->bound &&
 		    rt_libtree_all(k->image, &l->names, like, &l->covers, e) < 0)
 			return -1;
 	}

@@ -41,6 +41,8 @@ static const struct hr_opt run_opts[] = {
 		    "repeated"),
 	HR_OPT_STR(0, "pull", "WHEN", struct rt_run_args, pull,
 		   "pull the image first: missing (the default), always or never"),
+	HR_OPT_STR(0, "mpi", "WHOSE", struct rt_run_args, mpi,
+		   "the MPI to use: auto, host, image or off; else as hpcrun.conf has it"),
 	HR_OPT_COUNT('v', "verbose", struct rt_run_args, verbose,
 		     "say more; twice: the steps and their times"),
 	HR_OPT_END

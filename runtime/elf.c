@@ -376,6 +376,7 @@ void rt_elf_symbols_release(struct rt_elf_symbols *s)
 {
 	hr_strv_release(&s->defined);
 	hr_strv_release(&s->wanted);
+	memset(s, 0, sizeof(*s));
 }
 
 void rt_elf_release(struct rt_elf *elf)

@@ -40,7 +40,7 @@ void rt_inject_add(struct rt_inject *in, const struct rt_closure *c)
 	for (size_t i = 0; i < c->n; i++) {
 		struct rt_inject_item *item;
 
-		if (c->v[i].verdict != RT_LIB_HOST)
+		if (c->v[i].verdict != RT_LIB_HOST || c->v[i].bound)
 			continue;
 		item = item_of(in, c->v[i].lib.path);
 		add_strings(&item->names, &c->v[i].names);

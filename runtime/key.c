@@ -140,6 +140,8 @@ int rt_key_of_plan(struct rt_plan *plan, struct hr_err *e)
 	rt_key_add_u64(&k, "fakeroot", plan->fakeroot);
 	rt_key_add_u64(&k, "pull", plan->pull);
 	rt_key_add(&k, "gpu", plan->gpu);
+	rt_key_add_u64(&k, "mpi", plan->mpi);
+	rt_key_add_u64(&k, "mpi check", plan->mpi_check);
 	if (plan->writable && !plan->in_step) {
 		struct timespec now = { 0 };
 

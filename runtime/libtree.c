@@ -3,6 +3,7 @@
 
 #include "runtime/libtree.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,22 +26,25 @@ struct rt_libtree {
 	struct rt_ldcache cache;
 };
 
-/* What the loader searches at last: Debian's and RHEL's directories, of any machine: a library of
- * another machine is passed over. ld.so(8) names the plain ones. */
-static const char *const default_dirs[] = {
-	"/lib/x86_64-linux-gnu",
-	"/usr/lib/x86_64-linux-gnu",
-	"/lib/aarch64-linux-gnu",
-	"/usr/lib/aarch64-linux-gnu",
-	"/lib/powerpc64le-linux-gnu",
-	"/usr/lib/powerpc64le-linux-gnu",
-	"/lib/riscv64-linux-gnu",
-	"/usr/lib/riscv64-linux-gnu",
-	"/lib64",
-	"/usr/lib64",
-	"/lib",
-	"/usr/lib",
-	"/usr/local/lib",
+/* What the loader searches at last: Debian's directories of one machine each, RHEL's, and those of
+ * ld.so(8); the last is where people install, and ldconfig may not have been run. */
+static const struct default_dir {
+	uint16_t machine; /* EM_NONE: any */
+	const char *path;
+} default_dirs[] = {
+	{ EM_X86_64, "/lib/x86_64-linux-gnu" },
+	{ EM_X86_64, "/usr/lib/x86_64-linux-gnu" },
+	{ EM_AARCH64, "/lib/aarch64-linux-gnu" },
+	{ EM_AARCH64, "/usr/lib/aarch64-linux-gnu" },
+	{ EM_PPC64, "/lib/powerpc64le-linux-gnu" },
+	{ EM_PPC64, "/usr/lib/powerpc64le-linux-gnu" },
+	{ EM_RISCV, "/lib/riscv64-linux-gnu" },
+	{ EM_RISCV, "/usr/lib/riscv64-linux-gnu" },
+	{ EM_NONE, "/lib64" },
+	{ EM_NONE, "/usr/lib64" },
+	{ EM_NONE, "/lib" },
+	{ EM_NONE, "/usr/lib" },
+	{ EM_NONE, "/usr/local/lib" },
 };
 
 /* What $LIB may stand for. */
@@ -201,6 +205,19 @@ static int visit_dirs(struct rt_libtree *t, const char *const *dirs, size_t n, c
 	return r;
 }
 
+static int visit_defaults(struct rt_libtree *t, const char *name, struct visit *v, struct hr_err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < HR_COUNT(default_dirs) && r == 0; i++) {
+		const struct default_dir *d = &default_dirs[i];
+
+		if (d->machine == EM_NONE || !v->like || v->like->machine == d->machine)
+			r = visit_dirs(t, &d->path, 1, name, v, e);
+	}
+	return r;
+}
+
 static int visit_cache(struct rt_libtree *t, const char *name, struct visit *v, struct hr_err *e)
 {
 	struct rt_ldcache_entry entry;
@@ -221,7 +238,7 @@ static int visit_all(struct rt_libtree *t, const char *name, struct visit *v, st
 	if (r == 0)
 		r = visit_cache(t, name, v, e);
 	if (r == 0)
-		r = visit_dirs(t, default_dirs, HR_COUNT(default_dirs), name, v, e);
+		r = visit_defaults(t, name, v, e);
 	if (r == 0)
 		r = visit_dirs(t, (const char *const *)t->behind.v, t->behind.n, name, v, e);
 	return r;
@@ -348,7 +365,16 @@ int rt_libtree_symbols(struct rt_libtree *t, const struct rt_lib *lib, struct rt
 	hr_autofd int fd = rt_path_open(t->root, lib->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, e);
 
 	memset(out, 0, sizeof(*out));
-	return fd < 0 ? -1 : rt_elf_symbols_read(fd, lib->path, out, e);
+	if (fd < 0)
+		return -1;
+	if (rt_elf_symbols_read(fd, lib->path, out, e) == 0)
+		return 0;
+	rt_elf_symbols_release(out);
+	if (e->kind != HR_CORRUPT)
+		return -1;
+	hr_debug("%s: %s", t->label, e->text);
+	hr_err_clear(e);
+	return 0;
 }
 
 bool rt_libtree_has(struct rt_libtree *t, const char *path)

@@ -66,7 +66,7 @@ int rt_libtree_at(struct rt_libtree *t, const char *path, const struct rt_elf *l
 int rt_libtree_all(struct rt_libtree *t, const struct hr_strv *names, const struct rt_elf *like,
 		   struct hr_strv *paths, struct hr_err *e) HR_MUST_USE;
 
-/* The dynamic symbols of a library of this tree. */
+/* The dynamic symbols of a library of this tree; none when they are damaged. */
 int rt_libtree_symbols(struct rt_libtree *t, const struct rt_lib *lib, struct rt_elf_symbols *out,
 		       struct hr_err *e) HR_MUST_USE;
 

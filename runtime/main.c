@@ -10,6 +10,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "runtime/cmd_mpi_check.h"
 #include "runtime/cmd_run.h"
 #include "runtime/plan.h"
 #include "util/cleanup.h"
@@ -34,6 +35,7 @@ static const struct verb {
 	{ "gc", "free what no reference reaches", NULL, "hpcrun-store" },
 	{ "prefetch", "bring an image into the cache of this node", NULL, "hpcrun-store" },
 	{ "cache", "show what is cached on this node, or clear it", NULL, "hpcrun-store" },
+	{ "mpi-check", "tell which MPI an image would run with, and why", &rt_cmd_mpi_check, NULL },
 	{ "login", "keep credentials for a registry", NULL, "hpcrun-store" },
 	{ "logout", "forget them", NULL, "hpcrun-store" },
 };

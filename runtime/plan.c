@@ -70,6 +70,27 @@ static int plan_source(struct rt_plan *plan, struct hr_err *e)
 	return 0;
 }
 
+const char *const rt_mpi_words[] = { "site", "auto", "host", "image", "off", NULL };
+const char *const rt_mpi_check_words[] = { "none", "text", "json", NULL };
+
+/* --mpi, else HPCRUN_MPI; else hpcrun.conf, which the session reads, decides. */
+static int plan_mpi(const struct rt_run_args *args, struct rt_plan *plan, struct hr_err *e)
+{
+	const char *env = getenv("HPCRUN_MPI"), *word = args->mpi ? args->mpi : env;
+	size_t i = RT_MPI_AUTO;
+
+	plan->mpi_check = args->mpi_check;
+	if (!word || (!args->mpi && word[0] == '\0'))
+		return 0;
+	while (rt_mpi_words[i] && strcmp(rt_mpi_words[i], word) != 0)
+		i++;
+	if (!rt_mpi_words[i])
+		return hr_fail(e, HR_USAGE, 0, "%s '%s' is none of: auto, host, image, off",
+			       args->mpi ? "--mpi" : "HPCRUN_MPI", word);
+	plan->mpi = (enum rt_mpi_mode)i;
+	return 0;
+}
+
 /* --home SRC[:DST], else $HOME, unless it is no directory of the user's: unset, relative or "/". */
 static int plan_home(const struct rt_run_args *args, struct rt_plan *plan, struct hr_err *e)
 {
@@ -183,8 +204,8 @@ int rt_plan_make(const struct rt_run_args *args, bool shell, char **argv, char *
 	plan->libexecdir = rt_libexecdir();
 	plan->in_step = getenv("SLURM_JOB_ID") && getenv("SLURM_STEP_ID");
 	if (check_words(args, plan, e) < 0 || plan_pull(args, plan, e) < 0 ||
-	    plan_cwd(plan, e) < 0 || plan_source(plan, e) < 0 || plan_home(args, plan, e) < 0 ||
-	    plan_binds(args, plan, e) < 0)
+	    plan_mpi(args, plan, e) < 0 || plan_cwd(plan, e) < 0 || plan_source(plan, e) < 0 ||
+	    plan_home(args, plan, e) < 0 || plan_binds(args, plan, e) < 0)
 		return -1;
 	if (plan_env(args, plan, environ_, e) < 0)
 		return -1;

@@ -26,11 +26,26 @@ enum rt_pull {
 };
 extern const char *const rt_pull_words[]; /* by enum rt_pull, NULL-ended */
 
+/* Whose MPI the programs of an image get. */
+enum rt_mpi_mode {
+	RT_MPI_SITE,  /* not said: as hpcrun.conf has it */
+	RT_MPI_AUTO,  /* the host's where it fits, else the image's */
+	RT_MPI_HOST,  /* the host's, or nothing is run */
+	RT_MPI_IMAGE, /* the image's MPI; libraries below it may be the host's */
+	RT_MPI_OFF    /* nobody looks */
+};
+extern const char *const rt_mpi_words[]; /* by enum rt_mpi_mode, NULL-ended */
+
+/* A report on that, in place of a run. */
+enum rt_mpi_check { RT_MPI_CHECK_NONE, RT_MPI_CHECK_TEXT, RT_MPI_CHECK_JSON };
+extern const char *const rt_mpi_check_words[]; /* likewise */
+
 /* The options of run, exec and shell. */
 struct rt_run_args {
 	struct hr_strv binds, env, env_files, stores;
 	bool cleanenv, no_home, writable, fakeroot;
-	const char *workdir, *home, *entrypoint, *pull, *gpu;
+	const char *workdir, *home, *entrypoint, *pull, *mpi, *gpu;
+	enum rt_mpi_check mpi_check;
 	unsigned int verbose;
 };
 
@@ -51,6 +66,8 @@ struct rt_plan {
 	struct rt_env env;	      /* of the host, and HOME: the image's goes on top of it */
 	struct rt_env user_env;	      /* --env-file and --env: the last word */
 	enum rt_pull pull;
+	enum rt_mpi_mode mpi;
+	enum rt_mpi_check mpi_check;
 	const char *gpu; /* --gpu, or NULL */
 	bool in_step;	 /* of Slurm */
 	const char *libexecdir;

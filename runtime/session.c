@@ -99,6 +99,7 @@ static int make_targets(struct rt_session *s, struct hr_err *e)
 	hr_autobuf struct hr_buf text = { 0 };
 
 	rt_view_targets(&s->binds, &text);
+	rt_hostlibs_targets(&s->hostlibs, &text);
 	s->targets_fd = memfd_create("hpcrun-targets", MFD_CLOEXEC);
 	if (s->targets_fd < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot make a memory file");
@@ -128,6 +129,7 @@ static int start(struct rt_session *s, struct hr_err *e)
 				    .ids = &s->ids,
 				    .identity = &s->identity,
 				    .hooks = &s->hooks,
+				    .hostlibs = &s->hostlibs,
 				    .writable = s->args->writable };
 
 	if (hr_conf_load(&s->conf, e) < 0)
@@ -136,7 +138,7 @@ static int start(struct rt_session *s, struct hr_err *e)
 		s->pull = PULL_WANTED;
 	else if (rt_server_spawn(&s->server, s->args, &s->conf, e) < 0)
 		return -1;
-	if (find_gpu(s, e) < 0 ||
+	if (rt_hostlibs_load(&s->hostlibs, s->args, &s->conf, e) < 0 || find_gpu(s, e) < 0 ||
 	    rt_view_make(s->args, &s->conf, &s->gpu.binds, &s->binds, e) < 0 ||
 	    make_targets(s, e) < 0)
 		return -1;
@@ -206,10 +208,13 @@ static void look_at_tasks(struct rt_session *s)
 	s->look_at_ms = now + s->look_pause_ms;
 }
 
-/* With --pull=always the next run, if it does not meet this one, is to pull again. */
+/* With --pull=always the next run, if it does not meet this one, is to pull again; and who wanted
+ * a report has it. */
 static uint64_t linger_ms(const struct rt_session *s)
 {
-	return s->args->pull == RT_PULL_ALWAYS ? 0 : s->conf.linger_s * 1000;
+	bool once = s->args->pull == RT_PULL_ALWAYS || s->args->mpi_check != RT_MPI_CHECK_NONE;
+
+	return once ? 0 : s->conf.linger_s * 1000;
 }
 
 /* Whether no rank is to be expected any more. */
@@ -370,6 +375,7 @@ static void release(struct rt_session *s)
 	hr_buf_release(&s->filter);
 	rt_image_release(&s->image);
 	rt_host_release(&s->host);
+	rt_hostlibs_job_release(&s->hostlibs);
 	hr_conf_release(&s->conf);
 }
 

@@ -12,6 +12,7 @@
 #include "runtime/clients.h"
 #include "runtime/gpu.h"
 #include "runtime/hooks.h"
+#include "runtime/hostlibs.h"
 #include "runtime/identity.h"
 #include "runtime/params.h"
 #include "runtime/server.h"
@@ -54,7 +55,8 @@ struct rt_session {
 	struct rt_identity identity;
 	struct rt_clients clients;
 	struct rt_server server;
-	struct rt_image image;		   /* its configuration, once the server has sent it */
+	struct rt_image image; /* its configuration, once the server has sent it */
+	struct rt_hostlibs_job hostlibs;
 	struct rt_host host;		   /* what the builder told of libraries of the host */
 	bool server_greeted, server_begun; /* its HELLO came, its START was sent */
 	bool image_known;

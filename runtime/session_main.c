@@ -37,6 +37,10 @@ static const struct hr_opt opts[] = {
 	HR_OPT_STR(0, "command", "WORD", struct rt_session_args, command, "the same as typed"),
 	HR_OPT_ENUM(0, "pull", "WHEN", struct rt_session_args, pull, rt_pull_words,
 		    "pull the image first"),
+	HR_OPT_ENUM(0, "mpi", "WHOSE", struct rt_session_args, mpi, rt_mpi_words,
+		    "the MPI of the host or of the image"),
+	HR_OPT_ENUM(0, "mpi-check", "FORM", struct rt_session_args, mpi_check, rt_mpi_check_words,
+		    "report on it, run nothing"),
 	HR_OPT_FLAG(0, "writable", struct rt_session_args, writable, "an overlay in memory"),
 	HR_OPT_FLAG(0, "fakeroot", struct rt_session_args, fakeroot, "user 0 inside"),
 	HR_OPT_END

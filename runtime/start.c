@@ -75,6 +75,10 @@ static void add_args(const struct rt_plan *plan, int dirfd, int sock, int lock, 
 	else if (plan->command[0])
 		hr_strv_take(l, hr_xasprintf("--command=%s", plan->command[0]));
 	hr_strv_take(l, hr_xasprintf("--pull=%s", rt_pull_words[plan->pull]));
+	hr_strv_take(l, hr_xasprintf("--mpi=%s", rt_mpi_words[plan->mpi]));
+	if (plan->mpi_check)
+		hr_strv_take(l,
+			     hr_xasprintf("--mpi-check=%s", rt_mpi_check_words[plan->mpi_check]));
 	if (plan->writable)
 		hr_strv_add(l, "--writable");
 	if (plan->fakeroot)

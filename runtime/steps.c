@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -15,12 +16,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/hostlibs.h"
 #include "runtime/mount.h"
 #include "runtime/msg.h"
 #include "runtime/params.h"
 #include "runtime/path.h"
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/log.h"
 #include "util/mem.h"
 #include "util/poison.h"
 
@@ -35,6 +38,7 @@ struct build {
 	unsigned int below;	 /* mounts of ours that it lies on */
 	int *trees;		 /* copies of the bind sources; -1 for those made later */
 	struct hr_buf image_env; /* "NAME=VALUE\0" each */
+	struct rt_hostlibs libs; /* of the host, for this image */
 	int host_hooks;		 /* to the process in the host's namespaces, -1: none is needed */
 };
 
@@ -182,6 +186,60 @@ static int attach(struct build *b, size_t i, struct hr_err *e)
 	return -1;
 }
 
+/* What the session and the user must know of the libraries that were chosen. */
+static int tell_libraries(const struct rt_hostlibs *h, struct hr_err *e)
+{
+	struct rt_progress note = { .type = BUILD_NOTE }, host = { .type = BUILD_HOST };
+	hr_autobuf struct hr_buf env = { 0 };
+	hr_autofd int env_fd = -1, report_fd = -1;
+	int fds[2];
+
+	if (h->notice) {
+		note.us = h->notice_matters ? HR_LOG_WARN : HR_LOG_INFO;
+		snprintf(note.err.text, sizeof(note.err.text), "%s", h->notice);
+		if (rt_msg_send(SOCK_FD, &note, sizeof(note), NULL, 0, e) < 0)
+			return -1;
+	}
+	if (h->inject.n == 0 && h->env.n == 0 && h->report.len == 0)
+		return 0;
+	host.us = h->inject.n > 0;
+	rt_params_list(&env, &h->env);
+	env_fd = rt_msg_memfd(env.p, env.len, e);
+	report_fd = env_fd < 0 ? -1 : rt_msg_memfd(h->report.p, h->report.len, e);
+	if (report_fd < 0)
+		return -1;
+	fds[0] = env_fd;
+	fds[1] = report_fd;
+	return rt_msg_send(SOCK_FD, &host, sizeof(host), fds, 2, e);
+}
+
+static int choose_libraries(struct build *b, struct hr_err *e)
+{
+	hr_autofd int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (host < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot open the root directory");
+	if (rt_hostlibs_choose(b->job->hostlibs, host, b->root, &b->image_env, &b->libs, e) < 0)
+		return -1;
+	return tell_libraries(&b->libs, e);
+}
+
+static int bind_libraries(struct build *b, struct hr_err *e)
+{
+	if (rt_inject_apply(&b->libs.inject, b->scratch, b->root, e) < 0)
+		return -1;
+	for (size_t i = 0; i < b->libs.binds.n; i++) {
+		const struct rt_bind *bind = &b->libs.binds.v[i];
+		hr_autofd int tree = rt_mount_clone(bind->src, e);
+		hr_autofd int target = tree < 0 ? -1 : rt_path_open(b->root, bind->dst, O_PATH, e);
+
+		if (target < 0 || (bind->ro && rt_mount_set_readonly(tree, e) < 0) ||
+		    rt_mount_attach(tree, target, e) < 0)
+			return hr_wrap(e, "cannot bind '%s' at '%s'", bind->src, bind->dst);
+	}
+	return 0;
+}
+
 static int attach_binds(struct build *b, struct hr_err *e)
 {
 	const struct rt_binds *l = b->job->binds;
@@ -266,14 +324,17 @@ static const struct rt_step {
 	const char *name;
 	int (*run)(struct build *b, struct hr_err *e);
 } steps[] = {
-	{ "stay behind", stay_behind },		   /* first: it is to see the host as we do now */
-	{ "enter user namespace", enter_userns },  /* the rest needs its capabilities */
-	{ "make mounts private", make_private },   /* before the first mount: none may leak out */
-	{ "copy bind sources", copy_sources },	   /* before "/" is covered: they are host paths */
-	{ "mount scratch", mount_scratch },	   /* beneath the image, which hides it */
-	{ "mount image", mount_image },		   /* as early as can be: the server waits for it */
-	{ "wait for server", wait_for_server },	   /* the first step that looks into the image */
-	{ "make image writable", make_writable },  /* before binds: they land on the overlay */
+	{ "stay behind", stay_behind },		  /* first: it is to see the host as we do now */
+	{ "enter user namespace", enter_userns }, /* the rest needs its capabilities */
+	{ "make mounts private", make_private },  /* before the first mount: none may leak out */
+	{ "copy bind sources", copy_sources },	  /* before "/" is covered: they are host paths */
+	{ "mount scratch", mount_scratch },	  /* beneath the image, which hides it */
+	{ "mount image", mount_image },		  /* as early as can be: the server waits for it */
+	{ "wait for server", wait_for_server },	  /* the first step that looks into the image */
+	{ "make image writable", make_writable }, /* before binds: they land on the overlay */
+	{ "choose host libraries",
+	  choose_libraries },			   /* before binds: it is the image's that count */
+	{ "bind host libraries", bind_libraries }, /* likewise; what the user binds hides them */
 	{ "write passwd and group", make_files },  /* before binds: they would hide the image's */
 	{ "attach binds", attach_binds },	   /* before the root is changed: by descriptor */
 	{ "createRuntime hooks", run_host_hooks }, /* OCI: mounted, the root not yet changed */

@@ -41,6 +41,7 @@ struct rt_build_job {
 	const struct rt_ids *ids;
 	const struct rt_identity *identity;
 	const struct rt_hooks *hooks;
+	const struct rt_hostlibs_job *hostlibs;
 	bool writable;
 };
 

@@ -22,6 +22,7 @@ struct rt_session_args {
 	const char *app;     /* the program that the first rank runs, for the server; or NULL */
 	const char *gpu;     /* --gpu, or NULL: as the configuration says */
 	const char *command; /* the same as it was typed, for hooks; or NULL: the image's own */
+	int mpi, mpi_check;  /* enum rt_mpi_mode, enum rt_mpi_check */
 	int pull;	     /* enum rt_pull */
 	const char *image;
 };

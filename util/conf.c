@@ -22,6 +22,7 @@ enum key_kind { KEY_STRING, KEY_LIST, KEY_U64, KEY_SIZE, KEY_CHOICE };
 static const char *const verify_words[] = { "fast", "full", NULL };
 static const char *const no_yes_words[] = { "no", "yes", NULL };
 static const char *const gpu_words[] = { "none", "auto", "all", NULL };
+static const char *const mpi_words[] = { "auto", "image", "off", NULL };
 static const char *const prefetch_words[] = { "none", "trace", "all", NULL };
 
 static const struct conf_key {
@@ -37,6 +38,8 @@ static const struct conf_key {
 	{ "gpu", KEY_CHOICE, offsetof(struct hr_conf, gpu), 0, 0, gpu_words },
 	{ "cdi_dir", KEY_LIST, offsetof(struct hr_conf, cdi_dirs), 0, 0, NULL },
 	{ "gpu_lists", KEY_STRING, offsetof(struct hr_conf, gpu_lists), 0, 0, NULL },
+	{ "mpi", KEY_CHOICE, offsetof(struct hr_conf, mpi), 0, 0, mpi_words },
+	{ "mpi_stack", KEY_LIST, offsetof(struct hr_conf, mpi_stacks), 0, 0, NULL },
 	{ "insecure_registry", KEY_LIST, offsetof(struct hr_conf, insecure_registries), 0, 0,
 	  NULL },
 	{ "mirror", KEY_LIST, offsetof(struct hr_conf, mirrors), 0, 0, NULL },
@@ -76,6 +79,7 @@ void hr_conf_release(struct hr_conf *c)
 {
 	hr_strv_release(&c->stores);
 	hr_strv_release(&c->binds);
+	hr_strv_release(&c->mpi_stacks);
 	hr_strv_release(&c->hooks_dirs);
 	hr_strv_release(&c->cdi_dirs);
 	free(c->gpu_lists);

@@ -16,6 +16,7 @@
 #include "util/mem.h"
 
 enum hr_conf_gpu { HR_GPU_NONE, HR_GPU_AUTO, HR_GPU_ALL };
+enum hr_conf_mpi { HR_MPI_AUTO, HR_MPI_IMAGE, HR_MPI_OFF };
 enum hr_conf_prefetch { HR_PREFETCH_NONE, HR_PREFETCH_TRACE, HR_PREFETCH_ALL };
 
 #define HR_CONF_GRACE_BY_FS UINT64_MAX
@@ -31,6 +32,8 @@ struct hr_conf {
 	struct hr_strv
 		insecure_registries; /* insecure_registry = HOST[:PORT]: plain http allowed */
 	struct hr_strv mirrors;	     /* mirror = URL, tried before the store itself, repeatable */
+	int mpi;		     /* mpi = auto | image | off, default auto */
+	struct hr_strv mpi_stacks;   /* mpi_stack = NAME-OR-PATH, in order, repeatable */
 	char *cache;		     /* cache = DIR, or NULL: the first local disk found */
 	uint64_t cache_bytes;	     /* cache_size = SIZE, default 50G */
 	int prefetch;		     /* prefetch = none | trace | all, default trace */

@@ -22,8 +22,8 @@ tests_fuzz_fuzz_ldcache_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_ldcache_LDADD = libruntime.a libutil.a
 
 # libraries of the host; the tests build small ones with the compiler
-check_PROGRAMS += tests/unit/test_runtime_elf tests/unit/test_runtime_closure tests/fuzz/fuzz_elf
-TESTS += tests/unit/test_runtime_elf tests/unit/test_runtime_closure tests/fuzz/fuzz_elf
+check_PROGRAMS += tests/unit/test_runtime_elf tests/unit/test_runtime_closure tests/unit/test_runtime_stack tests/fuzz/fuzz_elf
+TESTS += tests/unit/test_runtime_elf tests/unit/test_runtime_closure tests/unit/test_runtime_stack tests/fuzz/fuzz_elf
 tests_unit_test_runtime_elf_SOURCES = tests/unit/test_runtime_elf.c tests/unit/elf_build.c tests/unit/elf_build.h
 tests_unit_test_runtime_elf_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_CC='"$(CC)"'
 tests_unit_test_runtime_elf_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -32,6 +32,9 @@ tests_unit_test_runtime_closure_SOURCES = tests/unit/test_runtime_closure.c test
 tests_unit_test_runtime_closure_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_CC='"$(CC)"'
 tests_unit_test_runtime_closure_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_runtime_closure_LDADD = libruntime.a libutil.a $(ELF_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_runtime_stack_SOURCES = tests/unit/test_runtime_stack.c
+tests_unit_test_runtime_stack_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_runtime_stack_LDADD = libruntime.a libutil.a $(ELF_LIBS) $(INIH_LIBS) $(CMOCKA_LIBS)
 tests_fuzz_fuzz_elf_SOURCES = tests/fuzz/fuzz_elf.c tests/fuzz/replay.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_elf_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/elf"'
 tests_fuzz_fuzz_elf_CFLAGS = $(AM_CFLAGS)

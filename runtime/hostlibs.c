@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "runtime/hostlibs.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "runtime/mpi_report.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/poison.h"
+
+int rt_hostlibs_load(struct rt_hostlibs_job *job, const struct rt_session_args *args,
+		     const struct hr_conf *conf, struct hr_err *e)
+{
+	static const enum rt_mpi_mode site[] = { [HR_MPI_AUTO] = RT_MPI_AUTO,
+						 [HR_MPI_IMAGE] = RT_MPI_IMAGE,
+						 [HR_MPI_OFF] = RT_MPI_OFF };
+
+	memset(job, 0, sizeof(*job));
+	job->image = args->image;
+	job->check = (enum rt_mpi_check)args->mpi_check;
+	job->mode = args->mpi == RT_MPI_SITE ? site[conf->mpi] : (enum rt_mpi_mode)args->mpi;
+	if (job->mode == RT_MPI_OFF && job->check == RT_MPI_CHECK_NONE)
+		return 0;
+	job->stacks = hr_xmalloc((conf->mpi_stacks.n + 1) * sizeof(*job->stacks));
+	for (size_t i = 0; i < conf->mpi_stacks.n; i++)
+		if (rt_stack_load(conf->mpi_stacks.v[i], &job->stacks[job->n++], e) < 0)
+			return -1;
+	return 0;
+}
+
+void rt_hostlibs_job_release(struct rt_hostlibs_job *job)
+{
+	for (size_t i = 0; i < job->n; i++)
+		rt_stack_release(&job->stacks[i]);
+	free(job->stacks);
+	memset(job, 0, sizeof(*job));
+}
+
+static void add_target(const char *dst, bool file, struct hr_buf *out)
+{
+	hr_buf_str(out, file ? "f" : "d");
+	hr_buf_add(out, dst, strlen(dst) + 1);
+}
+
+/* Sources that exist, of one definition. */
+static void add_binds(const struct rt_stack *s, struct rt_binds *l)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < s->binds.n; i++) {
+		const struct rt_bind *b = &s->binds.v[i];
+
+		if (stat(b->src, &st) < 0)
+			continue;
+		rt_binds_add(l, b->src, b->dst, b->ro, true);
+		l->v[l->n - 1].file = !S_ISDIR(st.st_mode);
+	}
+	for (size_t i = 0; i < s->plugins.n; i++)
+		if (stat(s->plugins.v[i], &st) == 0 && S_ISDIR(st.st_mode))
+			rt_binds_add(l, s->plugins.v[i], s->plugins.v[i], true, true);
+}
+
+void rt_hostlibs_targets(const struct rt_hostlibs_job *job, struct hr_buf *out)
+{
+	struct rt_binds all = { 0 };
+
+	if (job->n == 0)
+		return;
+	for (size_t i = 0; i < job->n; i++)
+		add_binds(&job->stacks[i], &all);
+	add_target(RT_INJECT_DIR, false, out);
+	for (size_t i = 0; i < all.n; i++)
+		add_target(all.v[i].dst, all.v[i].file, out);
+	rt_binds_release(&all);
+}
+
+static const char *library_path(const struct hr_buf *env)
+{
+	static const char name[] = "LD_LIBRARY_PATH=";
+
+	for (size_t at = 0; at < env->len; at += strlen((const char *)env->p + at) + 1)
+		if (strncmp((const char *)env->p + at, name, sizeof(name) - 1) == 0)
+			return (const char *)env->p + at + sizeof(name) - 1;
+	return NULL;
+}
+
+static int make_report(const struct rt_hostlibs_job *job, struct rt_mpi *m, int image_root,
+		       const char *path, struct hr_buf *b, struct hr_err *e)
+{
+	struct hr_err refused = { 0 }; /* is part of the report */
+
+	if (rt_mpi_survey(m, image_root, path, e) < 0)
+		return -1;
+	if (job->mode != RT_MPI_OFF && rt_mpi_choose(m, job->mode, &refused) < 0)
+		hr_debug("%s", refused.text);
+	hr_buf_str(b, m->chosen ? "0" : "1");
+	if (job->check == RT_MPI_CHECK_JSON)
+		rt_mpi_report_json(m, job->image, job->mode, b);
+	else
+		rt_mpi_report_text(m, job->image, job->mode, b);
+	return 0;
+}
+
+static void take_chosen(const struct rt_stack *s, const struct rt_closure *c,
+			struct rt_hostlibs *out)
+{
+	rt_inject_add(&out->inject, c);
+	add_binds(s, &out->binds);
+	for (size_t i = 0; i < s->env.n; i++)
+		hr_strv_add(&out->env, s->env.v[i]);
+}
+
+int rt_hostlibs_choose(const struct rt_hostlibs_job *job, int host_root, int image_root,
+		       const struct hr_buf *env, struct rt_hostlibs *out, struct hr_err *e)
+{
+	const char *path = library_path(env);
+	bool check = job->check != RT_MPI_CHECK_NONE;
+	struct rt_mpi m = { 0 };
+	int r;
+
+	memset(out, 0, sizeof(*out));
+	if (job->n == 0 && job->mode != RT_MPI_HOST && !check)
+		return 0;
+	r = rt_mpi_look(job->stacks, job->n, job->mode, check, host_root, image_root, path, &m, e);
+	if (r == 0 && check)
+		r = make_report(job, &m, image_root, path, &out->report, e);
+	else if (r == 0)
+		r = rt_mpi_choose(&m, job->mode, e);
+	if (r == 0 && !check && m.chosen)
+		take_chosen(m.chosen->stack, &m.chosen->closure, out);
+	out->notice = hr_steal(&m.notice);
+	out->notice_matters = m.notice_matters;
+	rt_mpi_release(&m);
+	return r;
+}
+
+void rt_hostlibs_release(struct rt_hostlibs *h)
+{
+	rt_inject_release(&h->inject);
+	rt_binds_release(&h->binds);
+	hr_strv_release(&h->env);
+	hr_buf_release(&h->report);
+	free(h->notice);
+	memset(h, 0, sizeof(*h));
+}
