@@ -156,6 +156,7 @@ static int prefetch(struct job *j, const char *url, const char *cache, struct hr
 	char *only[] = { j->copy->path, NULL };
 	const struct hr_strv one = { only, 1 };
 	struct store_pager_options o = { .origins = &j->origins,
+					 .copy = j->copy,
 					 .client = j->client,
 					 .cache = j->cache,
 					 .outage_s = j->conf.outage_s,

@@ -24,6 +24,7 @@
 struct store_image {
 	struct store *store;
 	struct store_index *index;
+	struct fetch_digest index_name;
 	int index_fd, loc_fd;
 	void *loc_map;
 	size_t loc_bytes;
@@ -85,8 +86,25 @@ static int load_index(struct store_image *img, const struct fetch_digest *manife
 	store_index_manifest(img->index, &of);
 	if (!fetch_digest_equal(&of, manifest))
 		return hr_fail(e, HR_CORRUPT, 0, "the image index is that of another image");
+	img->index_name = *index;
 	img->index_fd = hr_steal_fd(&fd);
 	return 0;
+}
+
+int store_image_check_index(const struct store_image *img, store_chunk_sha256 *sha256,
+			    struct hr_err *e)
+{
+	char got_hex[FETCH_DIGEST_HEX], hex[FETCH_DIGEST_HEX];
+	struct fetch_digest got;
+	size_t len;
+	const uint8_t *p = store_index_bytes(img->index, &len);
+
+	sha256(p, len, &got);
+	if (fetch_digest_equal(&got, &img->index_name))
+		return 0;
+	hr_hint(e, "the stored copy is damaged; fetch it again with 'hpcrun pull --force'");
+	return hr_fail(e, HR_CORRUPT, 0, "the image index is %s, expected %s",
+		       fetch_digest_hex(&got, got_hex), fetch_digest_hex(&img->index_name, hex));
 }
 
 static int map_loc(struct store_image *img, int fd, uint64_t bytes, struct hr_err *e)

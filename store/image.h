@@ -58,6 +58,9 @@ const struct store *store_image_store(const struct store_image *img);
 const struct store_index *store_image_index(const struct store_image *img);
 /* Where its chunks lie; borrowed. */
 const struct store_loc *store_image_loc(const struct store_image *img);
+/* Compare the whole index with the digest it is named by. Errors: HR_CORRUPT. */
+int store_image_check_index(const struct store_image *img, store_chunk_sha256 *sha256,
+			    struct hr_err *e) HR_MUST_USE;
 /* Its two files, open as long as IMG is, for a process that is to read them as well; -1 when it
  * came from descriptors. */
 void store_image_fds(const struct store_image *img, int *index, int *loc);

@@ -143,6 +143,12 @@ void store_index_freep(struct store_index **ix)
 	store_index_free(*ix);
 }
 
+const uint8_t *store_index_bytes(const struct store_index *ix, size_t *len)
+{
+	*len = ix->len;
+	return ix->p;
+}
+
 uint32_t store_index_inodes(const struct store_index *ix)
 {
 	return ix->n_inodes;

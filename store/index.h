@@ -71,6 +71,8 @@ int store_index_open(int fd, struct store_index **out, struct hr_err *e) HR_MUST
 void store_index_free(struct store_index *ix);
 void store_index_freep(struct store_index **ix);
 
+/* The whole index, borrowed; *len is its bytes. */
+const uint8_t *store_index_bytes(const struct store_index *ix, size_t *len);
 uint32_t store_index_inodes(const struct store_index *ix); /* at least 1; the root is 0 */
 uint32_t store_index_chunks(const struct store_index *ix);
 uint32_t store_index_xattrs(const struct store_index *ix);

@@ -40,6 +40,7 @@ static const struct {
 	[STORE_IMAGE] = { "images", "", false },
 	[STORE_INDEX] = { "index", "", false },
 	[STORE_INDEX_LOC] = { "index", ".loc", false },
+	[STORE_INDEX_SUM] = { "index", ".sum", false },
 	[STORE_PACK] = { "packs", "", false },
 	[STORE_TRACE] = { "traces", "", false },
 	[STORE_DICT] = { "dict", "", true },

@@ -41,6 +41,7 @@ enum store_kind {
 	STORE_IMAGE,
 	STORE_INDEX,
 	STORE_INDEX_LOC,
+	STORE_INDEX_SUM, /* of both, in copies on nodes alone */
 	STORE_PACK,
 	STORE_TRACE,
 	STORE_DICT,

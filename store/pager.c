@@ -13,6 +13,7 @@
 
 #include "store/frame.h"
 #include "store/layout.h"
+#include "store/web.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/poison.h"
@@ -373,6 +374,8 @@ static void fetch_batch(struct pager_thread *t, const struct batch *b)
 		pause_ms(pause / 2 + (uint64_t)random() % (pause / 2 + 1));
 		pause = 2 * pause < PAUSE_CAP_MS ? 2 * pause : PAUSE_CAP_MS;
 	}
+	if (refusals == REFUSALS_MAX && p->o.copy)
+		store_web_forget_loc(p->o.copy, p->o.ix);
 	for (; done < b->n; done++) {
 		if (p->o.upstream)
 			store_upstream_ask(p->o.upstream, b->chunk[done], &e);

@@ -38,6 +38,7 @@ struct store_pager_options {
 	struct fetch_client *client;
 	struct store_trace *trace;	 /* where first touches are noted */
 	struct store_cache *cache;	 /* or NULL: memory alone */
+	struct store *copy;		 /* whose locations are used, or NULL */
 	struct store_upstream *upstream; /* asked when all origins fail; or NULL */
 	uint64_t outage_s;
 	unsigned int threads; /* requests at the same time, at least 1 */

@@ -242,6 +242,8 @@ static int open_files(struct serve *s, const struct serve_web *w, const char *pa
 		return -1;
 	if (store_image_open(&one, w->image, &s->img, e) < 0)
 		return -1;
+	if (sha256 && store_image_check_index(s->img, sha256, e) < 0)
+		return -1;
 	s->ix = store_image_index(s->img);
 	s->files = true;
 	source = store_image_source(s->img);

@@ -67,6 +67,7 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 					       .client = n->client,
 					       .trace = trace,
 					       .cache = n->cache,
+					       .copy = n->copy,
 					       .upstream = n->upstream,
 					       .outage_s = w->conf->outage_s,
 					       .threads = THREADS };

@@ -26,7 +26,48 @@ static int get_object(struct fetch_client *c, const char *url, enum store_kind k
 	return fetch_web_read(c, object, limit, b, e);
 }
 
-/* An object that COPY lacks; checked against its name when CHECKED. */
+/* ---- what lies on this node is checked by a sum before each use: a sha256 would take too long */
+
+#define SUM_MAGIC "hpcrSUM1"
+#define SUM_BYTES 24
+
+static int make_sum(const struct store *copy, const struct fetch_digest *index, struct hr_buf *sum,
+		    struct hr_err *e)
+{
+	static const enum store_kind kinds[] = { STORE_INDEX, STORE_INDEX_LOC };
+
+	hr_buf_str(sum, SUM_MAGIC);
+	for (size_t i = 0; i < HR_COUNT(kinds); i++) {
+		hr_autobuf struct hr_buf b = { 0 };
+
+		if (store_object_read(copy, kinds[i], index, INDEX_LIMIT, &b, e) < 0)
+			return -1;
+		hr_buf_le(sum, store_crc64(b.p, b.len), 8);
+	}
+	return 0;
+}
+
+/* Whether COPY has the index and the locations as they came. */
+static bool is_sound(const struct store *copy, const struct fetch_digest *index)
+{
+	hr_autobuf struct hr_buf want = { 0 }, got = { 0 };
+	struct hr_err damaged = { 0 }; /* or not there: then they are fetched */
+
+	return store_object_read(copy, STORE_INDEX_SUM, index, SUM_BYTES, &want, &damaged) == 0 &&
+	       make_sum(copy, index, &got, &damaged) == 0 && want.len == got.len &&
+	       memcmp(want.p, got.p, got.len) == 0;
+}
+
+static int write_sum(const struct store *copy, const struct fetch_digest *index, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf sum = { 0 };
+
+	if (make_sum(copy, index, &sum, e) < 0)
+		return -1;
+	return store_object_write(copy, STORE_INDEX_SUM, index, sum.p, sum.len, e);
+}
+
+/* An object for COPY; checked against its name when CHECKED. */
 static int sync_object(struct fetch_client *c, const char *url, enum store_kind kind,
 		       const struct fetch_digest *d, bool checked, struct store *copy,
 		       struct hr_err *e)
@@ -35,8 +76,6 @@ static int sync_object(struct fetch_client *c, const char *url, enum store_kind 
 	hr_autobuf struct hr_buf b = { 0 };
 	struct fetch_digest got;
 
-	if (store_object_exists(copy, kind, d))
-		return 0;
 	if (get_object(c, url, kind, d, INDEX_LIMIT, &b, e) < 0)
 		return -1;
 	if (checked) {
@@ -47,6 +86,20 @@ static int sync_object(struct fetch_client *c, const char *url, enum store_kind 
 				       fetch_digest_hex(&got, got_hex), fetch_digest_hex(d, hex));
 	}
 	return store_object_write(copy, kind, d, b.p, b.len, e);
+}
+
+/* The index and the locations, unless they are in COPY. */
+static int sync_index(struct fetch_client *c, const char *url, const struct fetch_digest *index,
+		      struct store *copy, struct hr_err *e)
+{
+	if (is_sound(copy, index))
+		return 0;
+	if (sync_object(c, url, STORE_INDEX, index, true, copy, e) == 0 &&
+	    sync_object(c, url, STORE_INDEX_LOC, index, false, copy, e) == 0)
+		return write_sum(copy, index, e);
+	if (e->kind == HR_NOTFOUND) /* the record promised it */
+		e->kind = HR_CORRUPT;
+	return -1;
 }
 
 /* The image record is small and says where everything is: fetched each time, written last. */
@@ -60,12 +113,8 @@ static int sync_image(struct fetch_client *c, const char *url, const struct fetc
 		return -1;
 	if (store_image_record_parse(text.p, text.len, &record, e) < 0)
 		return hr_wrap(e, "store '%s', image record", url);
-	if (sync_object(c, url, STORE_INDEX, &record.index, true, copy, e) < 0 ||
-	    sync_object(c, url, STORE_INDEX_LOC, &record.index, false, copy, e) < 0) {
-		if (e->kind == HR_NOTFOUND) /* the record promised it */
-			e->kind = HR_CORRUPT;
+	if (sync_index(c, url, &record.index, copy, e) < 0)
 		return -1;
-	}
 	return store_object_write(copy, STORE_IMAGE, manifest, text.p, text.len, e);
 }
 
@@ -89,12 +138,16 @@ static int sync_ref(struct fetch_client *c, const char *url, const struct fetch_
 /* Whether the copy alone can show the image. */
 static bool is_complete(const struct store *copy, const struct store_name *name)
 {
+	HR_CLEANUP(store_image_record_release) struct store_image_record record = { 0 };
 	struct fetch_digest manifest = name->manifest;
+	hr_autobuf struct hr_buf text = { 0 };
 	struct hr_err e = { 0 }; /* incomplete, for whatever reason */
 
-	if (!name->by_digest && store_ref_resolve(copy, &name->ref, &manifest, &e) < 0)
-		return false;
-	return store_object_exists(copy, STORE_IMAGE, &manifest);
+	return (name->by_digest || store_ref_resolve(copy, &name->ref, &manifest, &e) == 0) &&
+	       store_object_read(copy, STORE_IMAGE, &manifest, STORE_RECORD_LIMIT, &text, &e) ==
+		       0 &&
+	       store_image_record_parse(text.p, text.len, &record, &e) == 0 &&
+	       is_sound(copy, &record.index);
 }
 
 int store_web_sync(struct fetch_client *c, const char *url, const struct store_name *name,
@@ -113,6 +166,20 @@ int store_web_sync(struct fetch_client *c, const char *url, const struct store_n
 	hr_warn("%s; going on with the copy on this node", e->text);
 	hr_err_clear(e);
 	return 0;
+}
+
+void store_web_forget_loc(struct store *copy, const struct store_index *ix)
+{
+	HR_CLEANUP(store_image_record_release) struct store_image_record record = { 0 };
+	hr_autobuf struct hr_buf text = { 0 };
+	struct fetch_digest manifest;
+	struct hr_err e = { 0 }; /* then there is nothing to forget */
+
+	store_index_manifest(ix, &manifest);
+	if (store_object_read(copy, STORE_IMAGE, &manifest, STORE_RECORD_LIMIT, &text, &e) < 0 ||
+	    store_image_record_parse(text.p, text.len, &record, &e) < 0 ||
+	    store_object_remove(copy, STORE_INDEX_SUM, &record.index, &e) < 0)
+		hr_debug("%s", e.text);
 }
 
 int store_web_copy(const char *cache, const char *url, struct store **out, struct hr_err *e)

@@ -23,6 +23,12 @@ int store_web_copy(const char *cache, const char *url, struct store **out,
 		   struct hr_err *e) HR_MUST_USE;
 
 /*
+ * What the origins give is not what the locations in COPY promise: they are fetched again at the
+ * next start, for the store may have been written anew.
+ */
+void store_web_forget_loc(struct store *copy, const struct store_index *ix);
+
+/*
  * Append to OUT where the packs of the store at URL are to be had: the mirrors, which begin
  * elsewhere on each node, so that they share the load; the store itself is last.
  */
@@ -32,10 +38,10 @@ void store_web_origins(const struct hr_conf *conf, const char *url, struct hr_st
  * Bring the reference, the image record, the index and the locations of an image of the store at
  * URL into COPY.
  *
- * What is there already under its digest is not fetched again; the index is checked against the
- * digest in the record. When the store cannot be reached and COPY has the image, that is a warning,
- * and 0. Bounds:  an index of at most 4 GiB. Errors:  HR_NOTFOUND the store does not have it;
- * HR_NET, HR_DENIED, HR_CORRUPT, HR_SYS.
+ * What is there already is not fetched again, unless its check sum is wrong; the index is checked
+ * against the digest in the record. When the store cannot be reached and COPY has the image, that
+ * is a warning, and 0. Bounds:  an index of at most 4 GiB. Errors:  HR_NOTFOUND the store does not
+ * have it; HR_NET, HR_DENIED, HR_CORRUPT, HR_SYS.
  */
 int store_web_sync(struct fetch_client *c, const char *url, const struct store_name *name,
 		   struct store *copy, struct hr_err *e) HR_MUST_USE;

@@ -45,7 +45,7 @@ none_left() { [ -z "$(leftovers)" ]; }
 run_image() { timeout 60 "$HPCRUN" --no-home lab/fault:1 "$@"; }
 
 # Names, types, sizes and content of all that matters.
-list='cd data && for f in *; do echo "$f $(wc -c <"$f") $(md5sum <"$f")"; done'
+list='cd data && wc -c * && md5sum *'
 all_of() { run_image sh -c "cd / && $list"; }
 is_right() { all_of >"$BATS_TEST_TMPDIR/got" && cmp "$SCRATCH/want" "$BATS_TEST_TMPDIR/got"; }
 
@@ -72,4 +72,153 @@ right_with_failing() {
 @test "faults: a pack that another host replaced is opened again" { # F8
 	need strace
 	right_with_failing pread64:error=ESTALE:when=4+7
+}
+
+@test "faults: a cache whose disk cannot be read is fetched again" { # F2
+	need strace
+	HPCRUN_STORE=$WEB
+	is_right
+	wait_until 20 none_left
+	right_with_failing pread64:error=EIO:when=3+2
+}
+
+@test "faults: a cache that cannot be written costs speed alone" { # F1 F3
+	need strace
+	for call in pwrite64:error=ENOSPC pwrite64:error=EDQUOT:when=2+3 mkdirat:error=EDQUOT:when=4+ linkat:error=ENOSPC \
+		ftruncate:error=EIO; do
+		wait_until 20 none_left
+		rm -rf "$HPCRUN_CACHE"
+		HPCRUN_STORE=$WEB
+		right_with_failing "$call" || { echo "with $call"; return 1; }
+	done
+}
+
+@test "faults: 64 descriptors are enough" { # F21
+	(ulimit -n 64 && is_right)
+	wait_until 20 none_left
+	HPCRUN_STORE=$WEB
+	(ulimit -n 64 && is_right)
+}
+
+@test "faults: a cache on a clock that went back, or with times to come, is as good as any" { # F16
+	HPCRUN_STORE=$WEB
+	is_right
+	wait_until 20 none_left
+	find "$HPCRUN_CACHE" -type f -exec touch -d '+20 years' {} +
+	is_right
+	wait_until 20 none_left
+	find "$HPCRUN_CACHE" -type f -exec touch -d '1975-01-01' {} +
+	is_right
+}
+
+@test "faults: a cache that is removed under a program is missed by nobody" { # F15
+	HPCRUN_STORE=$WEB
+	go=$BATS_TEST_TMPDIR/go
+	run_image sh -c "echo; until [ -e $go ]; do sleep 0.1; done; cd / && $list" >"$BATS_TEST_TMPDIR/got" &
+	pid=$!
+	wait_until 20 test -s "$BATS_TEST_TMPDIR/got"
+	rm -rf "$HPCRUN_CACHE"
+	touch "$go"
+	wait "$pid"
+	tail -n +2 "$BATS_TEST_TMPDIR/got" | cmp "$SCRATCH/want" -
+}
+
+@test "faults: names in the cache that somebody made before us are not followed" { # F10 F14
+	HPCRUN_STORE=$WEB
+	victim=$BATS_TEST_TMPDIR/victim
+	echo precious >"$victim"
+	pack=$(basename "$(find "$SCRATCH/site/packs" -type f)")
+	for what in symlink fifo directory; do
+		wait_until 20 none_left
+		rm -rf "$HPCRUN_CACHE"
+		mkdir -m 700 "$HPCRUN_CACHE"
+		mkdir -m 700 -p "$HPCRUN_CACHE/packs/${pack:0:2}"
+		for name in "packs/${pack:0:2}/$pack.data" "packs/${pack:0:2}/$pack.map" packs/turns; do
+			case $what in
+			symlink) ln -s "$victim" "$HPCRUN_CACHE/$name" ;;
+			fifo) mkfifo "$HPCRUN_CACHE/$name" ;;
+			directory) mkdir "$HPCRUN_CACHE/$name" ;;
+			esac
+		done
+		is_right || { echo "with a $what"; return 1; }
+		[ "$(cat "$victim")" = precious ]
+	done
+	rm -rf "$HPCRUN_CACHE"
+	ln -s "$BATS_TEST_TMPDIR" "$HPCRUN_CACHE"
+	chmod 755 "$BATS_TEST_TMPDIR"
+	fail_with 'the cache .* belongs to' "$HPCRUN" lab/fault:1 true
+}
+
+# flip FILE PERMILLE: invert a byte there
+flip() {
+	/usr/bin/python3 -c '
+import sys
+with open(sys.argv[1], "r+b") as f:
+    at = (f.seek(0, 2) - 1) * int(sys.argv[2]) // 1000
+    f.seek(at)
+    b = f.read(1)
+    f.seek(at)
+    f.write(bytes([b[0] ^ 0x21]))' "$1" "$2"
+}
+
+# right_or_refused WHAT: all is right; or something fails, by a message or an input/output error, and what was shown
+# until then is right.
+right_or_refused() {
+	local status=0
+	all_of >"$BATS_TEST_TMPDIR/got" 2>"$BATS_TEST_TMPDIR/err" || status=$?
+	wait_until 20 none_left
+	if [ $status = 0 ] && cmp -s "$SCRATCH/want" "$BATS_TEST_TMPDIR/got"; then
+		return 0
+	fi
+	# code that cannot be had is the end of a program
+	if grep -qE '^hpcrun: |Input/output error|I/O error' "$BATS_TEST_TMPDIR/err" || [ $status = 135 ] || [ $status = 139 ]; then
+		refused=$((refused + 1))
+		return 0
+	fi
+	echo "status $status with $1"
+	cat "$BATS_TEST_TMPDIR/err"
+	diff "$SCRATCH/want" "$BATS_TEST_TMPDIR/got" | head -n 5
+	return 1
+}
+
+@test "faults: a flipped byte of anything in the node cache is fetched again" { # F4 F5 F17
+	HPCRUN_STORE=$WEB
+	is_right
+	wait_until 20 none_left
+	cp -r "$HPCRUN_CACHE" "$BATS_TEST_TMPDIR/good"
+	refused=0
+	for kind in packs/*/*.data packs/*/*.map stores/*/index/*/*[0-9a-f] stores/*/index/*/*.loc stores/*/index/*/*.sum \
+		stores/*/images/*/* 'stores/*/refs/*/*/*/_tags/*' stores/*/traces/*/*; do
+		for at in 300 999; do
+			rm -rf "$HPCRUN_CACHE"
+			cp -r "$BATS_TEST_TMPDIR/good" "$HPCRUN_CACHE"
+			for file in "$HPCRUN_CACHE"/$kind; do
+				[ -f "$file" ] || continue
+				flip "$file" "$at"
+			done
+			[ -f "$file" ] || { echo "no $kind"; return 1; }
+			right_or_refused "$kind at $at"
+		done
+		truncate -s 0 "$file"
+		right_or_refused "$kind, empty"
+	done
+	[ "$refused" -eq 0 ]
+}
+
+@test "faults: a flipped byte of anything in a store is an error or not seen" { # F4 F18
+	printf 'session_linger = 0\nverify = full\nupstream = no\n' >"$HPCRUN_CONF"
+	refused=0
+	cp -r "$HPCRUN_STORE" "$BATS_TEST_TMPDIR/good"
+	for kind in packs/*/* index/*/*[0-9a-f] index/*/*.loc images/*/* 'refs/*/*/*/_tags/*' format; do
+		for at in 0 300 600 999; do
+			rm -rf "$HPCRUN_STORE" "$HPCRUN_CACHE"
+			cp -r "$BATS_TEST_TMPDIR/good" "$HPCRUN_STORE"
+			for file in "$HPCRUN_STORE"/$kind; do
+				flip "$file" "$at"
+			done
+			right_or_refused "$kind at $at"
+		done
+	done
+	# a frame, the index and the locations wherever it is, most of the records, the format; not the table of a pack
+	[ "$refused" -ge 12 ]
 }

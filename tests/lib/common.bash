@@ -133,17 +133,15 @@ leftovers() { leftovers_with "HPCRUN_STORE=$HPCRUN_STORE"; }
 
 # leftovers_with NAME=VALUE: those that have this in their environment.
 leftovers_with() {
-	local exe pid mark=$1
-	for exe in /proc/[0-9]*/exe; do
-		pid=${exe#/proc/}
-		case $(readlink "$exe" 2>/dev/null) in
-		*/hpcrun-serve | */hpcrun-serve-net | */hpcrun-session | */hpcrun-store) ;;
-		*) continue ;;
-		esac
-		if tr '\0' '\n' <"/proc/${pid%/exe}/environ" 2>/dev/null | grep -qxF "$mark"; then
-			echo "${pid%/exe} $(readlink "$exe")"
-		fi
-	done
+	local exe pid
+	# one process for all of /proc: tests wait for this, many times
+	find /proc -mindepth 2 -maxdepth 2 -path '/proc/[0-9]*/exe' \( -lname '*/hpcrun-serve' -o -lname '*/hpcrun-serve-net' \
+		-o -lname '*/hpcrun-session' -o -lname '*/hpcrun-store' \) -printf '%h %l\n' 2>/dev/null |
+		while read -r pid exe; do
+			if { tr '\0' '\n' <"$pid/environ"; } 2>/dev/null | grep -qxF "$1"; then
+				echo "${pid#/proc/} $exe"
+			fi
+		done || : # a process may end while it is looked at
 }
 
 # wait_until SECONDS COMMAND...: until it succeeds.
