@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
+#include "runtime/say.h"
 #include "util/cleanup.h"
 #include "util/mem.h"
 #include "util/poison.h"
@@ -21,8 +23,33 @@ void rt_clients_init(struct rt_clients *l, uid_t uid, bool print_once)
 	*l = (struct rt_clients) { .uid = uid, .print_once = print_once };
 }
 
+/*
+ * What a rank lent us goes back at once when its process ends: srun, or who reads a pipe, waits
+ * for the last copy to be closed. Its socket does not tell: a child of it may have that.
+ */
+static void give_back(struct rt_client *c)
+{
+	hr_fd_cleanup(&c->err);
+	hr_fd_cleanup(&c->life);
+	c->err = c->life = -1;
+}
+
+void rt_clients_ended(struct rt_clients *l, size_t i)
+{
+	struct rt_client *c = &l->v[i];
+	size_t others = 0;
+
+	for (size_t k = 0; k < l->n; k++)
+		others += k != i && l->v[k].err >= 0;
+	if (c->err >= 0 && c->state == CLIENT_JOINED && others == 0 &&
+	    (c->flags & RT_ASK_SUMMARY) && l->last_ended)
+		l->last_ended(l->arg, c->err);
+	give_back(c);
+}
+
 static void drop(struct rt_clients *l, size_t i)
 {
+	rt_clients_ended(l, i);
 	hr_fd_cleanup(&l->v[i].fd);
 	l->v[i] = l->v[--l->n];
 }
@@ -65,6 +92,8 @@ void rt_clients_accept(struct rt_clients *l, int listen_fd, uint64_t now_ms)
 			continue;
 		l->v = hr_xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
 		l->v[l->n++] = (struct rt_client) { .fd = hr_steal_fd(&fd),
+						    .err = -1,
+						    .life = -1,
 						    .state = CLIENT_ASKING,
 						    .since_ms = now_ms };
 	}
@@ -84,13 +113,31 @@ static void end_pull(struct rt_clients *l, size_t i, const struct rt_ask *ask)
 	drop(l, i);
 }
 
+/*
+ * Keep what the rank lends, as long as its process lives. If that was replaced by another with the
+ * same number meanwhile, the socket is at its end, too.
+ */
+static void borrow(struct rt_client *c, int err)
+{
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+
+	c->err = err;
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.pid > 0)
+		c->life = (int)syscall(SYS_pidfd_open, cred.pid, 0);
+	if (c->life < 0)
+		give_back(c);
+}
+
 void rt_clients_input(struct rt_clients *l, size_t i)
 {
 	struct rt_client *c = &l->v[i];
+	bool asking = c->state == CLIENT_ASKING;
+	hr_autofd int err = -1;
 	struct rt_ask ask;
 	struct hr_err e = { 0 };
 
-	if (rt_msg_recv(c->fd, &ask, sizeof(ask), NULL, 0, &e) < 0) {
+	if (rt_msg_recv(c->fd, &ask, sizeof(ask), &err, asking, &e) < 0) {
 		/* a program may send what it likes on the descriptor it inherited */
 		if (e.sys == EAGAIN || (e.kind == HR_CORRUPT && c->state == CLIENT_JOINED))
 			return;
@@ -103,7 +150,7 @@ void rt_clients_input(struct rt_clients *l, size_t i)
 		end_pull(l, i, &ask);
 		return;
 	}
-	if (c->state != CLIENT_ASKING)
+	if (!asking)
 		return;
 	ask.version[sizeof(ask.version) - 1] = '\0';
 	if (ask.magic != RT_MSG_MAGIC || strcmp(ask.version, PACKAGE_VERSION) != 0) {
@@ -111,6 +158,8 @@ void rt_clients_input(struct rt_clients *l, size_t i)
 		return;
 	}
 	c->flags = ask.flags;
+	if (err >= 0)
+		borrow(c, hr_steal_fd(&err));
 	c->state = CLIENT_WAITING;
 }
 
@@ -204,6 +253,17 @@ bool rt_clients_tell(struct rt_clients *l, const char *text)
 
 	snprintf(a.text, sizeof(a.text), "%s", text);
 	return send_one(l, &a) != NULL;
+}
+
+void rt_clients_say(const struct rt_clients *l, const char *text)
+{
+	const struct rt_client *to = NULL;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].err >= 0 && (!to || (l->v[i].flags & RT_ASK_STARTER)))
+			to = &l->v[i];
+	if (to)
+		rt_say(to->err, HR_LOG_WARN, text);
 }
 
 size_t rt_clients_pending(const struct rt_clients *l)

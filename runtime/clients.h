@@ -24,6 +24,8 @@ enum rt_client_state { CLIENT_ASKING, CLIENT_WAITING, CLIENT_PULLING, CLIENT_JOI
 
 struct rt_client {
 	int fd;
+	int err;  /* its standard error; -1: it has ended, or we could not tell when it does */
+	int life; /* pidfd of its process, as long as err is kept; -1: none */
 	enum rt_client_state state;
 	uint32_t flags; /* of its rt_ask */
 	uint64_t since_ms;
@@ -52,6 +54,9 @@ struct rt_clients {
 	bool print_once; /* a failure is printed by the first rank that hears it */
 	struct rt_note *notes;
 	size_t notes_n;
+	/* ERR is the standard error of the last rank that was there, which asked for a summary */
+	void (*last_ended)(void *arg, int err);
+	void *arg;
 };
 
 /* RT_JOIN with its three descriptors, or RT_FAILED. */
@@ -73,6 +78,8 @@ void rt_clients_accept(struct rt_clients *l, int listen_fd, uint64_t now_ms);
 
 /* Client I has input or has gone: take its request, or drop it. Drop it too if it never asks. */
 void rt_clients_input(struct rt_clients *l, size_t i);
+/* The process of client I has ended; others may have inherited its socket. */
+void rt_clients_ended(struct rt_clients *l, size_t i);
 void rt_clients_expire(struct rt_clients *l, uint64_t now_ms);
 
 /* Answer all that wait; who got RT_FAILED, or cannot be answered, is dropped. */
@@ -84,6 +91,9 @@ bool rt_clients_ask_pull(struct rt_clients *l);
 
 /* Say something to one rank that waits, at once, as a warning; false: nobody waits. */
 bool rt_clients_tell(struct rt_clients *l, const char *text);
+
+/* Say something to one of the users behind the ranks, as a warning; lost when no rank is there. */
+void rt_clients_say(const struct rt_clients *l, const char *text);
 
 size_t rt_clients_pending(const struct rt_clients *l); /* asking or waiting */
 

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -65,8 +66,28 @@ void rt_session_fail(struct rt_session *s, const struct hr_err *cause)
 
 static void note_time(struct rt_session *s, const char *what)
 {
-	rt_clients_note(&s->clients, HR_LOG_DEBUG, "session: at %" PRIu64 " us: %s",
-			rt_session_now_us() - s->born_us, what);
+	uint64_t at = rt_session_now_us() - s->born_us;
+
+	rt_clients_note(&s->clients, HR_LOG_DEBUG, "session: at %" PRIu64 " us: %s", at, what);
+	rt_stats_step(&s->stats, what, at, 0);
+}
+
+static void note_step(struct rt_session *s, const char *step, uint32_t us)
+{
+	uint64_t at = rt_session_now_us() - s->born_us;
+
+	rt_clients_note(&s->clients, HR_LOG_DEBUG,
+			"session: at %" PRIu64 " us: step '%s' took %u us", at, step, us);
+	rt_stats_step(&s->stats, step, at, us);
+}
+
+int rt_session_serve(struct rt_session *s, struct hr_err *e)
+{
+	if (rt_server_spawn(&s->server, s->args, &s->conf, s->stats.fd, e) < 0)
+		return -1;
+	s->stats.file->server_starts++;
+	s->stats.file->server_pid = (uint32_t)s->server.pid;
+	return 0;
 }
 
 static int make_params(struct rt_session *s, struct hr_err *e)
@@ -157,12 +178,16 @@ static int handle_server(struct rt_session *s, const struct serve_msg *m, int fd
 	switch (m->type) {
 	case SERVE_HELLO:
 		note_time(s, "the server has opened the image");
+		hr_stats_text(s->stats.file->manifest, sizeof(s->stats.file->manifest), m->text);
 		s->server_greeted = true;
 		return take_config(s, fd, e) < 0 ? -1 : begin_if_both(s, e);
 	case SERVE_READY:
 		note_time(s, "the server is ready");
 		return s->phase == RT_STARTING ? let_builder_go(s, e) : 0;
 	case SERVE_INIT:
+		return 0;
+	case SERVE_NOTICE:
+		rt_clients_say(&s->clients, m->err.text);
 		return 0;
 	case SERVE_MISSING:
 		return rt_session_on_missing(s, &m->err, e);
@@ -207,9 +232,7 @@ static void handle_builder(struct rt_session *s, struct rt_progress *p, int fds[
 	switch (p->type) {
 	case BUILD_STEP:
 		p->step[sizeof(p->step) - 1] = '\0';
-		rt_clients_note(&s->clients, HR_LOG_DEBUG,
-				"session: at %" PRIu64 " us: step '%s' took %u us",
-				rt_session_now_us() - s->born_us, p->step, p->us);
+		note_step(s, p->step, p->us);
 		return;
 	case BUILD_FUSE:
 		s->fuse_fd = hr_steal_fd(&fds[0]);
@@ -233,6 +256,7 @@ static void handle_builder(struct rt_session *s, struct rt_progress *p, int fds[
 		s->user_ns = hr_steal_fd(&fds[0]);
 		s->mnt_ns = hr_steal_fd(&fds[1]);
 		note_time(s, "the container is ready");
+		rt_stats_ready(&s->stats, rt_session_now_us() - s->born_us);
 		rt_session_enter_phase(s, RT_READY);
 		return;
 	case BUILD_FAILED:
@@ -287,8 +311,7 @@ static void restart_server(struct rt_session *s)
 	struct hr_err e = { 0 };
 
 	s->server_greeted = s->server_begun = false;
-	if (s->server.init_len > 0 && may_restart(s) &&
-	    rt_server_spawn(&s->server, s->args, &s->conf, &e) == 0)
+	if (s->server.init_len > 0 && may_restart(s) && rt_session_serve(s, &e) == 0)
 		return;
 	/* hopeless: with the last descriptor gone the kernel answers ENOTCONN, nobody hangs */
 	hr_fd_cleanup(&s->fuse_fd);
@@ -329,15 +352,19 @@ static void builder_died(struct rt_session *s, int status)
 void rt_session_on_child(struct rt_session *s)
 {
 	struct signalfd_siginfo info;
+	struct rusage used;
 	int status;
 	pid_t pid;
 
 	while (read(s->signal_fd, &info, sizeof(info)) > 0)
 		;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == s->builder)
+	while ((pid = wait4(-1, &status, WNOHANG, &used)) > 0) {
+		if (pid == s->builder) {
 			builder_died(s, status);
-		else if (pid == s->server.pid)
+		} else if (pid == s->server.pid) {
+			hr_stats_max(&s->stats.file->server_peak, (uint64_t)used.ru_maxrss * 1024);
+			s->stats.file->server_pid = 0;
 			server_died(s, status);
+		}
 	}
 }

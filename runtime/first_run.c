@@ -48,6 +48,9 @@ static void look_at_rank(struct rt_session *s)
 
 	switch (s->clients.pull_end) {
 	case RT_PULL_DONE:
+		rt_stats_step(&s->stats, "a rank has pulled the image",
+			      rt_session_now_us() - s->born_us,
+			      (rt_session_now_ms() - s->pull_since_ms) * 1000);
 		enter(s, PULL_OVER);
 		return;
 	case RT_PULL_FAILED:
@@ -74,7 +77,7 @@ static void start_server(struct rt_session *s)
 	if (s->server.pid >= 0)
 		return;
 	enter(s, PULL_SERVED);
-	if (rt_server_spawn(&s->server, s->args, &s->conf, &e) < 0)
+	if (rt_session_serve(s, &e) < 0)
 		rt_session_fail(s, &e);
 }
 

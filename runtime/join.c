@@ -183,11 +183,13 @@ static int pull_image(const struct rt_plan *plan, struct rt_joined *j, struct rt
 static int ask(const struct rt_plan *plan, bool starter, struct rt_joined *j, struct hr_err *e)
 {
 	struct rt_ask q = { .magic = RT_MSG_MAGIC, .version = PACKAGE_VERSION };
+	const int err = STDERR_FILENO;
 	struct rt_answer a;
 	int fds[RT_MSG_FDS_MAX];
 
-	q.flags = (starter ? RT_ASK_STARTER : 0) | (plan->verbose > 1 ? RT_ASK_VERBOSE : 0);
-	if (rt_msg_send(j->sock, &q, sizeof(q), NULL, 0, e) < 0)
+	q.flags = (starter ? RT_ASK_STARTER : 0) | (plan->verbose > 0 ? RT_ASK_SUMMARY : 0) |
+		  (plan->verbose > 1 ? RT_ASK_VERBOSE : 0);
+	if (rt_msg_send(j->sock, &q, sizeof(q), &err, 1, e) < 0)
 		return -1;
 	for (;;) {
 		if (receive(plan, j->sock, &a, fds, e) < 0)

@@ -36,6 +36,8 @@ static const struct verb {
 	{ "prefetch", "bring an image into the cache of this node", NULL, "hpcrun-store" },
 	{ "cache", "show what is cached on this node, or clear it", NULL, "hpcrun-store" },
 	{ "mpi-check", "tell which MPI an image would run with, and why", &rt_cmd_mpi_check, NULL },
+	{ "stats", "show what sessions on this node have read, and how long it took", NULL,
+	  "hpcrun-store" },
 	{ "login", "keep credentials for a registry", NULL, "hpcrun-store" },
 	{ "logout", "forget them", NULL, "hpcrun-store" },
 };

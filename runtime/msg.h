@@ -2,7 +2,8 @@
 /*
  * The packets between hpcrun and hpcrun-session, and how any packet with descriptors is sent.
  *
- * A rank connects to the session's SOCK_SEQPACKET socket and sends one struct rt_ask. The session
+ * A rank connects to the session's SOCK_SEQPACKET socket and sends one struct rt_ask, with its
+ * standard error, which the session may write lines to until the rank ends. The session
  * answers with any number of RT_TEXT packets (mostly to the rank that started it) and one RT_JOIN
  * (descriptors: user namespace, mount namespace, parameters) or RT_FAILED. Before that it may send
  * one rank RT_DO_PULL: no store has the image; the rank pulls it, and says how that went in another
@@ -29,6 +30,7 @@ enum rt_ask_flag {
 	RT_ASK_VERBOSE = 2, /* with the times of the steps */
 	RT_ASK_PULLED = 4,  /* after RT_DO_PULL: done, go on */
 	RT_ASK_PULL_FAILED = 8, /* the rank has told its user why; it leaves */
+	RT_ASK_SUMMARY = 16,	/* one line of figures when this rank is the last to end */
 };
 
 struct rt_ask {

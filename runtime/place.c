@@ -19,9 +19,9 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/mem.h"
+#include "util/rundir.h"
 #include "util/poison.h"
 
-#define FALLBACKS  8
 #define SWEEP_MAX  1000
 #define KEY_DIGITS 32
 
@@ -50,55 +50,22 @@ static bool on_network(int fd)
 	return false;
 }
 
-/* NAME below DIRFD if it is a directory of the caller's that nobody else can enter; else -1. */
-static int open_own(int dirfd, const char *name)
-{
-	hr_autofd int fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -1;
-	if (st.st_uid != getauxval(AT_EUID) || (st.st_mode & 07777) != 0700) {
-		errno = EPERM;
-		return -1;
-	}
-	return hr_steal_fd(&fd);
-}
-
-static int make_own(int dirfd, const char *name)
-{
-	int fd = open_own(dirfd, name), r, err;
-	mode_t old;
-
-	if (fd >= 0 || errno != ENOENT)
-		return fd;
-	old = umask(077); /* the caller's may be 0777 */
-	r = mkdirat(dirfd, name, 0700);
-	err = errno;
-	(void)umask(old);
-	errno = err;
-	if (r < 0 && err != EEXIST)
-		return -1;
-	return open_own(dirfd, name);
-}
-
 /* Once the directory is there, it alone counts: nobody else could have put one of ours in its
  * place.
  */
 static int open_runtime_dir(void)
 {
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
-	hr_autofree char *path = NULL;
+	hr_autofree char *path = hr_rundir_path(0);
 	hr_autofd int parent = -1, fd = -1;
 
-	if (!xdg || xdg[0] != '/')
+	if (!path)
 		return -1;
-	path = hr_xasprintf("%s/hpcrun", xdg);
-	fd = open_own(AT_FDCWD, path);
+	fd = hr_rundir_open(AT_FDCWD, path);
 	if (fd < 0 && errno == ENOENT) {
-		parent = open_own(AT_FDCWD, xdg);
+		parent = hr_rundir_open(AT_FDCWD, xdg);
 		if (parent >= 0)
-			fd = make_own(parent, "hpcrun");
+			fd = hr_rundir_make(parent, "hpcrun");
 	}
 	return fd >= 0 && !on_network(fd) ? hr_steal_fd(&fd) : -1;
 }
@@ -108,14 +75,10 @@ int rt_place_open(struct hr_err *e)
 	unsigned long uid = getauxval(AT_EUID);
 	int fd = open_runtime_dir();
 
-	for (unsigned int i = 0; fd < 0 && i < FALLBACKS; i++) {
-		char name[64];
+	for (unsigned int i = 1; fd < 0 && i < HR_RUNDIRS; i++) {
+		hr_autofree char *name = hr_rundir_path(i);
 
-		if (i == 0)
-			snprintf(name, sizeof(name), "/tmp/hpcrun-%lu", uid);
-		else
-			snprintf(name, sizeof(name), "/tmp/hpcrun-%lu.%u", uid, i);
-		fd = make_own(AT_FDCWD, name);
+		fd = hr_rundir_make(AT_FDCWD, name);
 		if (fd < 0 && errno != EPERM && errno != ENOTDIR && errno != ELOOP)
 			return hr_fail(e, HR_SYS, errno, "cannot make the directory '%s'", name);
 	}
@@ -124,7 +87,7 @@ int rt_place_open(struct hr_err *e)
 	hr_fail(e, HR_DENIED, 0,
 		"none of /tmp/hpcrun-%lu to /tmp/hpcrun-%lu.%d is a directory of yours with mode "
 		"0700",
-		uid, uid, FALLBACKS - 1);
+		uid, uid, HR_RUNDIRS - 2);
 	hr_hint(e, "remove them, or set XDG_RUNTIME_DIR to a directory of yours on this node, mode "
 		   "0700");
 	return -1;

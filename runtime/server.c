@@ -18,6 +18,7 @@
 #include "util/poison.h"
 
 #define CONTROL_FD 3
+#define STATS_FD   4
 
 extern char **environ;
 
@@ -26,11 +27,13 @@ void rt_server_init(struct rt_server *s)
 	*s = (struct rt_server) { .pid = -1, .sock = -1, .log = -1 };
 }
 
-static void build_argv(const struct rt_session_args *args, const struct hr_conf *conf,
+static void build_argv(const struct rt_session_args *args, const struct hr_conf *conf, bool stats,
 		       struct hr_strv *l)
 {
 	hr_strv_take(l, hr_xasprintf("%s/hpcrun-serve", rt_libexecdir()));
 	hr_strv_take(l, hr_xasprintf("--control-fd=%d", CONTROL_FD));
+	if (stats)
+		hr_strv_take(l, hr_xasprintf("--stats-fd=%d", STATS_FD));
 	for (size_t i = 0; i < args->stores.n; i++)
 		hr_strv_take(l, hr_xasprintf("--store=%s", args->stores.v[i]));
 	hr_strv_take(l, hr_xasprintf("--memory=%" PRIu64, conf->serve_memory));
@@ -44,7 +47,7 @@ static void build_argv(const struct rt_session_args *args, const struct hr_conf 
 
 /* posix_spawn: neither copies our memory nor runs anything between. Every descriptor of ours is
  * close-on-exec; what the child keeps is placed by the actions. */
-static int spawn(char *const *argv, int control, int log, pid_t *pid)
+static int spawn(char *const *argv, int control, int log, int stats, pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -57,6 +60,8 @@ static int spawn(char *const *argv, int control, int log, pid_t *pid)
 	r = posix_spawn_file_actions_adddup2(&actions, log, STDERR_FILENO);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&actions, control, CONTROL_FD);
+	if (r == 0 && stats >= 0)
+		r = posix_spawn_file_actions_adddup2(&actions, stats, STATS_FD);
 	if (r == 0)
 		r = posix_spawnattr_setsigmask(&attr, &none);
 	if (r == 0)
@@ -69,7 +74,7 @@ static int spawn(char *const *argv, int control, int log, pid_t *pid)
 }
 
 int rt_server_spawn(struct rt_server *s, const struct rt_session_args *args,
-		    const struct hr_conf *conf, struct hr_err *e)
+		    const struct hr_conf *conf, int stats_fd, struct hr_err *e)
 {
 	hr_autofd int control = -1, control_theirs = -1, log = -1, log_theirs = -1;
 	struct hr_strv argv = { 0 };
@@ -86,8 +91,8 @@ int rt_server_spawn(struct rt_server *s, const struct rt_session_args *args,
 	/* the session must never wait for a log line, nor the server for the session to read one */
 	if (fcntl(log, F_SETFL, O_NONBLOCK) < 0 || fcntl(log_theirs, F_SETFL, O_NONBLOCK) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot set up a pipe");
-	build_argv(args, conf, &argv);
-	r = spawn(argv.v, control_theirs, log_theirs, &s->pid);
+	build_argv(args, conf, stats_fd >= 0, &argv);
+	r = spawn(argv.v, control_theirs, log_theirs, stats_fd, &s->pid);
 	if (r != 0) {
 		s->pid = -1;
 		hr_fail(e, HR_SYS, r, "cannot start '%s'", argv.v[0]);

@@ -32,9 +32,9 @@ struct rt_server {
 
 void rt_server_init(struct rt_server *s);
 
-/* Start the program; not waited for. Errors: HR_SYS. */
+/* Start the program; not waited for. STATS_FD is the file it counts in, or -1. Errors: HR_SYS. */
 int rt_server_spawn(struct rt_server *s, const struct rt_session_args *args,
-		    const struct hr_conf *conf, struct hr_err *e) HR_MUST_USE;
+		    const struct hr_conf *conf, int stats_fd, struct hr_err *e) HR_MUST_USE;
 
 /*
  * One message, its descriptor in *FD or -1; SERVE_INIT is also kept. HR_NOTFOUND when the server

@@ -18,6 +18,7 @@
 
 #include "runtime/place.h"
 #include "runtime/plan.h"
+#include "runtime/say.h"
 #include "runtime/seccomp.h"
 #include "runtime/slurm.h"
 #include "runtime/steps.h"
@@ -34,6 +35,18 @@
 #define LOOK_MIN_MS    50 /* between two looks at the tasks of the step, twice as long each time */
 #define LOOK_IDLE_MS   400
 #define LOOK_MAX_MS    30000
+
+/* In a Slurm step the last rank is the last of those that will come. */
+static void last_ended(void *arg, int err)
+{
+	const struct rt_session *s = arg;
+	hr_autobuf struct hr_buf text = { 0 };
+
+	if (s->phase != RT_READY || (s->ranks > 0 && s->clients.answered < s->ranks))
+		return;
+	rt_stats_summary(&s->stats, s->clients.answered, &text);
+	rt_say(err, HR_LOG_INFO, (const char *)text.p);
+}
 
 static void init(struct rt_session *s, const struct rt_session_args *args)
 {
@@ -54,7 +67,10 @@ static void init(struct rt_session *s, const struct rt_session_args *args)
 	s->ids.gid_inside = args->fakeroot ? 0 : s->ids.gid;
 	rt_server_init(&s->server);
 	rt_clients_init(&s->clients, s->ids.uid, s->in_step);
+	s->clients.last_ended = last_ended;
+	s->clients.arg = s;
 	hr_conf_init(&s->conf);
+	rt_stats_init(&s->stats);
 }
 
 static int cloexec(int fd, struct hr_err *e)
@@ -122,6 +138,16 @@ static int find_gpu(struct rt_session *s, struct hr_err *e)
 	return 0;
 }
 
+/* Figures are worth a line to who asks for details, not a failure. */
+static void open_stats(struct rt_session *s)
+{
+	struct hr_err e = { 0 };
+
+	if (rt_stats_open(&s->stats, s->args, &e) < 0)
+		rt_clients_note(&s->clients, HR_LOG_DEBUG, "nothing is counted: %s", e.text);
+	s->stats.file->ranks_expected = s->ranks;
+}
+
 /* The server first: it takes longest, and all else happens while it starts. */
 static int start(struct rt_session *s, struct hr_err *e)
 {
@@ -132,11 +158,12 @@ static int start(struct rt_session *s, struct hr_err *e)
 				    .hostlibs = &s->hostlibs,
 				    .writable = s->args->writable };
 
+	open_stats(s);
 	if (hr_conf_load(&s->conf, e) < 0)
 		return -1;
 	if (s->args->pull == RT_PULL_ALWAYS)
 		s->pull = PULL_WANTED;
-	else if (rt_server_spawn(&s->server, s->args, &s->conf, e) < 0)
+	else if (rt_session_serve(s, e) < 0)
 		return -1;
 	if (rt_hostlibs_load(&s->hostlibs, s->args, &s->conf, e) < 0 || find_gpu(s, e) < 0 ||
 	    rt_view_make(s->args, &s->conf, &s->gpu.binds, &s->binds, e) < 0 ||
@@ -167,6 +194,14 @@ static void answer(struct rt_session *s)
 		s->idle_since_ms = rt_session_now_ms();
 		s->look_at_ms = s->look_pause_ms = 0;
 	}
+}
+
+static void count_ranks(struct rt_session *s)
+{
+	struct hr_stats *file = s->stats.file;
+
+	file->ranks_now = (uint32_t)(s->clients.n - rt_clients_pending(&s->clients));
+	file->ranks_joined = s->phase == RT_FAILED_PHASE ? 0 : s->clients.answered;
 }
 
 /* From here on a new rank starts a session of its own. */
@@ -285,9 +320,17 @@ static bool server_gone(struct rt_session *s)
 
 enum { POLL_SIGNAL, POLL_SERVER, POLL_LOG, POLL_BUILDER, POLL_LISTEN, POLL_FIXED };
 
+/* Behind the fixed ones two for each client: its process, which ends, and its socket. */
+static int client_fd(const struct rt_session *s, size_t i)
+{
+	const struct rt_client *c = &s->clients.v[(i - POLL_FIXED) / 2];
+
+	return (i - POLL_FIXED) % 2 == 0 ? c->life : c->fd;
+}
+
 static int wait_events(struct rt_session *s, struct pollfd **set, struct hr_err *e)
 {
-	size_t n = POLL_FIXED + s->clients.n;
+	size_t n = POLL_FIXED + 2 * s->clients.n;
 	int fixed[POLL_FIXED] = { [POLL_SIGNAL] = s->signal_fd,
 				  [POLL_SERVER] = s->server.sock,
 				  [POLL_LOG] = s->server.log,
@@ -296,10 +339,8 @@ static int wait_events(struct rt_session *s, struct pollfd **set, struct hr_err 
 
 	*set = hr_xrealloc(*set, n * sizeof(**set));
 	for (size_t i = 0; i < n; i++)
-		(*set)[i] =
-			(struct pollfd) { .fd = i < POLL_FIXED ? fixed[i]
-							       : s->clients.v[i - POLL_FIXED].fd,
-					  .events = POLLIN };
+		(*set)[i] = (struct pollfd) { .fd = i < POLL_FIXED ? fixed[i] : client_fd(s, i),
+					      .events = POLLIN };
 	if (poll(*set, n, timeout_ms(s)) < 0 && errno != EINTR)
 		return hr_fail(e, HR_SYS, errno, "cannot wait for events");
 	return 0;
@@ -310,9 +351,14 @@ static void handle_events(struct rt_session *s, const struct pollfd *set, size_t
 	uint64_t now = rt_session_now_ms();
 
 	/* backwards: a client that is dropped has its place taken by the last one */
-	for (size_t i = clients; i > 0; i--)
-		if (set[POLL_FIXED + i - 1].revents)
+	for (size_t i = clients; i > 0; i--) {
+		const struct pollfd *its = &set[POLL_FIXED + 2 * (i - 1)];
+
+		if (its[0].revents)
+			rt_clients_ended(&s->clients, i - 1);
+		if (its[1].revents)
 			rt_clients_input(&s->clients, i - 1);
+	}
 	if (set[POLL_LISTEN].revents)
 		rt_clients_accept(&s->clients, s->listen_fd, now);
 	if (set[POLL_LOG].revents)
@@ -339,9 +385,11 @@ static int loop(struct rt_session *s, struct hr_err *e)
 		handle_events(s, set, clients);
 		rt_session_pull(s);
 		answer(s);
+		count_ranks(s);
 		look_at_tasks(s);
 		if (s->phase == RT_READY && !swept) {
 			rt_place_sweep(s->dir_fd); /* the ranks have what they wait for */
+			rt_stats_sweep(s->dir_fd);
 			swept = true;
 		}
 		if (s->phase != RT_LEAVING && is_over(s, rt_session_now_ms()))
@@ -365,6 +413,7 @@ static void release(struct rt_session *s)
 	int *fds[] = { &s->builder_sock, &s->signal_fd, &s->fuse_fd,
 		       &s->targets_fd,	 &s->params_fd, &s->dir_fd };
 
+	rt_stats_end(&s->stats, s->failure.kind == HR_OK ? HR_SESSION_ENDED : HR_SESSION_FAILED);
 	for (size_t i = 0; i < HR_COUNT(fds); i++)
 		hr_fd_cleanup(fds[i]);
 	rt_clients_release(&s->clients);

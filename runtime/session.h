@@ -16,6 +16,7 @@
 #include "runtime/identity.h"
 #include "runtime/params.h"
 #include "runtime/server.h"
+#include "runtime/stats.h"
 #include "runtime/userns.h"
 #include "runtime/view.h"
 #include "util/buf.h"
@@ -57,7 +58,8 @@ struct rt_session {
 	struct rt_server server;
 	struct rt_image image; /* its configuration, once the server has sent it */
 	struct rt_hostlibs_job hostlibs;
-	struct rt_host host;		   /* what the builder told of libraries of the host */
+	struct rt_host host; /* what the builder told of libraries of the host */
+	struct rt_stats stats;
 	bool server_greeted, server_begun; /* its HELLO came, its START was sent */
 	bool image_known;
 	uint64_t restarts_ms[RT_RESTARTS];
@@ -96,6 +98,8 @@ int rt_session_on_missing(struct rt_session *s, const struct hr_err *why,
 void rt_session_pull(struct rt_session *s);
 /* Whether the server that ended did so for lack of the image, which is being taken care of. */
 bool rt_session_pull_pending(const struct rt_session *s);
+/* Start a server, the first one or a successor. Errors: HR_SYS. */
+int rt_session_serve(struct rt_session *s, struct hr_err *e) HR_MUST_USE;
 void rt_session_enter_phase(struct rt_session *s, enum rt_phase phase);
 uint64_t rt_session_now_us(void);
 uint64_t rt_session_now_ms(void);

@@ -32,6 +32,7 @@ struct store_chunk_slot {
 	uint32_t held;
 	uint64_t used; /* bytes that readers were given */
 	bool loading;
+	enum hr_stats_from from; /* of the load */
 };
 
 /* What a thread needs to load a chunk. */
@@ -59,6 +60,9 @@ struct store_chunks {
 	struct list spent;  /* read in full: the front is used again first */
 	struct list recent; /* the rest: the back is used again */
 	struct worker *idle;
+
+	struct hr_stats *stats;		/* or NULL */
+	struct hr_stats_origin *origin; /* or NULL */
 
 	time_t last_log; /* seconds, monotonic */
 	unsigned int unlogged;
@@ -236,7 +240,20 @@ void store_chunks_freep(struct store_chunks **c)
 	store_chunks_free(*c);
 }
 
+void store_chunks_count(struct store_chunks *c, struct hr_stats *stats,
+			struct hr_stats_origin *origin)
+{
+	c->stats = stats;
+	c->origin = origin;
+}
+
 /* ---- loading; without the lock ---- */
+
+static void count_damage(struct store_chunks *c)
+{
+	if (c->stats)
+		hr_stats_add(&c->stats->damaged, 1);
+}
 
 /* Whether the source had the chunk itself at hand, undamaged. */
 static bool load_plain(struct store_chunks *c, const struct store_chunk *want,
@@ -249,9 +266,12 @@ static bool load_plain(struct store_chunks *c, const struct store_chunk *want,
 	/* another process may have learnt it since, and kept the chunk */
 	if (now.crc == 0 && !store_index_chunk(c->ix, s->chunk, &now))
 		return false;
-	if (store_crc64(s->p, want->bytes) == now.crc)
+	if (store_crc64(s->p, want->bytes) == now.crc) {
+		s->from = HR_FROM_CACHE;
 		return true;
+	}
 	c->source.damaged(c->source.arg, s->chunk);
+	count_damage(c);
 	return false;
 }
 
@@ -274,16 +294,30 @@ static int open_frame(struct store_chunks *c, struct worker *w, const struct sto
 	return 0;
 }
 
+static int read_frame(struct store_chunks *c, struct worker *w, uint32_t chunk, struct hr_err *e)
+{
+	int r = c->source.frame(c->source.arg, chunk, w->frame, STORE_FRAME_CAP, &w->frame_len, e);
+
+	if (!c->origin)
+		return r;
+	hr_stats_add(&c->origin->requests, 1);
+	hr_stats_add(&c->origin->failures, r < 0);
+	hr_stats_add(&c->origin->bytes, r < 0 ? 0 : w->frame_len);
+	return r;
+}
+
 static int load(struct store_chunks *c, struct worker *w, const struct store_chunk *want,
 		struct store_chunk_slot *s, struct hr_err *e)
 {
 	if (load_plain(c, want, s))
 		return 0;
-	if (c->source.frame(c->source.arg, s->chunk, w->frame, STORE_FRAME_CAP, &w->frame_len, e) <
-	    0)
+	s->from = HR_FROM_STORE;
+	if (read_frame(c, w, s->chunk, e) < 0)
 		return -1;
-	if (open_frame(c, w, want, s, e) < 0)
+	if (open_frame(c, w, want, s, e) < 0) {
+		count_damage(c);
 		return -1;
+	}
 	if (c->source.keep)
 		c->source.keep(c->source.arg, s->chunk, s->p, want->bytes);
 	return 0;
@@ -316,9 +350,12 @@ static void report(struct store_chunks *c, uint32_t chunk, const struct hr_err *
 
 static void hold(struct store_chunk_slot *s, struct store_chunk_ref *ref)
 {
+	/* what was read ahead, and is read for the first time, is no merit of the memory */
+	enum hr_stats_from from = s->used >= s->bytes ? HR_FROM_MEMORY : s->from;
+
 	if (s->held++ == 0 && s->prev)
 		list_remove(s);
-	*ref = (struct store_chunk_ref) { s->p, s->bytes, s };
+	*ref = (struct store_chunk_ref) { s->p, s->bytes, from, false, s };
 }
 
 /* With the lock held. */
@@ -374,7 +411,7 @@ static struct store_chunk_slot *claim(struct store_chunks *c, uint32_t chunk, ui
  */
 static void finish(struct store_chunks *c, struct store_chunk_slot *s, struct worker *w, bool ok)
 {
-	struct store_chunk_ref ref = { s->p, s->bytes, s };
+	struct store_chunk_ref ref = { s->p, s->bytes, s->from, true, s };
 	struct store_chunk_wait *waiting, *oldest = NULL;
 
 	pthread_mutex_lock(&c->lock);
@@ -450,7 +487,7 @@ static enum store_chunk_got load_locked(struct store_chunks *c, uint32_t chunk,
 	if (!s)
 		return STORE_CHUNK_FAILED;
 	if (ok)
-		*ref = (struct store_chunk_ref) { s->p, s->bytes, s };
+		*ref = (struct store_chunk_ref) { s->p, s->bytes, s->from, true, s };
 	finish(c, s, w, ok);
 	return ok ? STORE_CHUNK_READY : STORE_CHUNK_FAILED;
 }
@@ -471,10 +508,11 @@ static enum store_chunk_got start_locked(struct store_chunks *c, uint32_t chunk,
 	if (!s)
 		return STORE_CHUNK_FAILED;
 	if (load_plain(c, &want, s)) {
-		*ref = (struct store_chunk_ref) { s->p, s->bytes, s };
+		*ref = (struct store_chunk_ref) { s->p, s->bytes, s->from, true, s };
 		finish(c, s, NULL, true);
 		return STORE_CHUNK_READY;
 	}
+	s->from = HR_FROM_STORE;
 	if (w) {
 		pthread_mutex_lock(&c->lock);
 		park(s, chunk, w);

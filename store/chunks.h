@@ -23,6 +23,7 @@
 #include "store/index.h"
 #include "util/buf.h"
 #include "util/err.h"
+#include "util/stats.h"
 
 /* Where frames come from; called by any number of threads at once. */
 struct store_chunk_source {
@@ -69,6 +70,8 @@ struct store_chunks;
 struct store_chunk_ref {
 	const uint8_t *p;
 	uint32_t bytes;
+	enum hr_stats_from from; /* memory: it was read in full before */
+	bool waited;		 /* it was loaded for this get, or was on its way */
 	struct store_chunk_slot *slot;
 };
 
@@ -98,6 +101,12 @@ enum store_chunk_got { STORE_CHUNK_READY, STORE_CHUNK_PARKED, STORE_CHUNK_FAILED
 struct store_chunks *store_chunks_new(const struct store_index *ix,
 				      const struct store_chunk_source *source, uint64_t budget,
 				      store_chunk_sha256 *sha256);
+/*
+ * Count in STATS damaged chunks, and in ORIGIN (NULL: the source counts by itself) what FRAME
+ * reads. Called before the first get; both are borrowed.
+ */
+void store_chunks_count(struct store_chunks *c, struct hr_stats *stats,
+			struct hr_stats_origin *origin);
 void store_chunks_free(struct store_chunks *c);
 void store_chunks_freep(struct store_chunks **c);
 

@@ -49,6 +49,7 @@ struct job {
 	struct store_image *img;
 	struct store_pager *pager;
 	struct hr_strv origins;
+	struct hr_stats stats;
 	uint32_t *chunks, n; /* what is to be there */
 };
 
@@ -98,7 +99,7 @@ static int run(const struct job *j, struct hr_err *e)
 {
 	bool bar = !j->args->quiet && isatty(STDERR_FILENO);
 	char a[STORE_SIZE_TEXT], b[STORE_SIZE_TEXT];
-	struct store_pager_stats stats;
+	uint64_t bytes = 0;
 	struct hr_err failure = { 0 };
 	uint64_t total;
 
@@ -111,12 +112,19 @@ static int run(const struct job *j, struct hr_err *e)
 		fprintf(stderr, "\r\033[K");
 	if (judge(j, &failure, e) < 0)
 		return -1;
-	store_pager_get_stats(j->pager, &stats);
+	for (size_t i = 0; i < HR_STATS_ORIGINS; i++)
+		bytes += j->stats.origins[i].bytes;
 	(void)count(j, &total);
 	if (!j->args->quiet)
 		printf("%s: %s fetched, all %s are in the cache\n", j->image,
-		       store_size_text(stats.bytes, a), store_size_text(total, b));
+		       store_size_text(bytes, a), store_size_text(total, b));
 	return 0;
+}
+
+static void warn(void *arg, const char *text)
+{
+	(void)arg;
+	hr_warn("%s", text);
 }
 
 /* Which chunks, in which order. */
@@ -159,7 +167,9 @@ static int prefetch(struct job *j, const char *url, const char *cache, struct hr
 					 .copy = j->copy,
 					 .client = j->client,
 					 .cache = j->cache,
+					 .stats = &j->stats,
 					 .outage_s = j->conf.outage_s,
+					 .notice = warn,
 					 .threads = THREADS };
 
 	if (store_image_open(&one, j->image, &j->img, e) < 0)

@@ -77,9 +77,13 @@ hpcrun_store_SOURCES = \
 	store/cmd_pull.c \
 	store/cmd_refill.c \
 	store/cmd_rmi.c \
+	store/cmd_stats.c \
 	store/interrupt.c store/interrupt.h \
 	store/main_store.c \
-	store/progress.c store/progress.h
+	store/progress.c store/progress.h \
+	store/sessions.c store/sessions.h \
+	store/sessions_print.c \
+	store/sessions_prometheus.c
 
 # Reads the metadata of hostile squashfs files, confined.
 pkglibexec_PROGRAMS += hpcrun-sqfs

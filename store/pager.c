@@ -5,6 +5,8 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -44,6 +46,7 @@ struct queue {
 struct store_pager {
 	struct store_pager_options o;
 	struct store_chunks *chunks;
+	struct hr_stats_origin **seen;	 /* by number in o.origins: what it gave */
 	struct store_cache_pack **packs; /* by number in the location file; NULL: no cache for it */
 	uint32_t *in_order;		 /* the chunks as they lie in the packs */
 	uint32_t *neighbour;		 /* by chunk: whose frame follows in the pack, or NONE */
@@ -56,8 +59,8 @@ struct store_pager {
 	uint32_t busy;	       /* chunks that are not idle */
 	pthread_cond_t rest;   /* busy became 0 */
 	struct hr_err failure; /* the first */
-	struct store_pager_stats stats;
 	uint64_t out_since_ms; /* 0: no outage was reported */
+	bool out_given_up;
 };
 
 /* What one request asks for: chunks side by side in a pack. */
@@ -267,42 +270,72 @@ static int accept_frame(struct pager_thread *t, uint32_t chunk, const struct sto
 
 /* ---- origins ---- */
 
+HR_PRINTF(2, 3)
+static void tell(const struct store_pager *p, const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	p->o.notice(p->o.notice_arg, line);
+}
+
 /* Count and, once it lasts, say that no origin answers; and that they do again. */
 static void outage_begins(struct store_pager *p, const struct hr_err *e)
 {
-	bool speak;
+	bool first;
 
 	pthread_mutex_lock(&p->lock);
-	speak = p->out_since_ms == 0;
-	if (speak) {
+	first = p->out_since_ms == 0;
+	if (first)
 		p->out_since_ms = now_ms();
-		p->stats.outages++;
-	}
 	pthread_mutex_unlock(&p->lock);
-	if (speak)
-		hr_warn("%s; waiting for up to %" PRIu64
-			" s, programs that need the data wait, too",
-			e->text, p->o.outage_s);
+	if (!first)
+		return;
+	hr_stats_add(&p->o.stats->outages, 1);
+	p->o.stats->outage_now = 1;
+	tell(p, "waiting for up to %" PRIu64 " s for data: %s", p->o.outage_s, e->text);
 }
 
-static void outage_ends(struct store_pager *p)
+static void outage_ends(struct store_pager *p, const char *origin)
 {
-	uint64_t since;
+	uint64_t since, ms;
 
 	pthread_mutex_lock(&p->lock);
 	since = p->out_since_ms;
 	p->out_since_ms = 0;
+	p->out_given_up = false;
 	pthread_mutex_unlock(&p->lock);
-	if (since != 0)
-		hr_warn("the store answers again after %" PRIu64 " s", (now_ms() - since) / 1000);
+	if (since == 0)
+		return;
+	ms = now_ms() - since;
+	hr_stats_add(&p->o.stats->outage_us, ms * 1000);
+	p->o.stats->outage_now = 0;
+	tell(p, "'%s' is back after %" PRIu64 " s", origin, (ms + 500) / 1000);
+}
+
+static void outage_given_up(struct store_pager *p)
+{
+	bool first;
+
+	pthread_mutex_lock(&p->lock);
+	first = p->out_since_ms != 0 && !p->out_given_up;
+	p->out_given_up = p->out_since_ms != 0;
+	pthread_mutex_unlock(&p->lock);
+	if (first)
+		tell(p, "no data came for %" PRIu64 " s: %s", p->o.outage_s,
+		     p->o.upstream ? "asking the registry that the image came from"
+				   : "reading it fails with an input/output error");
 }
 
 /*
  * Ask one origin for the chunks FIRST to the end of B; what is right lands. Returns how many of
  * them are right; less than all with *e filled.
  */
-static size_t ask_origin(struct pager_thread *t, const char *origin, const struct batch *b,
-			 size_t first, struct hr_err *e)
+static size_t ask_origin(struct pager_thread *t, const char *origin, struct hr_stats_origin *seen,
+			 const struct batch *b, size_t first, struct hr_err *e)
 {
 	struct store_pager *p = t->p;
 	const struct store_loc_chunk *from = &b->at[first], *last = &b->at[b->n - 1];
@@ -314,26 +347,20 @@ static size_t ask_origin(struct pager_thread *t, const char *origin, const struc
 	size_t i = first;
 	int r = fetch_web_range(p->o.client, url, from->frame_off, len, t->frames, e);
 
-	pthread_mutex_lock(&p->lock);
-	p->stats.requests++;
-	p->stats.bytes += r == 0 ? len : 0;
-	pthread_mutex_unlock(&p->lock);
+	hr_stats_add(&seen->requests, 1);
+	hr_stats_add(&seen->failures, r < 0);
+	hr_stats_add(&seen->bytes, r < 0 ? 0 : len);
 	if (r < 0)
 		return 0;
 	for (; i < b->n; i++) {
 		if (accept_frame(t, b->chunk[i], &b->at[i],
 				 t->frames + (b->at[i].frame_off - from->frame_off), e) < 0) {
-			pthread_mutex_lock(&p->lock);
-			p->stats.bad++;
-			pthread_mutex_unlock(&p->lock);
+			hr_stats_add(&p->o.stats->damaged, 1);
 			(void)hr_wrap(e, "'%s' has a damaged frame at %" PRIu64, url,
 				      b->at[i].frame_off);
 			break;
 		}
 	}
-	pthread_mutex_lock(&p->lock);
-	p->stats.from_network += i - first;
-	pthread_mutex_unlock(&p->lock);
 	return i - first;
 }
 
@@ -355,11 +382,11 @@ static void fetch_batch(struct pager_thread *t, const struct batch *b)
 
 		for (size_t o = 0; o < p->o.origins->n && done < b->n; o++) {
 			hr_err_clear(&e);
-			done += ask_origin(t, p->o.origins->v[o], b, done, &e);
+			done += ask_origin(t, p->o.origins->v[o], p->seen[o], b, done, &e);
 			if (e.kind == HR_NET)
 				silent = true;
 			else
-				outage_ends(p);
+				outage_ends(p, p->o.origins->v[o]);
 			if (e.kind != HR_OK)
 				hr_debug("%s", e.text);
 		}
@@ -367,8 +394,10 @@ static void fetch_batch(struct pager_thread *t, const struct batch *b)
 			return;
 		if (!silent && ++refusals == REFUSALS_MAX)
 			break;
-		if (now_ms() - begun >= p->o.outage_s * 1000)
+		if (now_ms() - begun >= p->o.outage_s * 1000) {
+			outage_given_up(p);
 			break;
+		}
 		if (silent && now_ms() - begun >= OUTAGE_SPEAK_MS)
 			outage_begins(p, &e);
 		pause_ms(pause / 2 + (uint64_t)random() % (pause / 2 + 1));
@@ -525,9 +554,6 @@ static bool source_plain(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes
 		store_cache_drop(pack, at.frame);
 		return false;
 	}
-	pthread_mutex_lock(&p->lock);
-	p->stats.from_cache++;
-	pthread_mutex_unlock(&p->lock);
 	return true;
 }
 
@@ -637,13 +663,6 @@ uint32_t store_pager_wait(struct store_pager *p, unsigned int ms, struct hr_err 
 	return busy;
 }
 
-void store_pager_get_stats(struct store_pager *p, struct store_pager_stats *out)
-{
-	pthread_mutex_lock(&p->lock);
-	*out = p->stats;
-	pthread_mutex_unlock(&p->lock);
-}
-
 /* ---- beginning ---- */
 
 struct place {
@@ -698,6 +717,9 @@ struct store_pager *store_pager_new(const struct store_pager_options *o)
 	size_t n = store_index_chunks(o->ix);
 
 	p->o = *o;
+	p->seen = hr_xmalloc((o->origins->n + 1) * sizeof(struct hr_stats_origin *));
+	for (size_t i = 0; i < o->origins->n; i++)
+		p->seen[i] = hr_stats_origin(o->stats, o->origins->v[i]);
 	p->packs = hr_xmalloc(((size_t)o->loc->n_packs + 1) * sizeof(struct store_cache_pack *));
 	p->neighbour = hr_xmalloc((n + 1) * sizeof(*p->neighbour));
 	p->state = hr_xmalloc(n + 1);

@@ -28,6 +28,7 @@
 #include "store/trace.h"
 #include "store/upstream.h"
 #include "util/mem.h"
+#include "util/stats.h"
 
 struct store_pager;
 
@@ -40,17 +41,12 @@ struct store_pager_options {
 	struct store_cache *cache;	 /* or NULL: memory alone */
 	struct store *copy;		 /* whose locations are used, or NULL */
 	struct store_upstream *upstream; /* asked when all origins fail; or NULL */
+	struct hr_stats *stats;		 /* what origins gave, outages and damage */
 	uint64_t outage_s;
+	/* told when an outage begins, ends, or is given up; any thread */
+	void (*notice)(void *arg, const char *text);
+	void *notice_arg;
 	unsigned int threads; /* requests at the same time, at least 1 */
-};
-
-/* What a pager has done since it began. */
-struct store_pager_stats {
-	uint64_t requests, bytes; /* to and from the network */
-	uint64_t from_cache;	  /* chunks */
-	uint64_t from_network;	  /* chunks */
-	uint64_t bad;		  /* chunks refused because of what was in them */
-	uint64_t outages;
 };
 
 struct store_pager *store_pager_new(const struct store_pager_options *o);
@@ -73,6 +69,5 @@ bool store_pager_has(const struct store_pager *p, uint32_t chunk);
  * *FAILURE (no failure: unchanged) is the first chunk's that could not be had or kept.
  */
 uint32_t store_pager_wait(struct store_pager *p, unsigned int ms, struct hr_err *failure);
-void store_pager_get_stats(struct store_pager *p, struct store_pager_stats *out);
 
 #endif

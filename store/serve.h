@@ -21,6 +21,7 @@
 #include "store/serve_tree.h"
 #include "util/conf.h"
 #include "util/err.h"
+#include "util/stats.h"
 
 struct read_op;
 
@@ -42,6 +43,7 @@ struct serve {
 	struct serve_push *push;
 	struct store_cache *cache; /* of this node, or NULL */
 	bool files;		   /* the packs of img are files */
+	struct hr_stats *stats;	   /* never NULL */
 	struct serve_watch watch;  /* changes, under its lock */
 	uid_t uid;		   /* the owner of everything, inside the user namespace */
 	gid_t gid;
@@ -57,7 +59,7 @@ struct serve_web {
 	const char *app;   /* the program that the session was started for, or "" */
 	const char *cache; /* as on the command line, or NULL */
 	const struct hr_conf *conf;
-	int control;
+	int control, stats_fd; /* stats_fd -1: none */
 	uint64_t memory;
 	bool verify_full;
 };
@@ -81,6 +83,14 @@ static inline uint32_t serve_node_of(fuse_ino_t ino)
 static inline fuse_ino_t serve_ino_of(uint32_t node)
 {
 	return (fuse_ino_t)node + 1;
+}
+
+/* The kernel was given BYTES of a chunk, which a program read or is about to read. */
+static inline void serve_count(const struct serve *s, const struct store_chunk_ref *ref,
+			       uint64_t bytes)
+{
+	hr_stats_add(&s->stats->from[ref->from].pieces, 1);
+	hr_stats_add(&s->stats->from[ref->from].bytes, bytes);
 }
 
 /* serve_ops.c */

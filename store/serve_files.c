@@ -28,6 +28,8 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	memcpy(program + n, NET_SUFFIX, sizeof(NET_SUFFIX));
 	hr_strv_add(&argv, program);
 	hr_strv_take(&argv, hr_xasprintf("--control-fd=%d", w->control));
+	if (w->stats_fd >= 0)
+		hr_strv_take(&argv, hr_xasprintf("--stats-fd=%d", w->stats_fd));
 	hr_strv_take(&argv, hr_xasprintf("--memory=%" PRIu64, w->memory));
 	if (w->verify_full)
 		hr_strv_add(&argv, "--verify-full");
@@ -38,8 +40,9 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 		hr_strv_take(&argv, hr_xasprintf("--store=%s", w->stores->v[i]));
 	hr_strv_add(&argv, "--");
 	hr_strv_add(&argv, w->image);
-	if (fcntl(w->control, F_SETFD, 0) < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot keep the control socket open");
+	if (fcntl(w->control, F_SETFD, 0) < 0 ||
+	    (w->stats_fd >= 0 && fcntl(w->stats_fd, F_SETFD, 0) < 0))
+		return hr_fail(e, HR_SYS, errno, "cannot keep the session's descriptors open");
 	execv(program, argv.v);
 	return hr_fail(e, HR_SYS, errno, "cannot execute '%s', which reads stores like '%s'",
 		       program, url);

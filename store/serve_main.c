@@ -36,7 +36,7 @@
 #define TARGETS_LIMIT  (4u << 20) /* bytes of the list of targets */
 
 struct serve_args {
-	uint64_t control_fd;
+	uint64_t control_fd, stats_fd;
 	struct hr_strv stores;
 	uint64_t memory;
 	bool verify_full;
@@ -46,6 +46,8 @@ struct serve_args {
 static const struct hr_opt serve_opts[] = {
 	HR_OPT_U64(0, "control-fd", "N", struct serve_args, control_fd, 3, 1 << 20,
 		   "descriptor of the session's control socket"),
+	HR_OPT_U64(0, "stats-fd", "N", struct serve_args, stats_fd, 3, 1 << 20,
+		   "descriptor of the file that the session's figures are kept in"),
 	HR_OPT_LIST(0, "store", "PATH", struct serve_args, stores,
 		    "look for the image in this store, a path or a URL"),
 	HR_OPT_SIZE(0, "memory", "SIZE", struct serve_args, memory, MEMORY_MIN, UINT64_MAX,
@@ -61,17 +63,20 @@ static const struct hr_opt serve_opts[] = {
 
 /* ---- the process ---- */
 
-/* What the caller of our caller left open is none of our business. */
-static void close_others(int keep)
+/* What the caller of our caller left open is none of our business; A and B (-1: none) are. */
+static void close_others(int a, int b)
 {
+	int top = a > b ? a : b;
+
+	for (int fd = 3; fd < top; fd++) /* few: the session numbers them */
+		if (fd != a && fd != b)
+			close(fd);
 #ifdef SYS_close_range
-	if ((keep == 3 || syscall(SYS_close_range, 3u, (unsigned int)keep - 1, 0u) == 0) &&
-	    syscall(SYS_close_range, (unsigned int)keep + 1, ~0u, 0u) == 0)
+	if (syscall(SYS_close_range, (unsigned int)top + 1, ~0u, 0u) == 0)
 		return;
 #endif
-	for (int fd = 3; fd < sysconf(_SC_OPEN_MAX); fd++) /* Linux before 5.9 */
-		if (fd != keep)
-			close(fd);
+	for (int fd = top + 1; fd < sysconf(_SC_OPEN_MAX); fd++) /* Linux before 5.9 */
+		close(fd);
 }
 
 /*
@@ -98,11 +103,13 @@ static void raise_nofile(void)
 	}
 }
 
-static int settle(int control, struct hr_err *e)
+static int settle(int control, int stats, struct hr_err *e)
 {
 	if (fcntl(control, F_SETFD, FD_CLOEXEC) < 0)
 		return hr_fail(e, HR_USAGE, errno, "--control-fd=%d is not open", control);
-	close_others(control);
+	if (stats >= 0 && fcntl(stats, F_SETFD, FD_CLOEXEC) < 0)
+		return hr_fail(e, HR_USAGE, errno, "--stats-fd=%d is not open", stats);
+	close_others(control, stats);
 	ignore_signals();
 	raise_nofile();
 	if (chdir("/") < 0) /* or we would keep a directory of the user's busy */
@@ -251,6 +258,7 @@ static int open_files(struct serve *s, const struct serve_web *w, const char *pa
 		source = cached(s, w, source);
 	upstream = upstream_behind(s, w, path, sha256, &source);
 	s->chunks = store_chunks_new(s->ix, &source, w->memory, sha256);
+	store_chunks_count(s->chunks, s->stats, hr_stats_origin(s->stats, path));
 	if (upstream)
 		store_upstream_deliver_to(upstream, s->chunks);
 	return 0;
@@ -275,6 +283,7 @@ static int open_in_place(struct serve *s, const struct serve_web *w, struct hr_e
 		source = store_local_cache_wrap(
 			store_local_cache_new(s->cache, store_image_loc(s->img)), &source);
 	s->chunks = store_chunks_new(s->ix, &source, w->memory, NULL);
+	store_chunks_count(s->chunks, s->stats, hr_stats_origin(s->stats, w->image));
 	return 0;
 }
 
@@ -310,12 +319,22 @@ static bool can_be_pulled(const struct hr_strv *stores, const char *image)
 	return false;
 }
 
+/* A session of which nothing is counted is as good. */
+static void open_stats(struct serve *s, int fd)
+{
+	struct hr_err e = { 0 };
+
+	if (fd >= 0 && hr_stats_map(fd, &s->stats, &e) < 0)
+		hr_debug("%s", e.text);
+}
+
 /* *MISSING becomes true when what failed is that no store has the image. */
 static int run(const struct serve_args *a, const struct hr_conf *conf, const struct hr_strv *stores,
 	       const char *image, int control, bool *missing, struct hr_err *e)
 {
 	/* lives until the process ends: threads use it */
-	struct serve s = { .watch = { .lock = PTHREAD_MUTEX_INITIALIZER } };
+	static struct hr_stats uncounted;
+	struct serve s = { .watch = { .lock = PTHREAD_MUTEX_INITIALIZER }, .stats = &uncounted };
 	const struct serve_web w = {
 		.image = image,
 		.stores = stores,
@@ -323,10 +342,12 @@ static int run(const struct serve_args *a, const struct hr_conf *conf, const str
 		.cache = a->cache,
 		.conf = conf,
 		.control = control,
+		.stats_fd = a->stats_fd ? (int)a->stats_fd : -1,
 		.memory = a->memory ? a->memory : MEMORY_DEFAULT,
 		.verify_full = a->verify_full,
 	};
 
+	open_stats(&s, w.stats_fd);
 	if (open_image(&s, &w, e) < 0) {
 		*missing = e->kind == HR_NOTFOUND && can_be_pulled(stores, image);
 		return -1;
@@ -350,7 +371,7 @@ static int serve_main(void *args, int argc, char **argv, struct hr_err *e)
 			       "program");
 	/* paths first: settling changes the working directory */
 	if (hr_conf_load(&conf, e) == 0 && store_list(&a->stores, &conf, &stores, e) == 0 &&
-	    settle(control, e) == 0)
+	    settle(control, a->stats_fd ? (int)a->stats_fd : -1, e) == 0)
 		r = run(a, &conf, &stores, argv[0], control, &missing, e);
 	hr_strv_release(&stores);
 	hr_conf_release(&conf);

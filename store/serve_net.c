@@ -2,6 +2,7 @@
 /* hpcrun-serve-net: an image of a store behind a URL, paged in through the node cache. */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@
 #include "store/web.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/mem.h"
+#include "util/serve_proto.h"
 #include "util/poison.h"
 
 #define THREADS                                                                                    \
@@ -42,6 +45,7 @@ struct net {
 	struct store *copy;		 /* metadata of the store on this node */
 	struct store_upstream *upstream; /* or NULL */
 	struct hr_strv origins;
+	int control;
 };
 
 /* The registry behind the stores, unless the configuration forbids it. */
@@ -57,6 +61,16 @@ static struct store_upstream *make_upstream(const struct serve *s, const struct 
 	return w->conf->upstream ? store_upstream_new(&o) : NULL;
 }
 
+/* To the session, whose ranks have a user; the log has nobody. */
+static void notice(void *arg, const char *text)
+{
+	struct serve_msg m = { .magic = SERVE_MAGIC, .type = SERVE_NOTICE };
+	const struct net *n = arg;
+
+	snprintf(m.err.text, sizeof(m.err.text), "%s", text);
+	hr_serve_offer(n->control, &m);
+}
+
 static int start_pager(struct serve *s, const struct serve_web *w, const char *url, struct net *n,
 		       struct hr_err *e)
 {
@@ -69,7 +83,10 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 					       .cache = n->cache,
 					       .copy = n->copy,
 					       .upstream = n->upstream,
+					       .stats = s->stats,
 					       .outage_s = w->conf->outage_s,
+					       .notice = notice,
+					       .notice_arg = n,
 					       .threads = THREADS };
 	struct store_pager *pager = store_pager_new(&o);
 	const struct store_prefetch_options f = {
@@ -86,6 +103,7 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 	struct store_prefetch *prefetch;
 
 	s->chunks = store_chunks_new(s->ix, &source, w->memory, fetch_digest_of);
+	store_chunks_count(s->chunks, s->stats, NULL);
 	if (store_pager_start(pager, s->chunks, e) < 0 ||
 	    store_prefetch_start(&f, &prefetch, e) < 0)
 		return -1;
@@ -116,6 +134,7 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 		return -1;
 	}
 	store_web_origins(w->conf, url, &n->origins);
+	n->control = w->control;
 	if (open_copied_image(s, w, n->copy->path, e) < 0)
 		return -1;
 	s->cache = n->cache;

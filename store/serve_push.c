@@ -130,8 +130,11 @@ static int push_range(struct serve_push *p, uint32_t node, const struct store_in
 	}
 	if (done == len && len > 0)
 		r = store(p, node, off, (uint32_t)len, iov, (int)(2 + n));
-	for (size_t i = 0; i < held; i++)
+	for (size_t i = 0; i < held; i++) {
+		if (r == 0 && done == len)
+			serve_count(p->s, &refs[i], used[i]);
 		store_chunks_put(p->s->chunks, &refs[i], used[i]);
+	}
 	return r;
 }
 

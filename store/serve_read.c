@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
@@ -46,6 +47,7 @@ struct read_op {
 	 * answers */
 	atomic_int missing;
 	atomic_bool failed, interrupted;
+	uint64_t begun_us;
 	bool interruptible;    /* an interrupt function is set */
 	struct read_op **link; /* what points to it in the watch list, or NULL: not in it */
 	struct read_op *next;
@@ -83,8 +85,39 @@ static void watch_remove(struct read_op *op)
 	pthread_mutex_unlock(&w->lock);
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec t = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void count(const struct read_op *op)
+{
+	struct hr_stats *stats = op->s->stats;
+	bool waited = false;
+	uint64_t us;
+
+	hr_stats_add(&stats->reads, 1);
+	for (size_t i = 0; i < op->n; i++) {
+		const struct piece *p = &op->pieces[i];
+
+		waited = waited || p->ref.waited || (!p->ref.p && p->at.chunk != STORE_HOLE);
+		if (p->ref.p)
+			serve_count(op->s, &p->ref, p->at.len);
+	}
+	if (!waited)
+		return;
+	us = now_us() - op->begun_us;
+	hr_stats_add(&stats->waits, 1);
+	hr_stats_add(&stats->wait_us, us);
+	hr_stats_max(&stats->wait_longest_us, us);
+}
+
 static void answer(struct read_op *op)
 {
+	count(op);
 	if (op->interruptible)
 		watch_remove(op);
 	if (atomic_load(&op->interrupted))
@@ -281,6 +314,7 @@ static void start(struct serve *s, fuse_req_t req, const struct store_inode *fil
 	op->s = s;
 	op->req = req;
 	op->n = n;
+	op->begun_us = now_us();
 	atomic_init(&op->missing, 1);
 	(void)cut(s, file, off, len, op->pieces);
 	for (size_t i = 0; i < n; i++)

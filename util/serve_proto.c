@@ -44,6 +44,11 @@ int hr_serve_send(int sock, const struct serve_msg *m, const int fds[2], struct 
 	return 0;
 }
 
+void hr_serve_offer(int sock, const struct serve_msg *m)
+{
+	(void)send(sock, m, sizeof(*m), MSG_NOSIGNAL | MSG_DONTWAIT); /* nobody waits for it */
+}
+
 static void take_fds(struct msghdr *h, int fds[2])
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {

@@ -15,8 +15,9 @@
  *   serve -> session  SERVE_READY   the tree is complete; requests are answered from now on
  *   serve -> session  SERVE_INIT    data: the FUSE_INIT request as the kernel sent it, to be kept
  *   serve -> session  SERVE_ERROR   err; the process exits after it
- *   serve -> session  SERVE_MISSING err: no store has the image, but one could be given it by a
- * pull; the process exits after it
+ *   serve -> session  SERVE_NOTICE  err.text: something that the user is to read while programs
+ * run; sent at any time, and lost when the session does not take it serve -> session  SERVE_MISSING
+ * err: no store has the image, but one could be given it by a pull; the process exits after it
  *
  * Targets: records "d/abs/path\0" or "f/abs/path\0", in order. The server makes each exist as a
  * directory or a regular file: it resolves symlinks inside the image (never outside its root),
@@ -46,7 +47,8 @@ enum serve_msg_type {
 	SERVE_READY,
 	SERVE_INIT,
 	SERVE_ERROR,
-	SERVE_MISSING
+	SERVE_MISSING,
+	SERVE_NOTICE
 };
 
 struct serve_msg {
@@ -57,7 +59,7 @@ struct serve_msg {
 	uint32_t flags;	   /* 0; anything else is refused */
 	uint8_t data[SERVE_DATA_MAX];
 	char text[128];	   /* HELLO */
-	struct hr_err err; /* ERROR, MISSING */
+	struct hr_err err; /* ERROR, MISSING, NOTICE */
 };
 
 /*
@@ -69,6 +71,8 @@ struct serve_msg {
  */
 int hr_serve_send(int sock, const struct serve_msg *m, const int fds[2],
 		  struct hr_err *e) HR_MUST_USE;
+/* The same, without descriptors and without waiting: a packet that finds no room is lost. */
+void hr_serve_offer(int sock, const struct serve_msg *m);
 int hr_serve_recv(int sock, struct serve_msg *m, int fds[2], struct hr_err *e) HR_MUST_USE;
 
 #endif

@@ -4,3 +4,12 @@ TESTS += tests/unit/test_util
 tests_unit_test_util_SOURCES = tests/unit/test_util.c
 tests_unit_test_util_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_util_LDADD = libutil.a $(INIH_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_util_stats tests/fuzz/fuzz_stats
+TESTS += tests/unit/test_util_stats tests/fuzz/fuzz_stats
+tests_unit_test_util_stats_SOURCES = tests/unit/test_util_stats.c
+tests_unit_test_util_stats_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_util_stats_LDADD = libutil.a $(CMOCKA_LIBS)
+tests_fuzz_fuzz_stats_SOURCES = tests/fuzz/fuzz_stats.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_stats_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/stats"'
+tests_fuzz_fuzz_stats_CFLAGS = $(AM_CFLAGS)
+tests_fuzz_fuzz_stats_LDADD = libutil.a
