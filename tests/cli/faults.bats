@@ -34,6 +34,7 @@ teardown_file() {
 setup() {
 	need userns
 	need fuse
+	WEB=http://127.0.0.1:$(cat "$SCRATCH/web/port")
 	export HPCRUN_STORE=$BATS_TEST_TMPDIR/store HPCRUN_CACHE=$BATS_TEST_TMPDIR/cache HPCRUN_CONF=$BATS_TEST_TMPDIR/conf
 	printf 'session_linger = 0\noutage_wait = 20\n' >"$HPCRUN_CONF"
 	cp -r "$SCRATCH/site" "$HPCRUN_STORE"
