@@ -106,6 +106,7 @@ static int add_needed(struct rt_closure *c, struct rt_libtree *host, size_t from
 				       c->v[from].lib.path);
 		l = append(c, &lib, name, false);
 	}
+	l->bound = false; /* a module by the place it has, too, but asked for by its name */
 	add_string(&l->wanted_by, label_of(&c->v[from]));
 	return 0;
 }
@@ -155,7 +156,8 @@ int rt_closure_add(struct rt_closure *c, struct rt_libtree *host, const char *na
 	l = append(c, &lib, slash ? slash + 1 : name, false);
 	l->root = true;
 	l->forced = l->forced || (flags & RT_CLOSURE_FORCED);
-	l->bound = l->bound || (flags & RT_CLOSURE_BOUND);
+	if (c->n > first)
+		l->bound = flags & RT_CLOSURE_BOUND;
 	for (; names && *names; names++)
 		add_string(&l->names, *names);
 	if (add_all_needed(c, host, first, e) == 0)

@@ -113,7 +113,8 @@ static int find_copies(struct check *k, const struct rt_elf *like, struct hr_err
 	for (size_t i = 0; i < k->c->n; i++) {
 		const struct hr_strv *names = &k->c->v[i].names;
 
-		for (size_t j = 0; j < names->n && !k->copies[i].there; j++) {
+		/* a module is not looked up by name, and there can be hundreds */
+		for (size_t j = 0; j < names->n && !k->copies[i].there && !k->c->v[i].bound; j++) {
 			int r = rt_libtree_find(k->image, names->v[j], like, &k->copies[i].lib, e);
 
 			if (r < 0)
@@ -167,6 +168,14 @@ static bool all_in(const struct hr_strv *some, const struct hr_strv *only,
 	return true;
 }
 
+static bool needs_library(const struct rt_elf *elf, const struct rt_closure_lib *l)
+{
+	for (size_t i = 0; i < elf->needed.n; i++)
+		if (is_named(l, elf->needed.v[i]))
+			return true;
+	return false;
+}
+
 /* What satisfies() asks, for a library without versions: by the names of symbols. */
 static int satisfies_by_symbol(struct check *k, size_t at, const struct rt_elf_symbols *copy,
 			       bool *yes, struct hr_err *e)
@@ -175,7 +184,7 @@ static int satisfies_by_symbol(struct check *k, size_t at, const struct rt_elf_s
 
 	*yes = true;
 	for (size_t i = 0; i < k->c->n && *yes; i++) {
-		if (i == at || k->c->v[i].glibc)
+		if (i == at || !needs_library(&k->c->v[i].lib.elf, &k->c->v[at]))
 			continue;
 		if (host_symbols(k, i, e) < 0)
 			return -1;

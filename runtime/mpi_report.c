@@ -72,6 +72,8 @@ static void add_library(struct hr_buf *b, const struct rt_closure *c,
 
 static void add_try(struct hr_buf *b, const struct rt_mpi_try *t)
 {
+	size_t modules = 0;
+
 	hr_buf_printf(b, "\nhost definition '%s': %s\n", t->stack->name,
 		      rt_mpi_fits(t)	 ? "fits"
 		      : t->misfits.n > 0 ? "does not fit"
@@ -85,9 +87,15 @@ static void add_try(struct hr_buf *b, const struct rt_mpi_try *t)
 		add_untrusted(b, t->misfits.v[i]);
 		hr_buf_str(b, "\n");
 	}
-	for (size_t i = 0; t->in_image && i < t->closure.n; i++)
-		if (t->closure.v[i].why && t->closure.v[i].verdict != RT_LIB_UNUSED)
-			add_library(b, &t->closure, &t->closure.v[i]);
+	for (size_t i = 0; t->in_image && i < t->closure.n; i++) {
+		const struct rt_closure_lib *l = &t->closure.v[i];
+
+		modules += l->bound;
+		if (l->why && l->verdict != RT_LIB_UNUSED && !l->bound)
+			add_library(b, &t->closure, l);
+	}
+	if (modules > 0)
+		hr_buf_printf(b, "  host     %zu modules in directories that are bound\n", modules);
 	for (size_t i = 0; i < t->stack->env.n; i++)
 		hr_buf_printf(b, "  sets     %s\n", t->stack->env.v[i]);
 	for (size_t i = 0; i < t->stack->binds.n; i++)

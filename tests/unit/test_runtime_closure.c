@@ -241,6 +241,47 @@ static void every_copy_of_the_image_is_covered_once(void **state)
 	rt_closure_release(&c);
 }
 
+static void modules_are_looked_at_and_not_injected_unless_needed_by_name(void **state)
+{
+	static const struct {
+		const char *first, *second;
+		unsigned int first_flags, second_flags;
+		const char *library;
+		bool bound;
+	} rows[] = {
+		/* a module alone; one that another library needs, found before and after it */
+		{ "libver.so.1", "libnew.so.12", RT_CLOSURE_BOUND, 0, "libver.so.1", true },
+		{ "libver.so.1", "libmpi.so.12", RT_CLOSURE_BOUND, 0, "libver.so.1", false },
+		{ "libmpi.so.12", "libver.so.1", 0, RT_CLOSURE_BOUND, "libver.so.1", false },
+		{ "libmpi.so.12", "libnew.so.12", 0, RT_CLOSURE_BOUND, "libnew.so.12", true },
+	};
+	struct rt_libtree *host = open_tree("host"), *image = open_tree("bare");
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		struct rt_closure c = { 0 };
+		struct rt_inject in = { 0 };
+		struct hr_err e = { 0 };
+		bool injected = false;
+
+		assert_int_equal(
+			rt_closure_add(&c, host, rows[i].first, NULL, rows[i].first_flags, &e), 0);
+		assert_int_equal(
+			rt_closure_add(&c, host, rows[i].second, NULL, rows[i].second_flags, &e),
+			0);
+		assert_int_equal(rt_closure_check(&c, host, image, &e), 0);
+		assert_int_equal(find(&c, rows[i].library)->bound, rows[i].bound);
+		rt_inject_add(&in, &c);
+		for (size_t j = 0; j < in.n; j++)
+			injected = injected || strcmp(in.v[j].names.v[0], rows[i].library) == 0;
+		assert_int_equal(injected, !rows[i].bound);
+		rt_inject_release(&in);
+		rt_closure_release(&c);
+	}
+	close_tree(host);
+	close_tree(image);
+}
+
 static void what_is_missing_on_the_host_is_named(void **state)
 {
 	static const struct {
@@ -297,6 +338,7 @@ int main(void)
 		cmocka_unit_test(each_library_has_one_provider),
 		cmocka_unit_test(what_does_not_fit_is_said_with_both_versions),
 		cmocka_unit_test(every_copy_of_the_image_is_covered_once),
+		cmocka_unit_test(modules_are_looked_at_and_not_injected_unless_needed_by_name),
 		cmocka_unit_test(what_is_missing_on_the_host_is_named),
 		cmocka_unit_test(a_hostile_tree_leads_nowhere),
 	};
