@@ -142,6 +142,27 @@ int fetch_platform_pick(const void *doc, size_t len, const char *arch, struct fe
 /* GOARCH name of the machine this program was built for. */
 const char *fetch_host_arch(void);
 
+/*
+ * Pick the document of an image in an OCI layout, from its index.json: the one that TAG names, or,
+ * TAG NULL, the only one.
+ *
+ * Errors:  HR_NOTFOUND, HR_USAGE when there are several, with the names; HR_CORRUPT.
+ * Source:  OCI image-spec 1.1 image-layout.md.
+ */
+int fetch_layout_pick(const void *doc, size_t len, const char *tag, struct fetch_digest *out,
+		      struct hr_err *e) HR_MUST_USE;
+
+/* What manifest.json in an archive of 'docker save' says of an image: names of members. */
+struct fetch_docker_save {
+	char *config;
+	struct hr_strv layers; /* lowest first */
+};
+/* The image that TAG names, or, TAG NULL, the only one. Errors: as above. Owns: *out, released also
+ * after an error. */
+int fetch_docker_save_parse(const void *doc, size_t len, const char *tag,
+			    struct fetch_docker_save *out, struct hr_err *e) HR_MUST_USE;
+void fetch_docker_save_release(struct fetch_docker_save *s);
+
 /* ---- the client (http.c, auth.c, registry.c) ---- */
 
 /* Everything is borrowed until fetch_client_free; zeroed means the defaults. */

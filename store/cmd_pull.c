@@ -7,11 +7,14 @@
 #include <unistd.h>
 
 #include "fetch/fetch.h"
+#include "store/bundle.h"
+#include "store/cache_place.h"
 #include "store/cmd.h"
 #include "store/import.h"
 #include "store/interrupt.h"
 #include "store/progress.h"
 #include "util/cleanup.h"
+#include "util/log.h"
 #include "util/poison.h"
 
 #define DOWNLOADS_DEFAULT 3
@@ -58,13 +61,17 @@ struct pull_env {
 	struct hr_strv paths;
 	struct fetch_ref ref;
 	struct store *st;
-	struct fetch_client *client;
+	struct fetch_client *client; /* or, of an import, */
+	struct store_cache *cache;
+	struct store_bundle *bundle;
 	atomic_bool *stop;
 };
 
 static void env_release(struct pull_env *env)
 {
 	fetch_client_free(env->client);
+	store_bundle_close(env->bundle);
+	store_cache_close(env->cache);
 	store_close(env->st);
 	fetch_ref_release(&env->ref);
 	hr_strv_release(&env->paths);
@@ -73,9 +80,12 @@ static void env_release(struct pull_env *env)
 
 static int pull(const struct pull_args *a, const struct pull_env *env, struct hr_err *e)
 {
+	struct store_import_registry registry = { env->client, &env->ref };
+	struct store_import_source source = env->bundle ? store_bundle_source(env->bundle)
+							: store_import_registry_source(&registry);
 	struct store_import_options o = {
 		.st = env->st,
-		.client = env->client,
+		.source = &source,
 		.ref = &env->ref,
 		.downloads = a->downloads ? (unsigned int)a->downloads : DOWNLOADS_DEFAULT,
 		.workers = a->threads ? (unsigned int)a->threads : default_threads(),
@@ -87,12 +97,58 @@ static int pull(const struct pull_args *a, const struct pull_env *env, struct hr
 	};
 	struct store_import_status status = { 0 };
 	struct store_import_result result;
-	struct progress *p = progress_start(&status, &env->ref, style_of(a));
+	struct progress *p = progress_start(&status, &env->ref, style_of(a), env->bundle);
 	int r = store_import_pull(&o, &status, &result, e);
 
 	progress_end(p, r == 0 && !(a->if_changed && result.unchanged) ? &result : NULL);
 	store_import_status_release(&status);
 	return r;
+}
+
+static int open_store(const struct pull_args *a, struct pull_env *env, const char *name,
+		      struct hr_err *e)
+{
+	if (a->quiet && a->json)
+		return hr_fail(e, HR_USAGE, 0, "--quiet and --json exclude each other");
+	if (fetch_ref_parse(name, &env->ref, e) < 0 ||
+	    store_cmd_paths(&a->common, &env->conf, &env->paths, e) < 0)
+		return -1;
+	return store_open(env->paths.v[0], STORE_WRITE, &env->st, e);
+}
+
+/* Whatever call noticed that the user stopped us, the user did it. */
+static int failed(const struct pull_env *env, const char *verb, const char *what, struct hr_err *e)
+{
+	if (*env->stop && e->sys == EINTR) {
+		hr_err_clear(e);
+		return hr_fail(e, HR_SYS, 0, "interrupted");
+	}
+	return hr_wrap(e, "cannot %s '%s'", verb, what);
+}
+
+/* Bring what lies in files into the store; NAME NULL: named after them. */
+static int import(const struct pull_args *a, const char *what, const char *name, struct hr_err *e)
+{
+	HR_CLEANUP(env_release) struct pull_env env = { .stop = store_interrupt_catch() };
+	hr_autofree char *own = name ? hr_xstrdup(name) : store_bundle_default_name(what);
+	hr_autofree char *place = NULL;
+	struct hr_err uncached = { 0 }; /* then an index is made in memory */
+
+	if (!own)
+		return hr_fail(e, HR_USAGE, 0, "cannot make a name of '%s'; give one", what);
+	if (open_store(a, &env, own, e) < 0)
+		return failed(&env, "import", what, e);
+	place = store_cache_place(NULL, &env.conf);
+	if (store_cache_open(place, &env.cache, &uncached) < 0)
+		hr_debug("no cache: %s", uncached.text);
+	if (store_bundle_open(what, env.cache, &env.bundle, e) < 0 || pull(a, &env, e) < 0)
+		return failed(&env, "import", what, e);
+	return 0;
+}
+
+static int import_main(void *args, int argc, char **argv, struct hr_err *e)
+{
+	return import(args, argv[0], argc > 1 ? argv[1] : NULL, e);
 }
 
 static int pull_main(void *args, int argc, char **argv, struct hr_err *e)
@@ -101,19 +157,11 @@ static int pull_main(void *args, int argc, char **argv, struct hr_err *e)
 	HR_CLEANUP(env_release) struct pull_env env = { .stop = store_interrupt_catch() };
 
 	(void)argc;
-	if (a->quiet && a->json)
-		return hr_fail(e, HR_USAGE, 0, "--quiet and --json exclude each other");
-	if (fetch_ref_parse(argv[0], &env.ref, e) < 0 ||
-	    store_cmd_paths(&a->common, &env.conf, &env.paths, e) < 0 ||
-	    store_open(env.paths.v[0], STORE_WRITE, &env.st, e) < 0 ||
-	    store_cmd_client(&env.conf, env.stop, &env.client, e) < 0 || pull(a, &env, e) < 0) {
-		/* whatever call noticed it, the user did it */
-		if (*env.stop && e->sys == EINTR) {
-			hr_err_clear(e);
-			return hr_fail(e, HR_SYS, 0, "interrupted");
-		}
-		return hr_wrap(e, "cannot pull '%s'", argv[0]);
-	}
+	if (store_bundle_is_named(argv[0]))
+		return import(a, argv[0], NULL, e);
+	if (open_store(a, &env, argv[0], e) < 0 ||
+	    store_cmd_client(&env.conf, env.stop, &env.client, e) < 0 || pull(a, &env, e) < 0)
+		return failed(&env, "pull", argv[0], e);
 	return 0;
 }
 
@@ -127,4 +175,18 @@ const struct hr_cmd store_cmd_pull = {
 	.min_operands = 1,
 	.max_operands = 1,
 	.main = pull_main,
+};
+
+const struct hr_cmd store_cmd_import = {
+	.name = "import",
+	.operands = "FILE [NAME[:TAG]]",
+	.summary = "bring an image that lies in files into the store",
+	.more = "FILE is a squashfs or SIF file, an archive of docker save, docker export or an\n"
+		"OCI layout, such a layout, or a directory; or KIND:PATH[:TAG].",
+	.opts = pull_opts,
+	.common = store_cmd_common_opts,
+	.args_size = sizeof(struct pull_args),
+	.min_operands = 1,
+	.max_operands = 2,
+	.main = import_main,
 };

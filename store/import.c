@@ -53,11 +53,11 @@ static void pull_release(struct pull *p)
 /* The manifest for this platform, through an index if the tag names one. */
 static int get_manifest(struct pull *p, struct hr_err *e)
 {
-	struct fetch_ref by_digest = *p->o->ref; /* borrows its strings */
+	const struct store_import_source *from = p->o->source;
 	struct fetch_descriptor d;
 	enum fetch_doc_kind kind;
 
-	if (fetch_manifest_get(p->o->client, p->o->ref, &p->document, &p->document_digest, e) < 0 ||
+	if (from->document(from->arg, NULL, &p->document, &p->document_digest, e) < 0 ||
 	    fetch_doc_kind(p->document.p, p->document.len, &kind, e) < 0)
 		return -1;
 	if (kind == FETCH_DOC_MANIFEST) {
@@ -67,10 +67,8 @@ static int get_manifest(struct pull *p, struct hr_err *e)
 		if (fetch_platform_pick(p->document.p, p->document.len, fetch_host_arch(), &d, e) <
 		    0)
 			return -1;
-		by_digest.has_digest = true;
-		by_digest.digest = d.digest;
-		if (fetch_manifest_get(p->o->client, &by_digest, &p->manifest_doc,
-				       &p->manifest_digest, e) < 0)
+		if (from->document(from->arg, &d.digest, &p->manifest_doc, &p->manifest_digest, e) <
+		    0)
 			return -1;
 	}
 	return fetch_manifest_parse(p->manifest_doc.p, p->manifest_doc.len, &p->manifest, e);
@@ -102,14 +100,14 @@ static bool config_is_here(struct pull *p)
 static int get_config(struct pull *p, struct hr_err *e)
 {
 	const struct fetch_descriptor *d = &p->manifest.config;
+	const struct store_import_source *from = p->o->source;
 
 	p->config_doc.len = 0; /* of a first attempt */
 	fetch_config_release(&p->config);
 	if (d->size > FETCH_CONFIG_LIMIT)
 		return hr_fail(e, HR_CORRUPT, 0, "the image config has %llu bytes, at most %u",
 			       (unsigned long long)d->size, FETCH_CONFIG_LIMIT);
-	if ((!config_is_here(p) &&
-	     fetch_blob_get(p->o->client, p->o->ref, d, add_to_buf, &p->config_doc, e) < 0) ||
+	if ((!config_is_here(p) && from->blob(from->arg, d, add_to_buf, &p->config_doc, e) < 0) ||
 	    fetch_config_parse(p->config_doc.p, p->config_doc.len, &p->config, e) < 0)
 		return hr_wrap(e, "image config");
 	if (p->config.n_diff_ids != p->manifest.n_layers)
@@ -327,8 +325,9 @@ static int make_image(struct pull *p, struct hr_err *e)
 
 static int write_ref(const struct pull *p, struct hr_err *e)
 {
+	HR_CLEANUP(store_ref_record_release)
 	struct store_ref_record r = { p->manifest_digest, p->document_digest, (uint64_t)time(NULL),
-				      p->o->ref->registry };
+				      hr_xstrdup(p->o->source->name) };
 
 	/* what the reference reaches must be there before it */
 	if (store_sync_names(p->o->st, e) < 0)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Bringing an image from a registry into a store.
+ * Bringing an image from a registry, an archive or a directory into a store.
  *
- * For: hpcrun-store pull. Not for: printing; whoever wants to show how far it is reads struct
- * store_import_status from another thread.
- * Sequence: store_import_pull(); the status may be read meanwhile by the functions below.
+ * For: hpcrun-store pull and import. Not for: printing; whoever wants to show how far it is reads
+ * struct store_import_status from another thread. Sequence: store_import_pull(); the status may be
+ * read meanwhile by the functions below.
  */
 #ifndef STORE_IMPORT_H
 #define STORE_IMPORT_H
@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "store/import_source.h"
 #include "store/import_work.h"
 #include "store/layout.h"
 
@@ -40,8 +41,8 @@ struct store_import_status {
 
 struct store_import_options {
 	struct store *st;
-	struct fetch_client *client;
-	const struct fetch_ref *ref;
+	const struct store_import_source *source;
+	const struct fetch_ref *ref; /* what it is called here */
 	unsigned int downloads, workers;
 	int level;	    /* of zstd */
 	uint64_t max_bytes; /* of one uncompressed layer */

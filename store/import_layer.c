@@ -97,8 +97,7 @@ static int import(const struct store_import_options *o, struct store_import_work
 	int failed;
 
 	layer->state = STORE_IMPORT_RUNNING;
-	r.stream = (struct store_import_stream) { .client = o->client,
-						  .ref = o->ref,
+	r.stream = (struct store_import_stream) { .source = o->source,
 						  .blob = &layer->blob,
 						  .max_bytes = o->max_bytes,
 						  .stop = o->stop,

@@ -77,8 +77,9 @@ static int fetch_into_pipe(struct run *r, struct hr_err *e)
 	HR_CLEANUP(store_inflate_freep)
 	struct store_inflate *inflate = store_inflate_new(r->s->blob->compression, &out);
 	struct sink sink = { r, inflate };
+	const struct store_import_source *from = r->s->source;
 
-	if (fetch_blob_get(r->s->client, r->s->ref, r->s->blob, on_blob, &sink, e) < 0)
+	if (from->blob(from->arg, r->s->blob, on_blob, &sink, e) < 0)
 		return -1;
 	return store_inflate_end(inflate, e);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The blob of a layer from its registry, inflated, read as an archive and cut into chunks, on the
+ * The blob of a layer from where it is, inflated, read as an archive and cut into chunks, on the
  * fly.
  *
  * For: an import, which stores the chunks (import_layer.c), and a refill, which looks for some of
@@ -15,10 +15,10 @@
 
 #include "fetch/fetch.h"
 #include "store/import_rows.h"
+#include "store/import_source.h"
 
 struct store_import_stream {
-	struct fetch_client *client;
-	const struct fetch_ref *ref;
+	const struct store_import_source *source;
 	const struct fetch_descriptor *blob;
 	uint64_t max_bytes;	 /* of the uncompressed layer */
 	const atomic_bool *stop; /* or NULL; true: end soon */

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS) $(CRYPTO_CFLAGS) $(ISAL_CFLAGS)
 libstore_a_SOURCES = \
+	store/bundle.c store/bundle.h \
 	store/cache.c store/cache.h \
 	store/cache_place.c store/cache_place.h \
 	store/chunks.c store/chunks.h \
@@ -23,6 +24,7 @@ libstore_a_SOURCES = \
 	store/import_pipe.c store/import_pipe.h \
 	store/import_rows.c store/import_rows.h \
 	store/import_stream.c store/import_stream.h \
+	store/import_source.c store/import_source.h \
 	store/import_work.c store/import_work.h \
 	store/index.c store/index.h \
 	store/index_build.c store/index_format.h \
@@ -37,6 +39,7 @@ libstore_a_SOURCES = \
 	store/loc.c store/loc.h \
 	store/local_cache.c store/local_cache.h \
 	store/match.c store/match.h \
+	store/members.c store/members.h \
 	store/merge.c store/merge.h \
 	store/merge_finish.c store/merge_tree.h \
 	store/pack.c store/pack.h \
@@ -56,7 +59,10 @@ libstore_a_SOURCES = \
 	store/table.c store/table.h \
 	store/tar.c store/tar.h \
 	store/tar_format.c store/tar_format.h \
+	store/tar_out.c store/tar_out.h \
 	store/trace.c store/trace.h \
+	store/tree_tar.c store/tree_tar.h \
+	store/tree_tar_dir.c \
 	store/upstream.c store/upstream.h \
 	store/web.c store/web.h \
 	store/when.c store/when.h

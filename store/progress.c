@@ -32,6 +32,7 @@ struct progress {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool stop;
+	bool local;	/* an import, no pull */
 	bool announced; /* "pulling" was shown */
 	struct timespec begin;
 	enum store_import_state *shown; /* of each layer */
@@ -229,8 +230,8 @@ static void announce(struct progress *p)
 			 "{\"event\":\"pull\",\"image\":\"%s\",\"layers\":%zu}\n", p->image,
 			 p->status->n_layers);
 	else
-		snprintf(text, sizeof(text), "pulling %s, %zu layers\n", p->image,
-			 p->status->n_layers);
+		snprintf(text, sizeof(text), "%sing %s, %zu layers\n", p->local ? "import" : "pull",
+			 p->image, p->status->n_layers);
 	fputs(text, stdout);
 }
 
@@ -267,7 +268,7 @@ static void *progress_main(void *arg)
 }
 
 struct progress *progress_start(const struct store_import_status *status,
-				const struct fetch_ref *ref, enum progress_style style)
+				const struct fetch_ref *ref, enum progress_style style, bool local)
 {
 	struct progress *p = hr_xmalloc(sizeof(*p));
 	sigset_t all, old;
@@ -275,6 +276,7 @@ struct progress *progress_start(const struct store_import_status *status,
 	p->status = status;
 	p->image = fetch_ref_text(ref);
 	p->style = style;
+	p->local = local;
 	clock_gettime(CLOCK_MONOTONIC, &p->begin);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
@@ -301,9 +303,9 @@ static void show_result(const struct progress *p, const struct store_import_resu
 		       p->image, digest, r->size, r->compressed, r->stored);
 		break;
 	default:
-		printf("%s\n%s: %s of files, %s to download, %s added to the store\n", digest,
-		       p->image, store_size_text(r->size, size),
-		       store_size_text(r->compressed, blobs), store_size_text(r->stored, stored));
+		printf("%s\n%s: %s of files, %s to %s, %s added to the store\n", digest, p->image,
+		       store_size_text(r->size, size), store_size_text(r->compressed, blobs),
+		       p->local ? "read" : "download", store_size_text(r->stored, stored));
 	}
 }
 

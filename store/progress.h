@@ -14,9 +14,9 @@ enum progress_style { PROGRESS_QUIET, PROGRESS_LINES, PROGRESS_BARS, PROGRESS_JS
 
 struct progress;
 
-/* STATUS and REF are borrowed until progress_end(). */
+/* STATUS and REF are borrowed until progress_end(). LOCAL: nothing comes over a network. */
 struct progress *progress_start(const struct store_import_status *status,
-				const struct fetch_ref *ref, enum progress_style style);
+				const struct fetch_ref *ref, enum progress_style style, bool local);
 /* Show the end: RESULT, or nothing after a failure, which is told elsewhere. */
 void progress_end(struct progress *p, const struct store_import_result *result);
 

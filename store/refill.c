@@ -177,8 +177,9 @@ static int on_chunk(void *arg, uint32_t ticket, uint8_t *room, uint32_t n, struc
 
 static int fetch_layer(struct refill *r, const struct fetch_descriptor *blob, struct hr_err *e)
 {
-	struct store_import_stream s = { .client = r->o->client,
-					 .ref = r->o->ref,
+	struct store_import_registry registry = { r->o->client, r->o->ref };
+	struct store_import_source source = store_import_registry_source(&registry);
+	struct store_import_stream s = { .source = &source,
 					 .blob = blob,
 					 .max_bytes = r->o->max_bytes,
 					 .room = on_room,
