@@ -7,13 +7,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "runtime/gpu_libs.h"
 #include "runtime/mpi_report.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/poison.h"
 
 int rt_hostlibs_load(struct rt_hostlibs_job *job, const struct rt_session_args *args,
-		     const struct hr_conf *conf, struct hr_err *e)
+		     const struct hr_conf *conf, const struct rt_gpu *gpu, struct hr_err *e)
 {
 	static const enum rt_mpi_mode site[] = { [HR_MPI_AUTO] = RT_MPI_AUTO,
 						 [HR_MPI_IMAGE] = RT_MPI_IMAGE,
@@ -21,6 +22,7 @@ int rt_hostlibs_load(struct rt_hostlibs_job *job, const struct rt_session_args *
 
 	memset(job, 0, sizeof(*job));
 	job->image = args->image;
+	job->gpu = gpu;
 	job->check = (enum rt_mpi_check)args->mpi_check;
 	job->mode = args->mpi == RT_MPI_SITE ? site[conf->mpi] : (enum rt_mpi_mode)args->mpi;
 	if (job->mode == RT_MPI_OFF && job->check == RT_MPI_CHECK_NONE)
@@ -68,7 +70,7 @@ void rt_hostlibs_targets(const struct rt_hostlibs_job *job, struct hr_buf *out)
 {
 	struct rt_binds all = { 0 };
 
-	if (job->n == 0)
+	if (job->n == 0 && job->gpu->n_libs == 0)
 		return;
 	for (size_t i = 0; i < job->n; i++)
 		add_binds(&job->stacks[i], &all);
@@ -114,15 +116,13 @@ static void take_chosen(const struct rt_stack *s, const struct rt_closure *c,
 		hr_strv_add(&out->env, s->env.v[i]);
 }
 
-int rt_hostlibs_choose(const struct rt_hostlibs_job *job, int host_root, int image_root,
-		       const struct hr_buf *env, struct rt_hostlibs *out, struct hr_err *e)
+static int choose_mpi(const struct rt_hostlibs_job *job, int host_root, int image_root,
+		      const char *path, struct rt_hostlibs *out, struct hr_err *e)
 {
-	const char *path = library_path(env);
 	bool check = job->check != RT_MPI_CHECK_NONE;
 	struct rt_mpi m = { 0 };
 	int r;
 
-	memset(out, 0, sizeof(*out));
 	if (job->n == 0 && job->mode != RT_MPI_HOST && !check)
 		return 0;
 	r = rt_mpi_look(job->stacks, job->n, job->mode, check, host_root, image_root, path, &m, e);
@@ -138,11 +138,24 @@ int rt_hostlibs_choose(const struct rt_hostlibs_job *job, int host_root, int ima
 	return r;
 }
 
+int rt_hostlibs_choose(const struct rt_hostlibs_job *job, int host_root, int image_root,
+		       const struct hr_buf *env, struct rt_hostlibs *out, struct hr_err *e)
+{
+	const char *path = library_path(env);
+
+	memset(out, 0, sizeof(*out));
+	if (choose_mpi(job, host_root, image_root, path, out, e) < 0)
+		return -1;
+	return rt_gpu_libs_add(job->gpu, host_root, image_root, path, &out->inject, &out->warnings,
+			       e);
+}
+
 void rt_hostlibs_release(struct rt_hostlibs *h)
 {
 	rt_inject_release(&h->inject);
 	rt_binds_release(&h->binds);
 	hr_strv_release(&h->env);
+	hr_strv_release(&h->warnings);
 	hr_buf_release(&h->report);
 	free(h->notice);
 	memset(h, 0, sizeof(*h));

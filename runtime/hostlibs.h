@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "runtime/bind.h"
+#include "runtime/gpu.h"
 #include "runtime/inject.h"
 #include "runtime/mpi.h"
 #include "runtime/view.h"
@@ -25,6 +26,7 @@ struct rt_hostlibs_job {
 	const char *image; /* its name */
 	struct rt_stack *stacks;
 	size_t n;
+	const struct rt_gpu *gpu; /* of the session */
 };
 
 /* What the builder is to do, and to tell. A zeroed struct: nothing. */
@@ -34,6 +36,7 @@ struct rt_hostlibs {
 	struct hr_strv env;
 	char *notice; /* for the user, or NULL */
 	bool notice_matters;
+	struct hr_strv warnings;
 	struct hr_buf report; /* of mpi-check: its exit status as a digit, then the text */
 };
 
@@ -42,7 +45,8 @@ struct rt_hostlibs {
  * Errors:  those of rt_stack_load.
  */
 int rt_hostlibs_load(struct rt_hostlibs_job *job, const struct rt_session_args *args,
-		     const struct hr_conf *conf, struct hr_err *e) HR_MUST_USE;
+		     const struct hr_conf *conf, const struct rt_gpu *gpu,
+		     struct hr_err *e) HR_MUST_USE;
 void rt_hostlibs_job_release(struct rt_hostlibs_job *job);
 
 /* Add what the server must show for JOB to be done. It is mounted on before the session's binds
@@ -53,7 +57,7 @@ void rt_hostlibs_targets(const struct rt_hostlibs_job *job, struct hr_buf *out);
  * Look at the image and decide. ENV is the image's environment, "NAME=VALUE\0" each.
  *
  * Owns:    *OUT; rt_hostlibs_release, also after an error.
- * Errors:  HR_USAGE when --mpi=host cannot be done; HR_SYS.
+ * Errors:  HR_USAGE when --mpi=host or --gpu cannot be done; HR_SYS.
  */
 int rt_hostlibs_choose(const struct rt_hostlibs_job *job, int host_root, int image_root,
 		       const struct hr_buf *env, struct rt_hostlibs *out,

@@ -13,7 +13,8 @@ libruntime_a_SOURCES = \
 	runtime/enter.c runtime/enter.h runtime/env.c runtime/env.h runtime/events.c \
 	runtime/exec.c runtime/exec.h runtime/first_run.c runtime/hook.c runtime/hook.h \
 	runtime/gpu.c runtime/gpu.h runtime/gpu_apply.c runtime/gpu_apply.h \
-	runtime/gpu_cdi.c runtime/gpu_cdi.h runtime/gpu_list.c runtime/gpu_list.h \
+	runtime/gpu_cdi.c runtime/gpu_cdi.h runtime/gpu_libs.c runtime/gpu_libs.h \
+	runtime/gpu_list.c runtime/gpu_list.h \
 	runtime/hooks.c runtime/hooks.h runtime/identity.c runtime/identity.h \
 	runtime/imgconf.c runtime/imgconf.h runtime/join.c runtime/join.h runtime/json.c runtime/json.h \
 	runtime/key.c runtime/key.h runtime/ldcache.c runtime/ldcache.h runtime/mount.c runtime/mount.h runtime/msg.c runtime/msg.h \

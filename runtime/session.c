@@ -165,7 +165,8 @@ static int start(struct rt_session *s, struct hr_err *e)
 		s->pull = PULL_WANTED;
 	else if (rt_session_serve(s, e) < 0)
 		return -1;
-	if (rt_hostlibs_load(&s->hostlibs, s->args, &s->conf, e) < 0 || find_gpu(s, e) < 0 ||
+	if (rt_hostlibs_load(&s->hostlibs, s->args, &s->conf, &s->gpu, e) < 0 ||
+	    find_gpu(s, e) < 0 ||
 	    rt_view_make(s->args, &s->conf, &s->gpu.binds, &s->binds, e) < 0 ||
 	    make_targets(s, e) < 0)
 		return -1;

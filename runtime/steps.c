@@ -186,20 +186,27 @@ static int attach(struct build *b, size_t i, struct hr_err *e)
 	return -1;
 }
 
+static int tell_note(enum hr_level level, const char *text, struct hr_err *e)
+{
+	struct rt_progress note = { .type = BUILD_NOTE, .us = level };
+
+	snprintf(note.err.text, sizeof(note.err.text), "%s", text);
+	return rt_msg_send(SOCK_FD, &note, sizeof(note), NULL, 0, e);
+}
+
 /* What the session and the user must know of the libraries that were chosen. */
 static int tell_libraries(const struct rt_hostlibs *h, struct hr_err *e)
 {
-	struct rt_progress note = { .type = BUILD_NOTE }, host = { .type = BUILD_HOST };
+	struct rt_progress host = { .type = BUILD_HOST };
 	hr_autobuf struct hr_buf env = { 0 };
 	hr_autofd int env_fd = -1, report_fd = -1;
 	int fds[2];
 
-	if (h->notice) {
-		note.us = h->notice_matters ? HR_LOG_WARN : HR_LOG_INFO;
-		snprintf(note.err.text, sizeof(note.err.text), "%s", h->notice);
-		if (rt_msg_send(SOCK_FD, &note, sizeof(note), NULL, 0, e) < 0)
+	if (h->notice && tell_note(h->notice_matters ? HR_LOG_WARN : HR_LOG_INFO, h->notice, e) < 0)
+		return -1;
+	for (size_t i = 0; i < h->warnings.n; i++)
+		if (tell_note(HR_LOG_WARN, h->warnings.v[i], e) < 0)
 			return -1;
-	}
 	if (h->inject.n == 0 && h->env.n == 0 && h->report.len == 0)
 		return 0;
 	host.us = h->inject.n > 0;

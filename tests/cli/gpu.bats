@@ -258,3 +258,100 @@ other_make() {
 	[ "$(see --gpu=all | head -n 1)" = ' ' ] || [ "$(see --gpu=all | head -n 1)" = '' ]
 	[ "$(CUDA_VISIBLE_DEVICES=0 see --gpu=0 --env CUDA_VISIBLE_DEVICES=2 | head -n 1)" = '2 PCI_BUS_ID' ]
 }
+
+# -- libraries
+
+@test "gpu: programs find the driver of the CDI file, by soname and by link" {
+	nvidia_make
+	run -0 "$HPCRUN" run --gpu=0 app:1 ask
+	[ "$output" = 'driver 5' ]
+	run -0 "$HPCRUN" run --gpu=0 app:1 ask libcuda.so
+	[ "$output" = 'driver 5' ]
+	run -0 "$HPCRUN" run --gpu=0 --env LD_LIBRARY_PATH=/nowhere: app:1 ask
+	[ "$output" = 'driver 5' ]
+	run -1 "$HPCRUN" run app:1 ask
+	[[ $output = *'libcuda.so.1: cannot open'* ]]
+}
+
+# list_make [LINE...]: NVIDIA's GPUs are there, and the driver of the tests is what they need
+list_make() {
+	printf '%s\n' 'vendor = nvidia.com' 'device = /dev/nul?' "require = $DRIVER/libcuda.so.5.0" \
+		'visible = CUDA_VISIBLE_DEVICES' 'with_ids = CUDA_DEVICE_ORDER=PCI_BUS_ID' "$@" >"$LISTS/nvidia.conf"
+}
+
+@test "gpu: without a CDI file a list brings the libraries, those of ld.so.cache too" {
+	# the library by soname is one that this machine's cache has, and nothing of the C library
+	cached=$(ldconfig -p | sed -n 's/^\s*\(libz\.so\.1\) (.*64.*/\1/p' | head -n 1)
+	list_make "library = ${cached:-libz.so.1}" 'library = libno-such.so.9' "file = $DRIVER/gsp.bin" 'file = /no/such/file'
+	run -0 "$HPCRUN" run --gpu app:1 sh -c "ask; ls /.hpcrun/lib; cat $DRIVER/gsp.bin"
+	[ "$(paste -sd' ' <<<"$output")" = "driver 5 libcuda.so.1 libcuda.so.5.0 ${cached:-libz.so.1} firmware" ]
+	run -0 "$HPCRUN" run --gpu=1,0 app:1 sh -c 'echo $CUDA_VISIBLE_DEVICES'
+	[ "$output" = 1,0 ]
+	fail_with "there is no GPU" "$HPCRUN" run --gpu=zero app:1 true
+	# a CDI file for the vendor takes the place of the list
+	nvidia_make
+	run -0 "$HPCRUN" run -v --gpu app:1 true
+	[[ $output = *'GPU: nvidia.com/gpu=all'* && $output != *gpu=all,* ]]
+}
+
+@test "gpu: a driver that is missing, or not of its module's version, is told" {
+	list_make 'require = libno-such-driver.so.1'
+	fail_with "has a GPU of nvidia.com, but no library 'libno-such-driver.so.1'" "$HPCRUN" run --gpu app:1 true
+	conf 'gpu = auto'
+	run --separate-stderr -0 "$HPCRUN" run app:1 echo fine
+	[[ $output = fine && $stderr = *"going on without the GPU: "*libno-such-driver* ]]
+	echo 'NVRM version: NVIDIA UNIX x86_64 Kernel Module  6.1.2  Sat Aug 19 01:15:15 UTC 2023' >"$BATS_TEST_TMPDIR/version"
+	list_make "driver_version = $BATS_TEST_TMPDIR/version"
+	run --separate-stderr -0 "$HPCRUN" run --gpu app:1 ask
+	[[ $output = 'driver 5' && $stderr = *'module is of version 6.1.2, its library '*libcuda.so.5.0*' of 5.0'* ]]
+	echo 'NVRM version: NVIDIA UNIX x86_64 Kernel Module  5.0  Sat Aug 19 01:15:15 UTC 2023' >"$BATS_TEST_TMPDIR/version"
+	run --separate-stderr -0 "$HPCRUN" run --gpu app:1 ask
+	[ "$stderr" = '' ]
+}
+
+# A driver that wants a version of the C library's symbols that no image has.
+newer_make() {
+	local dir=$BATS_TEST_TMPDIR/newer
+	mkdir "$dir"
+	echo 'GLIBC_2.0 { }; GLIBC_2.99 { global: of_2_99; local: *; };' >"$dir/map"
+	echo 'int of_2_99(void) { return 5; }' >"$dir/c.c"
+	cc -shared -fPIC -nostdlib -o "$dir/libc.so.6" -Wl,-soname,libc.so.6 -Wl,--version-script="$dir/map" "$dir/c.c"
+	echo 'int of_2_99(void); int driver_version(void) { return of_2_99(); }' >"$dir/cuda.c"
+	cc -shared -fPIC -nostdlib -o "$dir/libcuda.so.6.0" -Wl,-soname,libcuda.so.1 "$dir/cuda.c" "$dir/libc.so.6"
+	cp "$dir/libcuda.so.6.0" "$dir/libextra.so.6.0"
+	cc -shared -fPIC -nostdlib -o "$dir/libextra.so.6.0" -Wl,-soname,libextra.so.1 "$dir/cuda.c" "$dir/libc.so.6"
+}
+
+@test "gpu: a driver that needs a newer C library than the image's is refused before the start" {
+	newer_make
+	list_make "require = $BATS_TEST_TMPDIR/newer/libcuda.so.6.0"
+	fail_with "the GPU driver's '.*libcuda.so.6.0' does not fit the image: .*GLIBC_2.99" "$HPCRUN" run --gpu app:1 true
+	conf 'gpu = auto'
+	run --separate-stderr -0 "$HPCRUN" run app:1 echo fine
+	[[ $output = fine && $stderr = *'programs will not find the GPU'*GLIBC_2.99* ]]
+	# one that is of use only to some is left out alone
+	list_make "library = $BATS_TEST_TMPDIR/newer/libextra.so.6.0"
+	run -0 "$HPCRUN" run --gpu app:1 sh -c 'ask; ls /.hpcrun/lib'
+	[ "$(paste -sd' ' <<<"$output")" = 'driver 5 libcuda.so.1 libcuda.so.5.0' ]
+	# by CDI: what the list requires is required there, too
+	nvidia_make
+	sed -i "s,hostPath: .*libcuda.so.5.0,hostPath: $BATS_TEST_TMPDIR/newer/libcuda.so.6.0," "$CDI/nvidia.yaml"
+	list_make "require = libcuda.so.1"
+	fail_with "does not fit the image: .*GLIBC_2.99" "$HPCRUN" run --gpu=0 app:1 true
+}
+
+@test "gpu: the host's driver takes the place of one that the image has" {
+	cp -a "$SCRATCH/tree" "$BATS_TEST_TMPDIR/tree"
+	echo 'int driver_version(void) { return 4; }' >"$BATS_TEST_TMPDIR/old.c"
+	cc -shared -fPIC -o "$BATS_TEST_TMPDIR/tree/usr/lib/libcuda.so.4.0" -Wl,-soname,libcuda.so.1 "$BATS_TEST_TMPDIR/old.c"
+	ln -s libcuda.so.4.0 "$BATS_TEST_TMPDIR/tree/usr/lib/libcuda.so.1"
+	"$HPCRUN_BUILD/tests/lib/mkstore" "$BATS_TEST_TMPDIR/store" old:1 "$BATS_TEST_TMPDIR/tree" >/dev/null
+	export HPCRUN_STORE=$BATS_TEST_TMPDIR/store
+	run -0 "$HPCRUN" run old:1 ask
+	[ "$output" = other ]
+	list_make
+	run -0 "$HPCRUN" run --gpu old:1 ask
+	[ "$output" = 'driver 5' ]
+	run -0 "$HPCRUN" run --gpu old:1 ask /usr/lib/libcuda.so.1
+	[ "$output" = 'driver 5' ]
+}
