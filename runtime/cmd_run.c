@@ -39,6 +39,8 @@ static const struct hr_opt run_opts[] = {
 	HR_OPT_LIST(0, "store", "PATH", struct rt_run_args, stores,
 		    "look for the image in this store, a path or a URL, and in no other unless "
 		    "repeated"),
+	HR_OPT_STR(0, "cache", "DIR", struct rt_run_args, cache,
+		   "keep what is read of the image in DIR, on a disk of this node"),
 	HR_OPT_STR(0, "pull", "WHEN", struct rt_run_args, pull,
 		   "pull the image first: missing (the default), always or never"),
 	HR_OPT_STR(0, "mpi", "WHOSE", struct rt_run_args, mpi,

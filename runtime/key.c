@@ -88,10 +88,15 @@ static void add_list(struct rt_key *k, const char *name, const struct hr_strv *l
 /* What the session or the server reads of its environment, and the job that it belongs to. */
 static void add_environment(struct rt_key *k)
 {
-	static const char *const names[] = { "SLURM_JOB_ID",	    "SLURM_STEP_ID",
-					     "SLURM_RESTART_COUNT", "HPCRUN_STORE",
-					     "HPCRUN_CONF",	    "HOME",
-					     "XDG_CONFIG_HOME",	    "XDG_DATA_HOME",
+	static const char *const names[] = { "SLURM_JOB_ID",
+					     "SLURM_STEP_ID",
+					     "SLURM_RESTART_COUNT",
+					     "HPCRUN_STORE",
+					     "HPCRUN_CACHE",
+					     "HPCRUN_CONF",
+					     "HOME",
+					     "XDG_CONFIG_HOME",
+					     "XDG_DATA_HOME",
 					     "PMIX_SERVER_TMPDIR" };
 
 	for (size_t i = 0; i < HR_COUNT(names); i++)
@@ -128,6 +133,7 @@ int rt_key_of_plan(struct rt_plan *plan, struct hr_err *e)
 	if (plan->image_file)
 		add_file(&k, plan->image_file);
 	add_list(&k, "store", plan->stores);
+	rt_key_add(&k, "cache", plan->cache);
 	for (size_t i = 0; i < plan->binds.n; i++) {
 		rt_key_add(&k, "source", plan->binds.v[i].src);
 		rt_key_add(&k, "target", plan->binds.v[i].dst);

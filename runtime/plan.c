@@ -201,6 +201,7 @@ int rt_plan_make(const struct rt_run_args *args, bool shell, char **argv, char *
 	plan->fakeroot = args->fakeroot;
 	plan->verbose = args->verbose;
 	plan->stores = &args->stores;
+	plan->cache = args->cache;
 	plan->libexecdir = rt_libexecdir();
 	plan->in_step = getenv("SLURM_JOB_ID") && getenv("SLURM_STEP_ID");
 	if (check_words(args, plan, e) < 0 || plan_pull(args, plan, e) < 0 ||

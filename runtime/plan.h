@@ -44,7 +44,7 @@ extern const char *const rt_mpi_check_words[]; /* likewise */
 struct rt_run_args {
 	struct hr_strv binds, env, env_files, stores;
 	bool cleanenv, no_home, writable, fakeroot;
-	const char *workdir, *home, *entrypoint, *pull, *mpi, *gpu;
+	const char *workdir, *home, *entrypoint, *cache, *pull, *mpi, *gpu;
 	enum rt_mpi_check mpi_check;
 	unsigned int verbose;
 };
@@ -63,6 +63,7 @@ struct rt_plan {
 	char *home_src, *home_dst;    /* or NULL */
 	struct rt_binds binds;	      /* --bind */
 	const struct hr_strv *stores; /* --store */
+	const char *cache;	      /* --cache, or NULL */
 	struct rt_env env;	      /* of the host, and HOME: the image's goes on top of it */
 	struct rt_env user_env;	      /* --env-file and --env: the last word */
 	enum rt_pull pull;

@@ -39,6 +39,8 @@ static void build_argv(const struct rt_session_args *args, const struct hr_conf 
 	hr_strv_take(l, hr_xasprintf("--memory=%" PRIu64, conf->serve_memory));
 	if (conf->verify_full)
 		hr_strv_add(l, "--verify-full");
+	if (args->cache)
+		hr_strv_take(l, hr_xasprintf("--cache=%s", args->cache));
 	if (args->app)
 		hr_strv_take(l, hr_xasprintf("--app=%s", args->app));
 	hr_strv_add(l, "--");

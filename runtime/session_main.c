@@ -32,6 +32,7 @@ static const struct hr_opt opts[] = {
 	HR_OPT_LIST(0, "bind", "SRC:DST:MODE", struct rt_session_args, binds,
 		    "bind as the user asks"),
 	HR_OPT_LIST(0, "store", "PATH", struct rt_session_args, stores, "look for the image here"),
+	HR_OPT_STR(0, "cache", "DIR", struct rt_session_args, cache, "the cache of this node"),
 	HR_OPT_STR(0, "app", "NAME", struct rt_session_args, app, "the program of the first rank"),
 	HR_OPT_STR(0, "gpu", "DEVICES", struct rt_session_args, gpu, "the GPUs to be used"),
 	HR_OPT_STR(0, "command", "WORD", struct rt_session_args, command, "the same as typed"),

@@ -38,12 +38,13 @@ static const char *last_part(const char *path)
 
 /* The session works in "/", so that a path of the caller's must not depend on his directory; a URL
  * does not. */
-static void add_store(const struct rt_plan *plan, const char *store, struct hr_strv *l)
+static void add_path(const struct rt_plan *plan, const char *option, const char *path,
+		     struct hr_strv *l)
 {
-	bool absolute = store[0] == '/' || strstr(store, "://");
+	bool absolute = path[0] == '/' || strstr(path, "://");
 
-	hr_strv_take(l, hr_xasprintf("--store=%s%s%s", absolute ? "" : plan->cwd,
-				     absolute ? "" : "/", store));
+	hr_strv_take(l, hr_xasprintf("--%s=%s%s%s", option, absolute ? "" : plan->cwd,
+				     absolute ? "" : "/", path));
 }
 
 static void add_args(const struct rt_plan *plan, int dirfd, int sock, int lock, struct hr_strv *l)
@@ -65,7 +66,9 @@ static void add_args(const struct rt_plan *plan, int dirfd, int sock, int lock, 
 			     hr_xasprintf("--bind=%s:%s:%s", plan->binds.v[i].src,
 					  plan->binds.v[i].dst, plan->binds.v[i].ro ? "ro" : "rw"));
 	for (size_t i = 0; i < plan->stores->n; i++)
-		add_store(plan, plan->stores->v[i], l);
+		add_path(plan, "store", plan->stores->v[i], l);
+	if (plan->cache)
+		add_path(plan, "cache", plan->cache, l);
 	if (plan->command[0])
 		hr_strv_take(l, hr_xasprintf("--app=%s", last_part(plan->command[0])));
 	if (plan->gpu)

@@ -23,6 +23,7 @@ struct rt_session_args {
 	const char *gpu;     /* --gpu, or NULL: as the configuration says */
 	const char *command; /* the same as it was typed, for hooks; or NULL: the image's own */
 	int mpi, mpi_check;  /* enum rt_mpi_mode, enum rt_mpi_check */
+	const char *cache;   /* --cache of the server, or NULL */
 	int pull;	     /* enum rt_pull */
 	const char *image;
 };

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "store/cache.h"
+#include "store/cache_meta.h"
 #include "store/cache_place.h"
 #include "store/cmd.h"
 #include "store/size.h"
@@ -36,7 +37,7 @@ struct report {
 	const char *dir;
 	bool exists;
 	const char *misfit; /* the kind of file system, if that is no local disk */
-	uint64_t limit, freed;
+	uint64_t limit, freed, metadata;
 	struct store_cache_usage usage;
 };
 
@@ -49,6 +50,7 @@ static int print_json(const struct report *r, bool clear, struct hr_err *e)
 	failed |= json_object_set_new(j, "local_disk", json_boolean(!r->misfit));
 	failed |= json_object_set_new(j, "bytes", json_integer((json_int_t)r->usage.bytes));
 	failed |= json_object_set_new(j, "packs", json_integer((json_int_t)r->usage.packs));
+	failed |= json_object_set_new(j, "metadata_bytes", json_integer((json_int_t)r->metadata));
 	failed |= json_object_set_new(j, "limit", json_integer((json_int_t)r->limit));
 	if (clear)
 		failed |= json_object_set_new(j, "freed", json_integer((json_int_t)r->freed));
@@ -70,6 +72,7 @@ static void print_text(const struct report *r, bool clear)
 		printf("freed      %s\n", store_size_text(r->freed, size));
 	printf("size       %s\n", store_size_text(r->usage.bytes, size));
 	printf("packs      %" PRIu32 "\n", r->usage.packs);
+	printf("metadata   %s\n", store_size_text(r->metadata, size));
 	printf("limit      %s\n", store_size_text(r->limit, size));
 }
 
@@ -80,6 +83,13 @@ static int clear_cache(struct store_cache *c, uint64_t limit, struct report *r, 
 	if (store_cache_evict(c, limit, &r->usage, e) < 0)
 		return -1;
 	r->freed = before > r->usage.bytes ? before - r->usage.bytes : 0;
+	/* who uses a pack uses the metadata of its store; room for data is what a limit asks for */
+	if (limit > 0 || r->usage.packs > 0)
+		return 0;
+	store_cache_meta_clear(r->dir);
+	before = r->metadata;
+	r->metadata = store_cache_meta_bytes(r->dir);
+	r->freed += before > r->metadata ? before - r->metadata : 0;
 	return 0;
 }
 
@@ -103,6 +113,7 @@ static int look(const struct cache_args *a, struct report *r, struct hr_err *e)
 		return -1;
 	r->exists = true;
 	r->misfit = store_cache_misfit(r->dir);
+	r->metadata = store_cache_meta_bytes(r->dir);
 	failed = store_cache_usage(c, &r->usage, e) < 0 ||
 		 (a->clear && clear_cache(c, a->limit, r, e) < 0);
 	store_cache_close(c);

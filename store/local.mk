@@ -4,6 +4,7 @@ libstore_a_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS) $(CRYPTO_CFLAGS) $(ISAL_CFLAGS)
 libstore_a_SOURCES = \
 	store/bundle.c store/bundle.h \
 	store/cache.c store/cache.h \
+	store/cache_meta.c store/cache_meta.h \
 	store/cache_place.c store/cache_place.h \
 	store/chunks.c store/chunks.h \
 	store/crc64.c \

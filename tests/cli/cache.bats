@@ -72,6 +72,8 @@ field() { "$HPCRUN" cache "${@:2}" --json | python3 -c "import json, sys; print(
 	[ "$(field freed --clear)" -ge 5000000 ]
 	[ "$(field bytes)" = 0 ]
 	[ "$(field packs)" = 0 ]
+	[ "$(field metadata_bytes)" = 0 ]
+	[ -z "$(find "$HPCRUN_CACHE/stores" -type f)" ]
 	[ "$(fill one)" = 5000000 ]
 	[ "$(field bytes)" -ge 5000000 ]
 }
@@ -84,6 +86,7 @@ field() { "$HPCRUN" cache "${@:2}" --json | python3 -c "import json, sys; print(
 	wait_until 20 grep -q read "$BATS_TEST_TMPDIR/out"
 	[ "$(field freed --clear)" = 0 ]
 	[ "$(field bytes)" -ge 5000000 ]
+	[ "$(field metadata_bytes)" -gt 0 ]
 	exec 9>&-
 	wait
 	wait_until 10 none_left
@@ -119,4 +122,17 @@ field() { "$HPCRUN" cache "${@:2}" --json | python3 -c "import json, sys; print(
 	[ "$(field local_disk --cache /dev/shm/hpcrun-no-such-cache)" = False ]
 	run -0 "$HPCRUN" cache --cache /dev/shm/hpcrun-no-such-cache
 	[[ $output == *'memory (tmpfs)'* ]]
+}
+
+@test "cache: --cache of a run is the cache that 'cache' and 'prefetch' name with it" {
+	mkdir -m 700 "$BATS_TEST_TMPDIR/other"
+	cd "$BATS_TEST_TMPDIR"
+	"$HPCRUN" --no-home --cache other lab/one:1 cat /data/large >/dev/null
+	wait_until 20 none_left
+	[ "$(field bytes --cache "$BATS_TEST_TMPDIR/other")" -ge 5000000 ]
+	[ ! -e "$HPCRUN_CACHE" ]
+	"$HPCRUN" prefetch -q --cache "$BATS_TEST_TMPDIR/third" lab/two:1
+	: >"$SCRATCH/web/log"
+	"$HPCRUN" --no-home --cache "$BATS_TEST_TMPDIR/third" lab/two:1 cat /data/large >/dev/null
+	run -1 grep -q /packs/ "$SCRATCH/web/log"
 }
