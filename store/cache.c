@@ -128,6 +128,29 @@ static bool map_fits(int fd, uint32_t n_frames)
 	       memcmp(header, MAP_MAGIC, 8) == 0 && hr_le32(header + 8) == n_frames;
 }
 
+/* Give a file without a name one, unless the name is taken. */
+static int link_fd(int fd, int dirfd, const char *name)
+{
+	char self[64];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, self, dirfd, name, AT_SYMLINK_FOLLOW);
+}
+
+/*
+ * Make NAME with the bytes of B out of a file that has no name before it is whole, so that nobody
+ * who is killed leaves one behind. False where the file system has no such files (O_TMPFILE).
+ */
+static bool map_link(int dirfd, const char *name, const struct hr_buf *b)
+{
+	char fan[3] = { name[0], name[1], '\0' };
+	hr_autofd int fd = openat(dirfd, fan, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	struct hr_err e = { 0 }; /* the other way says why */
+
+	return fd >= 0 && hr_write_all(fd, b->p, b->len, name, &e) == 0 && fsync(fd) == 0 &&
+	       (link_fd(fd, dirfd, name) == 0 || errno == EEXIST);
+}
+
 /*
  * Write an empty map under a temporary name and link it into place: unlike rename, that never takes
  * a map away from a process that was first, whose claims would then be unknown to the others.
@@ -145,6 +168,8 @@ static int map_make(int dirfd, const char *hex, uint32_t n_frames, struct hr_err
 	memset(b.p + b.len, FRAME_ABSENT, n_frames);
 	b.len += n_frames;
 	snprintf(name, sizeof(name), "%.2s/%s.map", hex, hex);
+	if (map_link(dirfd, name, &b))
+		return 0;
 	snprintf(tmp, sizeof(tmp), "%.2s/%s.new-%d", hex, hex, (int)getpid());
 	if (hr_file_replace(dirfd, tmp, b.p, b.len, 0600, e) < 0)
 		return -1;

@@ -96,7 +96,11 @@ static void *thread_main(void *arg)
 	const struct timespec pause = { 0, LOOK_MS * 1000000L };
 	struct store_prefetch *p = arg;
 	bool filled = p->o.mode == HR_PREFETCH_NONE;
+	struct hr_err e = { 0 }; /* what killed servers left is removed another time */
+	uint64_t removed = 0;
 
+	if (store_tmp_clean(p->o.copy, false, &removed, &e) < 0)
+		hr_debug("%s", e.text);
 	if (p->o.mode != HR_PREFETCH_NONE)
 		replay(p);
 	for (unsigned int look = 1;; look++) {

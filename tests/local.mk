@@ -20,8 +20,14 @@ tests_bench_delay_CFLAGS = -std=gnu11 -Wall -Wextra
 tests_bench_delay_LDFLAGS = -static
 endif
 
+# A thousand rounds of kill -9; tests/cli/faults.bats has a few. About half an hour.
+.PHONY: check-kill
+check-kill: all tests/lib/mkstore
+	HPCRUN=$(abs_builddir)/hpcrun HPCRUN_LIBEXECDIR=$(abs_builddir) HPCRUN_BUILD=$(abs_builddir) \
+		$(srcdir)/tests/fault/kill
+
 # Whole folders: a test that was added is in the archive without anyone thinking of it.
-EXTRA_DIST += .ci tests/install-deps tests/run tests/demo tests/bench tests/cli tests/cluster tests/lib tests/lint
+EXTRA_DIST += .ci tests/install-deps tests/run tests/demo tests/bench tests/cli tests/cluster tests/fault tests/lib tests/lint
 # Of a build tree elsewhere automake copies these folders, too: what was built there is no part of the archive.
 dist-hook:
 	find $(distdir)/tests \( -name __pycache__ -o -name .deps -o -name .dirstamp -o -name '*.o' \) -prune \

@@ -223,3 +223,8 @@ right_or_refused() {
 	# a frame, the index and the locations wherever it is, most of the records, the format; not the table of a pack
 	[ "$refused" -ge 12 ]
 }
+
+@test "faults: kill -9 of any process at any moment leaves no wrong byte and nothing behind" { # F6 G1 G4 H2 H4
+	run -0 timeout 200 "$TESTS_DIR/fault/kill" -n 15
+	[[ $output == *"15 rounds"* ]]
+}
