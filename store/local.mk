@@ -30,6 +30,7 @@ libstore_a_SOURCES = \
 	store/index.c store/index.h \
 	store/index_build.c store/index_format.h \
 	store/inflate.c store/inflate.h \
+	store/job.c store/job.h \
 	store/layer.c store/layer.h \
 	store/layer_build.c store/layer_format.h \
 	store/layout.c store/layout.h \

@@ -54,7 +54,8 @@ struct serve {
 
 /* How to open an image. */
 struct serve_web {
-	const char *image;
+	const char *image;    /* as the user named it */
+	const char *manifest; /* what it means in this job step, if that is settled; else NULL */
 	const struct hr_strv *stores;
 	const char *app;   /* the program that the session was started for, or "" */
 	const char *cache; /* as on the command line, or NULL */

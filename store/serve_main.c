@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "store/cache_place.h"
+#include "store/job.h"
 #include "store/file_image.h"
 #include "store/layout.h"
 #include "store/local_cache.h"
@@ -235,6 +236,30 @@ static struct store_upstream *upstream_behind(struct serve *s, const struct serv
 	return u;
 }
 
+/* What all nodes of the job step take IMAGE for, found in this store; "" for the image itself. */
+static int settle_tag(const struct serve_web *w, const char *path, char out[FETCH_DIGEST_TEXT],
+		      struct hr_err *e)
+{
+	HR_CLEANUP(store_name_release) struct store_name name = { 0 };
+	HR_CLEANUP(store_closep) struct store *st = NULL;
+	struct fetch_digest m;
+
+	out[0] = '\0';
+	if (w->manifest)
+		snprintf(out, FETCH_DIGEST_TEXT, "%s", w->manifest);
+	if (w->manifest || !getenv("SLURM_STEP_ID"))
+		return 0;
+	if (store_name_parse(w->image, &name, e) < 0)
+		return -1;
+	if (name.by_digest)
+		return 0;
+	if (store_open(path, STORE_READ, &st, e) < 0 || store_ref_resolve(st, &name.ref, &m, e) < 0)
+		return -1;
+	store_job_settle(w->stores, w->image, &m);
+	fetch_digest_text(&m, out);
+	return 0;
+}
+
 /* An image that lies in files: its chunks come straight from them. */
 static int open_files(struct serve *s, const struct serve_web *w, const char *path,
 		      struct hr_err *e)
@@ -244,10 +269,12 @@ static int open_files(struct serve *s, const struct serve_web *w, const char *pa
 	struct store_chunk_source source;
 	store_chunk_sha256 *sha256 = NULL;
 	struct store_upstream *upstream;
+	char manifest[FETCH_DIGEST_TEXT];
 
 	if (w->verify_full && serve_sha256_load(&sha256, e) < 0)
 		return -1;
-	if (store_image_open(&one, w->image, &s->img, e) < 0)
+	if (settle_tag(w, path, manifest, e) < 0 ||
+	    store_image_open(&one, manifest[0] ? manifest : w->image, &s->img, e) < 0)
 		return -1;
 	if (sha256 && store_image_check_index(s->img, sha256, e) < 0)
 		return -1;
@@ -335,8 +362,12 @@ static int run(const struct serve_args *a, const struct hr_conf *conf, const str
 	/* lives until the process ends: threads use it */
 	static struct hr_stats uncounted;
 	struct serve s = { .watch = { .lock = PTHREAD_MUTEX_INITIALIZER }, .stats = &uncounted };
+	struct fetch_digest m;
+	char manifest[FETCH_DIGEST_TEXT];
 	const struct serve_web w = {
 		.image = image,
+		.manifest =
+			store_job_find(stores, image, &m) ? fetch_digest_text(&m, manifest) : NULL,
 		.stores = stores,
 		.app = a->app ? a->app : "",
 		.cache = a->cache,

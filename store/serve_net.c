@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "store/cache_place.h"
+#include "store/job.h"
 #include "store/pager.h"
 #include "store/prefetch.h"
 #include "store/serve.h"
@@ -21,13 +22,12 @@
 #define THREADS                                                                                    \
 	8 /* requests at the same time: enough to fill 1 Gbit/s at 20 ms with frames of 300 KB */
 
-static int open_copied_image(struct serve *s, const struct serve_web *w, const char *path,
-			     struct hr_err *e)
+static int open_copied_image(struct serve *s, const char *image, const char *path, struct hr_err *e)
 {
 	char *only[] = { (char *)(uintptr_t)path, NULL };
 	const struct hr_strv one = { only, 1 };
 
-	if (store_image_open(&one, w->image, &s->img, e) < 0)
+	if (store_image_open(&one, image, &s->img, e) < 0)
 		return -1;
 	s->ix = store_image_index(s->img);
 	return 0;
@@ -112,6 +112,27 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 	return 0;
 }
 
+/* What all nodes of the job step take IMAGE for, brought into the copy. */
+static int settle_tag(const struct serve_web *w, const char *url, const struct net *n,
+		      const struct store_name *name, char out[FETCH_DIGEST_TEXT], struct hr_err *e)
+{
+	struct store_name settled = { .by_digest = true, .manifest = name->manifest };
+
+	if (!name->by_digest) {
+		struct fetch_digest m;
+
+		if (store_ref_resolve(n->copy, &name->ref, &m, e) < 0)
+			return -1;
+		settled.manifest = m;
+		store_job_settle(w->stores, w->image, &settled.manifest);
+		if (!fetch_digest_equal(&m, &settled.manifest) &&
+		    store_web_sync(n->client, url, &settled, n->copy, e) < 0)
+			return -1;
+	}
+	fetch_digest_text(&settled.manifest, out);
+	return 0;
+}
+
 int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, struct hr_err *e)
 {
 	const struct fetch_options o = { .insecure_registries = &w->conf->insecure_registries,
@@ -120,8 +141,10 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	HR_CLEANUP(store_name_release) struct store_name name = { 0 };
 	hr_autofree char *dir = store_cache_place(w->cache, w->conf);
 	struct net *n = hr_xmalloc(sizeof(*n));
+	char manifest[FETCH_DIGEST_TEXT];
 
-	if (store_name_parse(w->image, &name, e) < 0 || fetch_client_new(&o, &n->client, e) < 0)
+	if (store_name_parse(w->manifest ? w->manifest : w->image, &name, e) < 0 ||
+	    fetch_client_new(&o, &n->client, e) < 0)
 		return -1;
 	if (store_cache_open(dir, &n->cache, e) < 0 || store_web_copy(dir, url, &n->copy, e) < 0)
 		return -1;
@@ -135,7 +158,8 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	}
 	store_web_origins(w->conf, url, &n->origins);
 	n->control = w->control;
-	if (open_copied_image(s, w, n->copy->path, e) < 0)
+	if (settle_tag(w, url, n, &name, manifest, e) < 0 ||
+	    open_copied_image(s, manifest, n->copy->path, e) < 0)
 		return -1;
 	s->cache = n->cache;
 	n->upstream = make_upstream(s, w, url, dir);
