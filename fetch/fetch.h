@@ -258,4 +258,11 @@ int fetch_web_read(struct fetch_client *c, const char *url, uint64_t limit, stru
 int fetch_web_range(struct fetch_client *c, const char *url, uint64_t off, size_t len, void *buf,
 		    struct hr_err *e) HR_MUST_USE;
 
+/*
+ * Whether the server of the object at URL, of at least two bytes, answers Range as asked. One that
+ * does not works, but each read fetches more than it needs. The errors are those of fetch_web_read.
+ */
+int fetch_web_has_ranges(struct fetch_client *c, const char *url, bool *has,
+			 struct hr_err *e) HR_MUST_USE;
+
 #endif

@@ -28,6 +28,7 @@ struct wish {
 	uint64_t skip; /* bytes still to be passed over */
 	size_t got;
 	bool complete; /* all is there, although the reply goes on */
+	bool partial;  /* the server did as Range says */
 };
 
 /* Before the first byte of a good reply: does it hold what was asked for? */
@@ -36,6 +37,7 @@ static int check_headers(struct wish *w, const struct fetch_http_reply *r, struc
 	struct fetch_range range;
 
 	w->checked = true;
+	w->partial = r->status == 206;
 	if (r->content_encoding && strcasecmp(r->content_encoding, "identity") != 0)
 		return hr_fail(e, HR_NET, 0,
 			       "the reply is encoded as '%.40s', which was not asked for",
@@ -207,4 +209,15 @@ int fetch_web_range(struct fetch_client *c, const char *url, uint64_t off, size_
 	if (len == 0)
 		return 0;
 	return get(c, url, &w, e);
+}
+
+int fetch_web_has_ranges(struct fetch_client *c, const char *url, bool *has, struct hr_err *e)
+{
+	uint8_t byte;
+	struct wish w = { .ranged = true, .off = 1, .buf = &byte, .len = 1 };
+
+	if (get(c, url, &w, e) < 0)
+		return -1;
+	*has = w.partial;
+	return 0;
 }

@@ -5,7 +5,7 @@ libruntime_a_SOURCES = \
 	runtime/bind.c runtime/bind.h runtime/caps.c runtime/caps.h runtime/cdi.c runtime/cdi.h \
 	runtime/cdi_hook.c runtime/cdi_hook.h runtime/cdi_merge.c runtime/child.c runtime/child.h \
 	runtime/clients.c runtime/clients.h runtime/cmd_run.c runtime/cmd_run.h \
-	runtime/cmd_mpi_check.c runtime/cmd_mpi_check.h \
+	runtime/cmd_doctor.c runtime/cmd_doctor.h runtime/cmd_mpi_check.c runtime/cmd_mpi_check.h \
 	runtime/closure.c runtime/closure.h runtime/closure_check.c \
 	runtime/elf.c runtime/elf.h runtime/hostlibs.c runtime/hostlibs.h runtime/inject.c runtime/inject.h \
 	runtime/libtree.c runtime/libtree.h runtime/mpi.c runtime/mpi.h \

@@ -10,6 +10,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "runtime/cmd_doctor.h"
 #include "runtime/cmd_mpi_check.h"
 #include "runtime/cmd_run.h"
 #include "runtime/plan.h"
@@ -39,6 +40,7 @@ static const struct verb {
 	{ "mpi-check", "tell which MPI an image would run with, and why", &rt_cmd_mpi_check, NULL },
 	{ "stats", "show what sessions on this node have read, and how long it took", NULL,
 	  "hpcrun-store" },
+	{ "doctor", "check this machine, its cache and its stores", &rt_cmd_doctor, NULL },
 	{ "login", "keep credentials for a registry", NULL, "hpcrun-store" },
 	{ "logout", "forget them", NULL, "hpcrun-store" },
 };

@@ -76,6 +76,7 @@ hpcrun_store_LDADD = libstore.a libfetch.a libutil.a $(ARCHIVE_LIBS) $(ZSTD_LIBS
 hpcrun_store_SOURCES = \
 	store/cmd.c store/cmd.h \
 	store/cmd_cache.c \
+	store/cmd_doctor.c \
 	store/cmd_gc.c \
 	store/cmd_images.c \
 	store/cmd_inspect.c \

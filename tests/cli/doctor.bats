@@ -1,0 +1,100 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+# hpcrun doctor: what it finds on a machine that is well, and on one that is not.
+# shellcheck disable=SC2154  # bats sets output and status
+
+bats_require_minimum_version 1.5.0
+load ../lib/common
+
+setup_file() {
+	scratch_make
+	mkdir -p "$SCRATCH/site" "$SCRATCH/web"
+	printf 'hpcrun store 1\n' >"$SCRATCH/site/format"
+	: >"$SCRATCH/web/fault"
+	: >"$SCRATCH/web/log"
+	/usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/web_store.py" "$SCRATCH/site" "$SCRATCH/web" >"$SCRATCH/web/out" 2>&1 3>&- &
+	echo $! >"$SCRATCH/web/pid"
+	wait_until 10 test -e "$SCRATCH/web/port"
+}
+teardown_file() {
+	[ ! -e "$SCRATCH/web/pid" ] || kill "$(cat "$SCRATCH/web/pid")"
+	scratch_remove
+}
+
+setup() {
+	need userns
+	need fuse
+	export HPCRUN_CONF=$BATS_TEST_TMPDIR/conf HPCRUN_CACHE=$BATS_TEST_TMPDIR/cache HPCRUN_STORE=$BATS_TEST_TMPDIR/store
+	echo 'session_linger = 0' >"$HPCRUN_CONF"
+	URL=http://127.0.0.1:$(cat "$SCRATCH/web/port")
+	cd /
+}
+
+# with INJECT: a machine on which a system call fails
+with() { strace -f -o "$BATS_TEST_TMPDIR/trace" -e "inject=$1" "$HPCRUN" doctor; }
+
+@test "doctor: a machine that is well" {
+	run -0 "$HPCRUN" doctor
+	[[ $output != *FAIL* ]]
+	for check in installation kernel 'user namespaces' /dev/fuse overlayfs 'run directory' limits clock Slurm configuration 'node cache' store; do
+		grep -qE "^(ok|warn) +$check " <<<"$output" || { echo "no $check in: $output"; return 1; }
+	done
+	[[ ${lines[-1]} == '0 failed, '* ]]
+	# nothing was made
+	[ ! -e "$HPCRUN_CACHE" ]
+	[ ! -e "$HPCRUN_STORE" ]
+}
+
+@test "doctor: --json is one object a line" {
+	run -0 "$HPCRUN" doctor --json --store "$URL"
+	python3 -c '
+import json, sys
+found = {x["check"]: x for x in map(json.loads, sys.stdin)}
+assert found["kernel"]["result"] in ("ok", "warn"), found
+assert found["store"]["text"].startswith("\u0027http://127.0.0.1:"), found["store"]
+' <<<"$output"
+}
+
+@test "doctor: who forbids user namespaces is named, once" {
+	need strace
+	run -1 with unshare:error=ENOSPC
+	[[ $output == *'FAIL  user namespaces   cannot create a user namespace'*'user.max_user_namespaces'* ]]
+	[[ $output == *'1 failed, '* ]]
+	[[ $output != */dev/fuse* ]]
+}
+
+@test "doctor: a store that is missing, foreign or broken" {
+	run -1 "$HPCRUN" doctor --store /nonexistent/store
+	[[ $output == *"FAIL  store             '/nonexistent/store' is not there"* ]]
+	mkdir -m 777 "$BATS_TEST_TMPDIR/open"
+	printf 'hpcrun store 1\n' >"$BATS_TEST_TMPDIR/open/format"
+	chmod 777 "$BATS_TEST_TMPDIR/open"
+	run -1 "$HPCRUN" doctor --store "$BATS_TEST_TMPDIR/open"
+	[[ $output == *'FAIL  store '* ]]
+	run -1 "$HPCRUN" doctor --store "$URL/nothing" --store http://127.0.0.1:1
+	[[ $output == *"the URL must be that of the store's directory"* ]]
+	[[ $output == *'2 failed, '* ]]
+}
+
+@test "doctor: a web server that ignores Range is a warning" {
+	printf 'all whole' >"$SCRATCH/web/fault"
+	run -0 "$HPCRUN" doctor --store "$URL"
+	: >"$SCRATCH/web/fault"
+	[[ $output == *'warn  store '*'sends whole files'* ]]
+	run -0 "$HPCRUN" doctor --store "$URL"
+	[[ $output == *"ok    store             '$URL' answers"* ]]
+}
+
+@test "doctor: a configuration that cannot be read is a failure" {
+	echo 'stor = /x' >"$HPCRUN_CONF"
+	run -1 "$HPCRUN" doctor
+	[[ $output == *"FAIL  configuration     $HPCRUN_CONF, line 1: unknown key 'stor'"* ]]
+	[[ $output == *"did you mean 'store'?"* ]]
+}
+
+@test "doctor: a cache in memory or without room is a warning" {
+	mkdir -p /dev/shm/hpcrun-doctor.$$
+	HPCRUN_CACHE=/dev/shm/hpcrun-doctor.$$ run -0 "$HPCRUN" doctor
+	rmdir /dev/shm/hpcrun-doctor.$$
+	[[ $output == *'warn  node cache '*'memory (tmpfs)'* ]]
+}
