@@ -11,6 +11,7 @@
 
 struct trees {
 	struct rt_libtree *host, *image;
+	bool no_glibc; /* the image has not the C library that drivers are built for */
 };
 
 static int add(struct rt_closure *c, const struct trees *t, const struct rt_gpu_lib *lib,
@@ -47,10 +48,11 @@ static int fits_alone(const struct trees *t, const struct rt_gpu_lib *lib, char 
 }
 
 /* LIB is left out, for the reason WHY. */
-static int leave_out(const struct rt_gpu *gpu, const struct rt_gpu_lib *lib, const char *why,
-		     struct hr_strv *warnings, struct hr_err *e)
+static int leave_out(const struct rt_gpu *gpu, const struct trees *t, const struct rt_gpu_lib *lib,
+		     const char *why, struct hr_strv *warnings, struct hr_err *e)
 {
-	if (!lib->must) {
+	/* an image that no driver is made for, and nobody asked for one */
+	if (!lib->must || (!gpu->wanted && t->no_glibc)) {
 		hr_debug("'%s' is left out: %s", lib->path, why);
 		return 0;
 	}
@@ -77,7 +79,7 @@ static int choose(const struct rt_gpu *gpu, const struct trees *t, struct rt_clo
 		if (r > 0)
 			r = add(c, t, &gpu->libs[i], e);
 		else if (r == 0)
-			r = leave_out(gpu, &gpu->libs[i], why, warnings, e);
+			r = leave_out(gpu, t, &gpu->libs[i], why, warnings, e);
 		if (r < 0)
 			return -1;
 	}
@@ -104,6 +106,7 @@ int rt_gpu_libs_add(const struct rt_gpu *gpu, int host_root, int image_root, con
 {
 	HR_CLEANUP(rt_libtree_closep) struct rt_libtree *host = NULL, *image = NULL;
 	struct rt_closure c = { 0 };
+	struct rt_lib libc = { 0 };
 	struct trees t;
 	int r;
 
@@ -112,7 +115,11 @@ int rt_gpu_libs_add(const struct rt_gpu *gpu, int host_root, int image_root, con
 	if (rt_libtree_open(host_root, "the host", NULL, NULL, &host, e) < 0 ||
 	    rt_libtree_open(image_root, "the image", image_path, NULL, &image, e) < 0)
 		return -1;
-	t = (struct trees) { .host = host, .image = image };
+	r = rt_libtree_find(image, "libc.so.6", NULL, &libc, e);
+	rt_lib_release(&libc);
+	if (r < 0)
+		return -1;
+	t = (struct trees) { .host = host, .image = image, .no_glibc = r == 0 };
 	r = choose_all(gpu, &t, &c, e);
 	if (r == 0) {
 		rt_closure_release(&c);

@@ -340,6 +340,34 @@ newer_make() {
 	fail_with "does not fit the image: .*GLIBC_2.99" "$HPCRUN" run --gpu=0 app:1 true
 }
 
+@test "gpu: libraries for another machine, and files that are none, are not given to the loader" {
+	nvidia_make
+	cp "$DRIVER/libcuda.so.5.0" "$BATS_TEST_TMPDIR/libforeign.so.1"
+	printf '\001' | dd of="$BATS_TEST_TMPDIR/libforeign.so.1" bs=1 seek=18 conv=notrunc status=none # e_machine
+	echo 'no library' >"$BATS_TEST_TMPDIR/libtext.so.1"
+	for name in foreign text; do
+		sed -i "/^  mounts:/a\\  - {containerPath: /usr/lib/vendor/lib$name.so.1, hostPath: $BATS_TEST_TMPDIR/lib$name.so.1}" \
+			"$CDI/nvidia.yaml"
+	done
+	run -0 "$HPCRUN" run --gpu=0 app:1 sh -c 'ask; ls /.hpcrun/lib; cat /usr/lib/vendor/libtext.so.1'
+	[[ $output = 'driver 5'*libcuda.so.1*'no library' ]]
+	[[ $output != *libforeign* && $output != *libtext* ]]
+}
+
+@test "gpu: an image without the GNU C library is told what is wrong" {
+	mkdir -p "$BATS_TEST_TMPDIR"/tree/bin "$BATS_TEST_TMPDIR"/tree/lib
+	cp /bin/busybox "$BATS_TEST_TMPDIR/tree/bin/echo"
+	echo 'as musl does' >"$BATS_TEST_TMPDIR/tree/lib/ld-musl-x86_64.so.1"
+	"$HPCRUN_BUILD/tests/lib/mkstore" "$BATS_TEST_TMPDIR/store" musl:1 "$BATS_TEST_TMPDIR/tree" >/dev/null
+	export HPCRUN_STORE=$BATS_TEST_TMPDIR/store
+	list_make
+	fail_with "the GPU driver's '.*libcuda.so.5.0' does not fit the image: .*musl" "$HPCRUN" run --gpu musl:1 echo fine
+	conf 'gpu = auto'
+	run --separate-stderr -0 "$HPCRUN" run musl:1 echo fine
+	# with 'gpu = auto' every image runs: this one cannot use a GPU of the host anyway
+	[[ $output = fine && $stderr = '' ]]
+}
+
 @test "gpu: the host's driver takes the place of one that the image has" {
 	cp -a "$SCRATCH/tree" "$BATS_TEST_TMPDIR/tree"
 	echo 'int driver_version(void) { return 4; }' >"$BATS_TEST_TMPDIR/old.c"

@@ -158,6 +158,18 @@ assert s["annotations"] == {"org.hpcrun.image": "app:1"}, s
 	wait_until 20 has_ended "$(cat "$LOG")"
 }
 
+@test "hooks: one that runs ends with the session that is killed" {
+	hook slow '"createRuntime"' 'echo $$ >"$LOG"; exec sleep 300'
+	own true 2>/dev/null 3>&- &
+	wait_until 30 test -s "$LOG"
+	rm "$HOOKS/slow.json" # the next session, which the rank starts, has no hook
+	for pid in $(leftovers_with "HPCRUN_CONF=$HPCRUN_CONF" | sed -n 's/ .*hpcrun-session$//p'); do
+		kill -KILL "$pid"
+	done
+	wait $!
+	wait_until 20 has_ended "$(cat "$LOG")"
+}
+
 @test "hooks: one that cannot be executed says why" {
 	hook gone '"createContainer"' ':'
 	printf '#!/no/such/interpreter\n' >"$BATS_TEST_TMPDIR/gone"
