@@ -29,6 +29,7 @@
 #define TURNS_NAME    "turns"
 
 struct store_cache {
+	int top;   /* CACHE */
 	int dirfd; /* CACHE/packs */
 };
 
@@ -78,6 +79,7 @@ int store_cache_open(const char *dir, struct store_cache **out, struct hr_err *e
 	if (packs < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot open '%s/packs'", dir);
 	*out = hr_xmalloc(sizeof(**out));
+	(*out)->top = hr_steal_fd(&top);
 	(*out)->dirfd = hr_steal_fd(&packs);
 	return 0;
 }
@@ -87,7 +89,13 @@ void store_cache_close(struct store_cache *c)
 	if (!c)
 		return;
 	close(c->dirfd);
+	close(c->top);
 	free(c);
+}
+
+int store_cache_dir(const struct store_cache *c)
+{
+	return c->top;
 }
 
 static void closep(struct store_cache_pack **p)
@@ -306,6 +314,18 @@ void store_cache_drop(struct store_cache_pack *p, uint32_t frame)
 		__atomic_store_n(&p->present[frame], FRAME_ABSENT, __ATOMIC_RELEASE);
 }
 
+void store_cache_forget(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, size_t len)
+{
+	if (!store_cache_has(p, frame))
+		return;
+	store_cache_drop(p, frame);
+	/* whoever is reading it sees zeros and a wrong check sum, and reads it elsewhere */
+	if (fallocate(p->data, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)uoff,
+		      (off_t)len) < 0)
+		hr_debug("cannot give back frame %" PRIu32 " of '%s': %s", frame, p->name,
+			 strerror(errno));
+}
+
 /* ---- what belongs to a file read in place ---- */
 
 static const char *const extras[] = { ".index", ".loc" };
@@ -401,7 +421,18 @@ int store_cache_turn(struct store_cache *c, const struct fetch_digest *d)
 
 /* ---- usage and eviction ---- */
 
+/* What lies in the cache: files of one name with these endings. */
+static const struct kind {
+	const char *dir;
+	const char *pin;	 /* the one whose first byte is locked, and whose time is the age */
+	const char *suffixes[4]; /* in the order in which they are removed: the pin last */
+} kinds[] = {
+	{ "packs", ".map", { ".data", ".index", ".loc", ".map" } },
+	{ "files", ".seal", { "", ".part", ".seal" } },
+};
+
 struct found {
+	const struct kind *kind;
 	char hex[FETCH_DIGEST_HEX];
 	uint64_t bytes;
 	struct timespec used;
@@ -417,53 +448,80 @@ static void found_release(struct found_list *l)
 	free(l->v);
 }
 
-static uint64_t disk_bytes(int dirfd, const char *hex, const char *suffix, struct timespec *used)
-{
-	char name[FETCH_DIGEST_HEX + 16];
-	struct stat st;
+#define PATH_BYTES (FETCH_DIGEST_HEX + 32)
 
-	snprintf(name, sizeof(name), "%.2s/%s%s", hex, hex, suffix);
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
-	if (used)
-		*used = st.st_mtim;
-	return (uint64_t)st.st_blocks * 512;
+static void path_of(const struct found *f, const char *suffix, char path[PATH_BYTES])
+{
+	snprintf(path, PATH_BYTES, "%s/%.2s/%s%s", f->kind->dir, f->hex, f->hex, suffix);
 }
 
-static void find_in_fan(struct store_cache *c, const char *fan, struct found_list *l)
+static void measure(const struct store_cache *c, struct found *f)
 {
-	int fd = openat(c->dirfd, fan, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	hr_autodir DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
+	const struct kind *k = f->kind;
+	char path[PATH_BYTES];
+	struct stat st;
 
-	while (d && (entry = readdir(d))) {
-		size_t len = strlen(entry->d_name);
-		struct found *f;
-
-		if (len != FETCH_DIGEST_HEX - 1 + 4 || strcmp(entry->d_name + len - 4, ".map") != 0)
+	for (size_t i = 0; i < HR_COUNT(k->suffixes) && k->suffixes[i]; i++) {
+		path_of(f, k->suffixes[i], path);
+		if (fstatat(c->top, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		l->v = hr_xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
-		f = &l->v[l->n++];
-		memset(f, 0, sizeof(*f));
-		memcpy(f->hex, entry->d_name, FETCH_DIGEST_HEX - 1);
-		f->bytes = disk_bytes(c->dirfd, f->hex, ".map", &f->used) +
-			   disk_bytes(c->dirfd, f->hex, ".data", NULL) +
-			   disk_bytes(c->dirfd, f->hex, ".index", NULL) +
-			   disk_bytes(c->dirfd, f->hex, ".loc", NULL);
+		f->bytes += (uint64_t)st.st_blocks * 512;
+		if (strcmp(k->suffixes[i], k->pin) == 0)
+			f->used = st.st_mtim;
 	}
 }
 
-static int find_all(struct store_cache *c, struct found_list *l, struct hr_err *e)
+static void find_in_fan(struct store_cache *c, const struct kind *k, int dirfd, const char *fan,
+			struct found_list *l)
 {
-	int fd = openat(c->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(dirfd, fan, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	hr_autodir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	size_t want = FETCH_DIGEST_HEX - 1 + strlen(k->pin);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d))) {
+		struct found *f;
+
+		if (strlen(entry->d_name) != want ||
+		    strcmp(entry->d_name + FETCH_DIGEST_HEX - 1, k->pin) != 0)
+			continue;
+		l->v = hr_xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
+		f = &l->v[l->n++];
+		*f = (struct found) { .kind = k };
+		memcpy(f->hex, entry->d_name, FETCH_DIGEST_HEX - 1);
+		measure(c, f);
+	}
+}
+
+static int find_kind(struct store_cache *c, const struct kind *k, struct found_list *l,
+		     struct hr_err *e)
+{
+	int fd = openat(c->top, k->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	hr_autodir DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 
+	if (!d && errno == ENOENT)
+		return 0;
 	if (!d)
-		return hr_fail(e, HR_SYS, errno, "cannot read the cache");
+		return hr_fail(e, HR_SYS, errno, "cannot read '%s' of the cache", k->dir);
 	while ((entry = readdir(d)))
 		if (strlen(entry->d_name) == 2 && strcmp(entry->d_name, "..") != 0)
-			find_in_fan(c, entry->d_name, l);
+			find_in_fan(c, k, dirfd(d), entry->d_name, l);
+	return 0;
+}
+
+static int find_all(struct store_cache *c, struct found_list *l, struct store_cache_usage *usage,
+		    struct hr_err *e)
+{
+	for (size_t i = 0; i < HR_COUNT(kinds); i++)
+		if (find_kind(c, &kinds[i], l, e) < 0)
+			return -1;
+	*usage = (struct store_cache_usage) { 0 };
+	for (size_t i = 0; i < l->n; i++) {
+		usage->bytes += l->v[i].bytes;
+		usage->packs += l->v[i].kind == &kinds[0];
+		usage->files += l->v[i].kind != &kinds[0];
+	}
 	return 0;
 }
 
@@ -481,30 +539,24 @@ int store_cache_usage(struct store_cache *c, struct store_cache_usage *out, stru
 {
 	HR_CLEANUP(found_release) struct found_list l = { 0 };
 
-	if (find_all(c, &l, e) < 0)
-		return -1;
-	memset(out, 0, sizeof(*out));
-	out->packs = (uint32_t)l.n;
-	for (size_t i = 0; i < l.n; i++)
-		out->bytes += l.v[i].bytes;
-	return 0;
+	return find_all(c, &l, out, e);
 }
 
-/* Remove one pack unless somebody has it open. */
+/* Remove one unless somebody has it open. */
 static bool evict_one(struct store_cache *c, const struct found *f)
 {
-	static const char *const suffixes[] = { ".data", ".index", ".loc",
-						".map" }; /* the map last: it carries the pin */
-	struct hr_err ignored = { 0 };			  /* gone already: as good as evicted */
-	hr_autofd int map = open_file(c->dirfd, f->hex, ".map", 0, &ignored);
-	char name[FETCH_DIGEST_HEX + 16];
+	const struct kind *k = f->kind;
+	hr_autofd int pin = -1;
+	char path[PATH_BYTES];
 
-	if (map < 0 || lock_byte(map, F_WRLCK, PIN_BYTE) < 0)
+	path_of(f, k->pin, path);
+	pin = openat(c->top, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (pin < 0 || lock_byte(pin, F_WRLCK, PIN_BYTE) < 0)
 		return false;
-	for (size_t i = 0; i < HR_COUNT(suffixes); i++) {
-		snprintf(name, sizeof(name), "%.2s/%s%s", f->hex, f->hex, suffixes[i]);
-		if (unlinkat(c->dirfd, name, 0) < 0 && errno != ENOENT)
-			hr_debug("cannot remove '%s' from the cache: %s", name, strerror(errno));
+	for (size_t i = 0; i < HR_COUNT(k->suffixes) && k->suffixes[i]; i++) {
+		path_of(f, k->suffixes[i], path);
+		if (unlinkat(c->top, path, 0) < 0 && errno != ENOENT)
+			hr_debug("cannot remove '%s' from the cache: %s", path, strerror(errno));
 	}
 	return true;
 }
@@ -513,20 +565,19 @@ int store_cache_evict(struct store_cache *c, uint64_t limit, struct store_cache_
 		      struct hr_err *e)
 {
 	HR_CLEANUP(found_release) struct found_list l = { 0 };
+	struct store_cache_usage usage;
 
-	if (find_all(c, &l, e) < 0)
+	if (find_all(c, &l, &usage, e) < 0)
 		return -1;
-	memset(left, 0, sizeof(*left));
-	left->packs = (uint32_t)l.n;
-	for (size_t i = 0; i < l.n; i++)
-		left->bytes += l.v[i].bytes;
 	if (l.n > 0)
 		qsort(l.v, l.n, sizeof(*l.v), by_age);
-	for (size_t i = 0; i < l.n && left->bytes > limit; i++) {
+	for (size_t i = 0; i < l.n && usage.bytes > limit; i++) {
 		if (!evict_one(c, &l.v[i]))
 			continue;
-		left->bytes -= l.v[i].bytes;
-		left->packs--;
+		usage.bytes -= l.v[i].bytes;
+		usage.packs -= l.v[i].kind == &kinds[0];
+		usage.files -= l.v[i].kind != &kinds[0];
 	}
+	*left = usage;
 	return 0;
 }

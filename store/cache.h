@@ -33,6 +33,8 @@ struct store_cache_pack;
  */
 int store_cache_open(const char *dir, struct store_cache **out, struct hr_err *e) HR_MUST_USE;
 void store_cache_close(struct store_cache *c);
+/* Its directory, as a descriptor that is borrowed; for cache_file.h and small files beside it. */
+int store_cache_dir(const struct store_cache *c);
 
 /*
  * Open a pack's files in the cache, making them if they are not there. While it is open no process
@@ -73,6 +75,8 @@ int store_cache_put(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, c
 /* Forget a frame whose bytes proved wrong. */
 void store_cache_drop(struct store_cache_pack *p, uint32_t frame);
 
+/* Forget a frame of LEN bytes at UOFF that lies elsewhere, too, and give its room back. */
+void store_cache_forget(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, size_t len);
 /*
  * What else belongs to a pack that stands for a file read in place (file_image.h): its index and
  * its locations. They are removed with the pack.
@@ -98,13 +102,14 @@ int store_cache_turn(struct store_cache *c, const struct fetch_digest *d);
 struct store_cache_usage {
 	uint64_t bytes; /* on disk */
 	uint32_t packs;
+	uint32_t files; /* of cache_file.h */
 };
 int store_cache_usage(struct store_cache *c, struct store_cache_usage *out,
 		      struct hr_err *e) HR_MUST_USE;
 
 /*
- * Remove packs, least recently opened first, until at most LIMIT bytes are left on disk. Packs that
- * any process has open stay. LIMIT 0 clears all that can be cleared.
+ * Remove packs and files, least recently opened first, until at most LIMIT bytes are left on disk.
+ * Those that any process has open stay. LIMIT 0 clears all that can be cleared.
  */
 int store_cache_evict(struct store_cache *c, uint64_t limit, struct store_cache_usage *left,
 		      struct hr_err *e) HR_MUST_USE;

@@ -50,6 +50,7 @@ static int print_json(const struct report *r, bool clear, struct hr_err *e)
 	failed |= json_object_set_new(j, "local_disk", json_boolean(!r->misfit));
 	failed |= json_object_set_new(j, "bytes", json_integer((json_int_t)r->usage.bytes));
 	failed |= json_object_set_new(j, "packs", json_integer((json_int_t)r->usage.packs));
+	failed |= json_object_set_new(j, "files", json_integer((json_int_t)r->usage.files));
 	failed |= json_object_set_new(j, "metadata_bytes", json_integer((json_int_t)r->metadata));
 	failed |= json_object_set_new(j, "limit", json_integer((json_int_t)r->limit));
 	if (clear)
@@ -72,6 +73,7 @@ static void print_text(const struct report *r, bool clear)
 		printf("freed      %s\n", store_size_text(r->freed, size));
 	printf("size       %s\n", store_size_text(r->usage.bytes, size));
 	printf("packs      %" PRIu32 "\n", r->usage.packs);
+	printf("files      %" PRIu32 "\n", r->usage.files);
 	printf("metadata   %s\n", store_size_text(r->metadata, size));
 	printf("limit      %s\n", store_size_text(r->limit, size));
 }
@@ -83,8 +85,9 @@ static int clear_cache(struct store_cache *c, uint64_t limit, struct report *r, 
 	if (store_cache_evict(c, limit, &r->usage, e) < 0)
 		return -1;
 	r->freed = before > r->usage.bytes ? before - r->usage.bytes : 0;
-	/* who uses a pack uses the metadata of its store; room for data is what a limit asks for */
-	if (limit > 0 || r->usage.packs > 0)
+	/* who uses a pack or a file uses the metadata of its store; room for data is what a limit
+	 * asks for */
+	if (limit > 0 || r->usage.packs > 0 || r->usage.files > 0)
 		return 0;
 	store_cache_meta_clear(r->dir);
 	before = r->metadata;

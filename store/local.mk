@@ -4,6 +4,7 @@ libstore_a_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS) $(CRYPTO_CFLAGS) $(ISAL_CFLAGS)
 libstore_a_SOURCES = \
 	store/bundle.c store/bundle.h \
 	store/cache.c store/cache.h \
+	store/cache_file.c store/cache_file.h \
 	store/cache_meta.c store/cache_meta.h \
 	store/cache_place.c store/cache_place.h \
 	store/chunks.c store/chunks.h \
@@ -44,6 +45,8 @@ libstore_a_SOURCES = \
 	store/members.c store/members.h \
 	store/merge.c store/merge.h \
 	store/merge_finish.c store/merge_tree.h \
+	store/native.c store/native.h \
+	store/native_make.c store/native_make.h \
 	store/pack.c store/pack.h \
 	store/pager.c store/pager.h \
 	store/prefetch.c store/prefetch.h \

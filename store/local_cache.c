@@ -84,6 +84,8 @@ static void damaged(void *arg, uint32_t chunk)
 	struct store_local_cache *c = arg;
 	struct store_loc_chunk at = store_loc_chunk(c->loc, chunk);
 
+	if (!store_cache_has(pack_of(c, at.pack), at.frame))
+		return; /* given back while it was read */
 	hr_warn("a cached chunk is damaged and is read from the store again");
 	store_cache_drop(pack_of(c, at.pack), at.frame);
 }
@@ -142,4 +144,13 @@ struct store_chunk_source store_local_cache_wrap(struct store_local_cache *c,
 					     .damaged = damaged,
 					     .keep = keep,
 					     .arg = c };
+}
+
+void store_local_cache_forget(struct store_local_cache *c, uint32_t chunk, uint32_t bytes)
+{
+	struct store_loc_chunk at = store_loc_chunk(c->loc, chunk);
+	struct store_cache_pack *pack = pack_of(c, at.pack);
+
+	if (pack)
+		store_cache_forget(pack, at.frame, at.plain_off, bytes);
 }

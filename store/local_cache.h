@@ -25,4 +25,7 @@ struct store_local_cache *store_local_cache_new(struct store_cache *cache,
 struct store_chunk_source store_local_cache_wrap(struct store_local_cache *c,
 						 const struct store_chunk_source *source);
 
+/* A chunk of a file that lies in the cache as a file of its own is not kept twice. Threads: any. */
+void store_local_cache_forget(struct store_local_cache *c, uint32_t chunk, uint32_t bytes);
+
 #endif

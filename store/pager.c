@@ -539,22 +539,28 @@ static void *thread_main(void *arg)
 
 /* ---- the source, as chunks.c sees it ---- */
 
-static bool source_plain(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes)
+bool store_pager_peek(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes)
 {
 	struct store_pager *p = arg;
 	struct store_loc_chunk at = store_loc_chunk(p->o.loc, chunk);
 	struct store_cache_pack *pack = cache_of(p, &at);
 	struct hr_err e = { 0 };
 
-	store_trace_touch(p->o.trace, chunk);
 	if (!pack || !store_cache_has(pack, at.frame))
 		return false;
-	if (store_cache_get(pack, at.frame, at.plain_off, out, bytes, &e) < 0) {
-		hr_debug("cannot use the cache: %s", e.text);
-		store_cache_drop(pack, at.frame);
-		return false;
-	}
-	return true;
+	if (store_cache_get(pack, at.frame, at.plain_off, out, bytes, &e) == 0)
+		return true;
+	hr_debug("cannot use the cache: %s", e.text);
+	store_cache_drop(pack, at.frame);
+	return false;
+}
+
+static bool source_plain(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes)
+{
+	struct store_pager *p = arg;
+
+	store_trace_touch(p->o.trace, chunk);
+	return store_pager_peek(p, chunk, out, bytes);
 }
 
 static void source_start(void *arg, uint32_t chunk, const struct hr_err *why)

@@ -63,6 +63,9 @@ void store_pager_fill(struct store_pager *p);
 uint32_t store_pager_order(struct store_pager *p, uint32_t **order);
 /* Whether a chunk is in the cache. */
 bool store_pager_has(const struct store_pager *p, uint32_t chunk);
+/* The BYTES of a chunk that is in the cache, unverified; ARG is a pager. Not a touch of the
+ * program. Threads: any. */
+bool store_pager_peek(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes);
 /*
  * Wait until no chunk is asked for or on its way, MS milliseconds at most. Returns how many are.
  *

@@ -8,7 +8,10 @@
 #include <sys/socket.h>
 
 #include "util/cleanup.h"
+#include "util/le.h"
 #include "util/poison.h"
+
+#define NATIVE_HEAD 24 /* node, dev, ino; the paths follow */
 
 union control {
 	struct cmsghdr align;
@@ -94,4 +97,49 @@ int hr_serve_recv(int sock, struct serve_msg *m, int fds[2], struct hr_err *e)
 	fds[0] = hr_steal_fd(&first);
 	fds[1] = hr_steal_fd(&second);
 	return 0;
+}
+
+void hr_native_add(struct hr_buf *b, const struct hr_native *n)
+{
+	hr_buf_le(b, n->node, 8);
+	hr_buf_le(b, n->dev, 8);
+	hr_buf_le(b, n->ino, 8);
+	hr_buf_add(b, n->source, strlen(n->source) + 1);
+	hr_buf_add(b, n->target, strlen(n->target) + 1);
+}
+
+/* The absolute path at P, or NULL; *LEN: the bytes it takes. */
+static const char *path_at(const uint8_t *p, size_t n, size_t *len)
+{
+	const uint8_t *end = n > 0 && p[0] == '/' ? memchr(p, '\0', n) : NULL;
+
+	if (!end)
+		return NULL;
+	*len = (size_t)(end - p) + 1;
+	return (const char *)p;
+}
+
+int hr_native_next(const uint8_t **p, size_t *len, struct hr_native *out, struct hr_err *e)
+{
+	const uint8_t *at = *p;
+	size_t n = *len, source, target;
+
+	if (n == 0)
+		return 0;
+	if (n < NATIVE_HEAD)
+		return hr_fail(e, HR_CORRUPT, 0, "a list of files ends within a record");
+	out->node = hr_le64(at);
+	out->dev = hr_le64(at + 8);
+	out->ino = hr_le64(at + 16);
+	at += NATIVE_HEAD;
+	n -= NATIVE_HEAD;
+	out->source = path_at(at, n, &source);
+	if (!out->source)
+		return hr_fail(e, HR_CORRUPT, 0, "a list of files has no source path");
+	out->target = path_at(at + source, n - source, &target);
+	if (!out->target)
+		return hr_fail(e, HR_CORRUPT, 0, "a list of files has no target path");
+	*p = at + source + target;
+	*len = n - source - target;
+	return 1;
 }

@@ -62,3 +62,10 @@ tests_fuzz_fuzz_sqfs_SOURCES = tests/fuzz/fuzz_sqfs.c $(FUZZ_REPLAY) store/sqfs_
 tests_fuzz_fuzz_sqfs_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/sqfs"'
 tests_fuzz_fuzz_sqfs_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_sqfs_LDADD = libstore.a libfetch.a libutil.a -lsquashfuse $(ZSTD_LIBS) $(ISAL_LIBS) $(DL_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_native
+TESTS += tests/fuzz/fuzz_native
+tests_fuzz_fuzz_native_SOURCES = tests/fuzz/fuzz_native.c $(FUZZ_REPLAY)
+tests_fuzz_fuzz_native_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/native"'
+tests_fuzz_fuzz_native_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS)
+tests_fuzz_fuzz_native_LDADD = libstore.a libfetch.a libutil.a $(ISAL_LIBS)

@@ -33,3 +33,11 @@ check_PROGRAMS += tests/lib/readers
 tests_lib_readers_SOURCES = tests/lib/readers.c
 tests_lib_readers_CFLAGS = $(AM_CFLAGS)
 tests_lib_readers_LDADD = libutil.a
+
+# large files as files of their own in the node cache
+check_PROGRAMS += tests/unit/test_store_native
+TESTS += tests/unit/test_store_native
+tests_unit_test_store_native_SOURCES = tests/unit/test_store_native.c
+tests_unit_test_store_native_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_native_LDADD = libstore.a libfetch.a libutil.a $(ZSTD_LIBS) $(ISAL_LIBS) \
+	$(CRYPTO_LIBS) $(CMOCKA_LIBS)

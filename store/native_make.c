@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "store/native_make.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/frame.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/poison.h"
+
+#define DONE_EVERY (UINT64_C(16) << 20) /* bytes: what a killed maker loses at most */
+
+struct store_native_maker {
+	struct store_native_maker_options o;
+	ZSTD_DCtx *zstd;
+	uint8_t *frame; /* room for STORE_FRAME_CAP bytes */
+	uint8_t *plain; /* room for a chunk */
+};
+
+struct store_native_maker *store_native_maker_new(const struct store_native_maker_options *o)
+{
+	struct store_native_maker *m = hr_xmalloc(sizeof(*m));
+
+	m->o = *o;
+	m->zstd = ZSTD_createDCtx();
+	m->frame = hr_xmalloc(STORE_FRAME_CAP);
+	m->plain = hr_xmalloc(STORE_CHUNK_MAX);
+	HR_BUG_ON(!m->zstd);
+	return m;
+}
+
+void store_native_maker_free(struct store_native_maker *m)
+{
+	if (!m)
+		return;
+	ZSTD_freeDCtx(m->zstd);
+	free(m->frame);
+	free(m->plain);
+	free(m);
+}
+
+/* Bring a chunk to m->plain, verified: 1, 0 not at hand, -1. */
+static int load(struct store_native_maker *m, uint32_t number, const struct store_chunk *want,
+		struct hr_err *e)
+{
+	const struct store_chunk_source *s = &m->o.source;
+	struct hr_err damaged = { 0 }; /* in the cache: there is another way */
+	size_t len;
+
+	if (s->plain && s->plain(s->arg, number, m->plain, want->bytes) &&
+	    store_frame_verify(want, m->plain, m->o.sha256, &damaged) == 0)
+		return 1;
+	if (!s->frame)
+		return 0;
+	if (s->frame(s->arg, number, m->frame, STORE_FRAME_CAP, &len, e) < 0 ||
+	    store_frame_open(m->zstd, m->frame, len, want, m->plain, e) < 0 ||
+	    store_frame_verify(want, m->plain, m->o.sha256, e) < 0)
+		return -1;
+	return 1;
+}
+
+/*
+ * What is done with each piece of a file, at OFF: 1, 0 not now, -1. WANT is NULL for a hole.
+ */
+typedef int each_fn(struct store_native_maker *m, struct store_cache_file *f, uint64_t off,
+		    const struct store_piece *piece, const struct store_chunk *want,
+		    struct hr_err *e);
+
+static int write_piece(struct store_native_maker *m, struct store_cache_file *f, uint64_t off,
+		       const struct store_piece *piece, const struct store_chunk *want,
+		       struct hr_err *e)
+{
+	uint64_t end = off + piece->len;
+	int r = want ? load(m, piece->chunk, want, e) : 1; /* a new file is zeros */
+
+	if (r <= 0)
+		return r;
+	if (want && store_cache_file_write(f, off, m->plain, want->bytes, e) < 0)
+		return -1;
+	if (off / DONE_EVERY != end / DONE_EVERY && store_cache_file_done(f, end, e) < 0)
+		return -1;
+	return 1;
+}
+
+static int compare_hole(struct store_native_maker *m, struct store_cache_file *f, uint64_t off,
+			uint64_t len, struct hr_err *e)
+{
+	while (len > 0) {
+		size_t n = len < STORE_CHUNK_MAX ? (size_t)len : STORE_CHUNK_MAX;
+
+		if (store_cache_file_read(f, off, m->plain, n, e) < 0)
+			return -1;
+		if (m->plain[0] != 0 || memcmp(m->plain, m->plain + 1, n - 1) != 0)
+			return hr_fail(e, HR_CORRUPT, 0, "there are bytes in a hole");
+		off += n;
+		len -= n;
+	}
+	return 1;
+}
+
+static int compare_piece(struct store_native_maker *m, struct store_cache_file *f, uint64_t off,
+			 const struct store_piece *piece, const struct store_chunk *want,
+			 struct hr_err *e)
+{
+	if (!want)
+		return compare_hole(m, f, off, piece->len, e);
+	if (store_cache_file_read(f, off, m->plain, want->bytes, e) < 0 ||
+	    store_frame_verify(want, m->plain, m->o.sha256, e) < 0)
+		return -1;
+	return 1;
+}
+
+/* The pieces of a file from OFF on; 1 all, 0 not now, -1. */
+static int for_pieces(struct store_native_maker *m, const struct store_inode *file,
+		      struct store_cache_file *f, uint64_t off, each_fn *each, struct hr_err *e)
+{
+	struct store_piece piece;
+	struct store_chunk want;
+
+	for (; off < file->size; off += piece.len) {
+		bool hole, sound = store_index_piece(m->o.ix, file, off, &piece);
+		int r;
+
+		hole = sound && piece.chunk == STORE_HOLE;
+		if (!sound || (!hole && (!store_index_chunk(m->o.ix, piece.chunk, &want) ||
+					 piece.off != 0 || piece.len != want.bytes)))
+			return hr_fail(e, HR_CORRUPT, 0, "the image index is damaged");
+		if (!m->o.go_on(m->o.arg))
+			return 0;
+		r = each(m, f, off, &piece, hole ? NULL : &want, e);
+		if (r <= 0)
+			return r;
+	}
+	return 1;
+}
+
+/* A file of an earlier boot: 1 it is right, 0 not now, -1 with *e clear: it was not, and is gone.
+ */
+static int compare(struct store_native_maker *m, const struct store_inode *file,
+		   struct store_cache_file *f)
+{
+	struct hr_err e = { 0 };
+	int r = for_pieces(m, file, f, 0, compare_piece, &e);
+
+	if (r >= 0)
+		return r;
+	hr_warn("'%s' in the cache is damaged and is made again: %s", store_cache_file_path(f),
+		e.text);
+	store_cache_file_discard(f);
+	return -1;
+}
+
+/* 1, 0 not now, -1. */
+static int make(struct store_native_maker *m, const struct store_inode *file,
+		struct store_cache_file *f, struct hr_err *e)
+{
+	uint64_t done;
+	int r;
+
+	if (store_cache_file_state(f) == STORE_CACHE_FILE_OLD) {
+		r = compare(m, file, f);
+		if (r >= 0)
+			return r > 0 && store_cache_file_finish(f, e) < 0 ? -1 : r;
+	}
+	r = store_cache_file_begin(f, &done, e);
+	if (r == 0)
+		r = for_pieces(m, file, f, done, write_piece, e);
+	if (r > 0 && store_cache_file_finish(f, e) < 0)
+		r = -1;
+	if (r < 0)
+		store_cache_file_discard(f);
+	return r;
+}
+
+enum store_native_made store_native_make(struct store_native_maker *m,
+					 const struct store_inode *file,
+					 const struct store_cache_file_want *want,
+					 struct store_cache_file **out, struct hr_err *e)
+{
+	HR_CLEANUP(store_cache_file_closep) struct store_cache_file *f = NULL;
+	enum store_cache_file_state state;
+	int r = 1;
+
+	if (store_cache_file_open(m->o.cache, want, true, &f, e) < 0)
+		return STORE_NATIVE_NOT;
+	state = store_cache_file_state(f);
+	if (state != STORE_CACHE_FILE_WHOLE && store_cache_file_claim(f, &state, e) < 0)
+		return STORE_NATIVE_NOT;
+	if (state == STORE_CACHE_FILE_TAKEN)
+		return STORE_NATIVE_LATER;
+	if (state != STORE_CACHE_FILE_WHOLE)
+		r = make(m, file, f, e);
+	if (r < 0)
+		return STORE_NATIVE_NOT;
+	if (r == 0 || store_cache_file_state(f) != STORE_CACHE_FILE_WHOLE)
+		return STORE_NATIVE_LATER;
+	*out = hr_steal(&f);
+	return STORE_NATIVE_WHOLE;
+}

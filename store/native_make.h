@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Makes files of their own in the node cache out of chunks.
+ *
+ * For: a thread of hpcrun-serve that has time. It shares neither memory nor locks with the readers
+ * of the image: a thread of the lowest priority that held something would make them wait.
+ * Not for: which files, and when. Sequence: store_native_maker_new(); store_native_make(), from one
+ * thread; store_native_maker_free().
+ */
+#ifndef STORE_NATIVE_MAKE_H
+#define STORE_NATIVE_MAKE_H
+
+#include "store/cache_file.h"
+#include "store/chunks.h"
+#include "store/index.h"
+
+struct store_native_maker_options {
+	const struct store_index *ix; /* borrowed, like all below */
+	struct store_cache *cache;
+	store_chunk_sha256 *sha256;
+	/* PLAIN and FRAME are asked, in this order; a chunk that neither has is not at hand. */
+	struct store_chunk_source source;
+	/* Called before each chunk; may wait; false: stop. */
+	bool (*go_on)(void *arg);
+	void *arg;
+};
+
+struct store_native_maker;
+
+enum store_native_made {
+	STORE_NATIVE_WHOLE, /* *out is open */
+	STORE_NATIVE_LATER, /* chunks are not at hand, another process makes it, or told to stop */
+	STORE_NATIVE_NOT    /* not possible; *e says why */
+};
+
+struct store_native_maker *store_native_maker_new(const struct store_native_maker_options *o);
+void store_native_maker_free(struct store_native_maker *m);
+
+/*
+ * Have a file in the cache: at once when it is there, else by making it or, when it is of an
+ * earlier boot, by comparing all of it.
+ *
+ * Every chunk is checked by its sha256. Owns: *out is the caller's when it is WHOLE.
+ */
+enum store_native_made store_native_make(struct store_native_maker *m,
+					 const struct store_inode *file,
+					 const struct store_cache_file_want *want,
+					 struct store_cache_file **out, struct hr_err *e);
+
+#endif
