@@ -19,6 +19,7 @@
 #include "runtime/imgconf.h"
 #include "runtime/inject.h"
 #include "runtime/msg.h"
+#include "runtime/native.h"
 #include "runtime/session.h"
 #include "runtime/steps.h"
 #include "util/cleanup.h"
@@ -173,14 +174,27 @@ static int take_host(struct rt_session *s, const struct rt_progress *p, int fds[
 	return 0;
 }
 
-static int handle_server(struct rt_session *s, const struct serve_msg *m, int fd, struct hr_err *e)
+/* Large files that can be mounted over their paths. They only make reading faster, so a failure is
+ * no failure of the session. */
+static void mount_natives(struct rt_session *s, int fd)
+{
+	struct hr_err e = { 0 };
+
+	if (fd < 0 || s->mnt_ns < 0)
+		return;
+	note_time(s, "large files of the node cache are mounted");
+	if (rt_native_start(fd, s->user_ns, s->mnt_ns, &e) < 0)
+		rt_clients_note(&s->clients, HR_LOG_DEBUG, "session: %s", e.text);
+}
+
+static int handle_server(struct rt_session *s, const struct serve_msg *m, int *fd, struct hr_err *e)
 {
 	switch (m->type) {
 	case SERVE_HELLO:
 		note_time(s, "the server has opened the image");
 		hr_stats_text(s->stats.file->manifest, sizeof(s->stats.file->manifest), m->text);
 		s->server_greeted = true;
-		return take_config(s, fd, e) < 0 ? -1 : begin_if_both(s, e);
+		return take_config(s, *fd, e) < 0 ? -1 : begin_if_both(s, e);
 	case SERVE_READY:
 		note_time(s, "the server is ready");
 		return s->phase == RT_STARTING ? let_builder_go(s, e) : 0;
@@ -188,6 +202,12 @@ static int handle_server(struct rt_session *s, const struct serve_msg *m, int fd
 		return 0;
 	case SERVE_NOTICE:
 		rt_clients_say(&s->clients, m->err.text);
+		return 0;
+	case SERVE_NATIVE:
+		if (s->phase == RT_STARTING && s->native_fd < 0)
+			s->native_fd = hr_steal_fd(fd);
+		else if (s->phase == RT_READY)
+			mount_natives(s, *fd);
 		return 0;
 	case SERVE_MISSING:
 		return rt_session_on_missing(s, &m->err, e);
@@ -220,7 +240,7 @@ void rt_session_on_server(struct rt_session *s)
 			rt_session_fail(s, &e);
 		return;
 	}
-	if (handle_server(s, &m, fd, &e) < 0 &&
+	if (handle_server(s, &m, &fd, &e) < 0 &&
 	    (m.type == SERVE_ERROR || m.type == SERVE_MISSING || !child_went(&e)))
 		rt_session_fail(s, &e);
 }
@@ -258,6 +278,9 @@ static void handle_builder(struct rt_session *s, struct rt_progress *p, int fds[
 		note_time(s, "the container is ready");
 		rt_stats_ready(&s->stats, rt_session_now_us() - s->born_us);
 		rt_session_enter_phase(s, RT_READY);
+		mount_natives(s, s->native_fd);
+		hr_fd_cleanup(&s->native_fd);
+		s->native_fd = -1;
 		return;
 	case BUILD_FAILED:
 		rt_session_fail(s, &p->err);

@@ -18,6 +18,7 @@ libruntime_a_SOURCES = \
 	runtime/hooks.c runtime/hooks.h runtime/identity.c runtime/identity.h \
 	runtime/imgconf.c runtime/imgconf.h runtime/join.c runtime/join.h runtime/json.c runtime/json.h \
 	runtime/key.c runtime/key.h runtime/ldcache.c runtime/ldcache.h runtime/mount.c runtime/mount.h runtime/msg.c runtime/msg.h \
+	runtime/native.c runtime/native.h \
 	runtime/params.c runtime/params.h runtime/path.c runtime/path.h \
 	runtime/place.c runtime/place.h runtime/plan.c runtime/plan.h \
 	runtime/pull.c runtime/pull.h \

@@ -34,6 +34,8 @@
 #define AT_RECURSIVE 0x8000
 #endif
 #define ATTR_RDONLY 0x00000001
+#define ATTR_NOSUID 0x00000002
+#define ATTR_NODEV  0x00000004
 
 struct attr {
 	uint64_t attr_set, attr_clr, propagation, userns_fd;
@@ -67,9 +69,9 @@ int rt_mount_clone(const char *src, struct hr_err *e)
 	return rt_mount_clone_at(AT_FDCWD, src, e);
 }
 
-int rt_mount_set_readonly(int tree, struct hr_err *e)
+static int set_attr(int tree, uint64_t set, struct hr_err *e)
 {
-	struct attr attr = { .attr_set = ATTR_RDONLY };
+	struct attr attr = { .attr_set = set };
 
 	if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
 		    sizeof(attr)) == 0)
@@ -78,6 +80,16 @@ int rt_mount_set_readonly(int tree, struct hr_err *e)
 	if (errno == ENOSYS)
 		hr_hint(e, "read-only binds need Linux 5.12 or newer");
 	return -1;
+}
+
+int rt_mount_set_readonly(int tree, struct hr_err *e)
+{
+	return set_attr(tree, ATTR_RDONLY, e);
+}
+
+int rt_mount_seal(int tree, struct hr_err *e)
+{
+	return set_attr(tree, ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV, e);
 }
 
 int rt_mount_attach(int tree, int target, struct hr_err *e)

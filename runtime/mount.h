@@ -29,6 +29,9 @@ int rt_mount_clone_at(int dirfd, const char *name, struct hr_err *e) HR_MUST_USE
  */
 int rt_mount_set_readonly(int tree, struct hr_err *e) HR_MUST_USE;
 
+/* The same of a single file, without suid and devices as well. */
+int rt_mount_seal(int tree, struct hr_err *e) HR_MUST_USE;
+
 /* Attach a detached copy on what TARGET (a descriptor) refers to. */
 int rt_mount_attach(int tree, int target, struct hr_err *e) HR_MUST_USE;
 

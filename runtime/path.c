@@ -14,10 +14,10 @@
 #include "util/io.h"
 #include "util/poison.h"
 
-int rt_path_open(int root, const char *path, int flags, struct hr_err *e)
+static int open_in(int root, const char *path, int flags, uint64_t resolve, struct hr_err *e)
 {
 	struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC),
-				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve };
 	long fd;
 
 	do {
@@ -31,6 +31,16 @@ int rt_path_open(int root, const char *path, int flags, struct hr_err *e)
 	if (errno == ENOSYS)
 		hr_hint(e, "hpcrun needs the openat2 system call: Linux 5.6 or newer");
 	return -1;
+}
+
+int rt_path_open(int root, const char *path, int flags, struct hr_err *e)
+{
+	return open_in(root, path, flags, 0, e);
+}
+
+int rt_path_open_plain(int root, const char *path, struct hr_err *e)
+{
+	return open_in(root, path, O_PATH | O_NOFOLLOW, RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV, e);
 }
 
 int rt_path_read(int root, const char *path, size_t limit, struct hr_buf *b, struct hr_err *e)

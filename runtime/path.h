@@ -18,6 +18,14 @@
 int rt_path_open(int root, const char *path, int flags, struct hr_err *e) HR_MUST_USE;
 
 /*
+ * Open PATH inside the tree at ROOT, O_PATH: no symlink anywhere, nothing mounted on the way or on
+ * it.
+ *
+ * Errors:  as above; also where one of these stands in the way.
+ */
+int rt_path_open_plain(int root, const char *path, struct hr_err *e) HR_MUST_USE;
+
+/*
  * Append the file PATH of the tree to B: nothing if there is no such regular file.
  *
  * Bounds:  more than LIMIT bytes is HR_CORRUPT. Never blocks on a FIFO or device.

@@ -41,6 +41,9 @@ static void build_argv(const struct rt_session_args *args, const struct hr_conf 
 		hr_strv_add(l, "--verify-full");
 	if (args->cache)
 		hr_strv_take(l, hr_xasprintf("--cache=%s", args->cache));
+	/* not below an overlay: a file that is mounted cannot be copied up or removed */
+	if (conf->native_files && !args->writable)
+		hr_strv_add(l, "--native");
 	if (args->app)
 		hr_strv_take(l, hr_xasprintf("--app=%s", args->app));
 	hr_strv_add(l, "--");

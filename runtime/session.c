@@ -57,7 +57,7 @@ static void init(struct rt_session *s, const struct rt_session_args *args)
 	s->listen_fd = (int)args->listen_fd;
 	s->lock_fd = (int)args->lock_fd;
 	s->dir_fd = (int)args->dir_fd;
-	s->builder = s->builder_sock = s->signal_fd = -1;
+	s->builder = s->builder_sock = s->signal_fd = s->native_fd = -1;
 	s->fuse_fd = s->targets_fd = s->params_fd = s->user_ns = s->mnt_ns = -1;
 	s->in_step = getenv("SLURM_JOB_ID") && getenv("SLURM_STEP_ID");
 	s->ranks = rt_slurm_ranks_here();
@@ -411,7 +411,7 @@ static void run_poststop(struct rt_session *s)
 
 static void release(struct rt_session *s)
 {
-	int *fds[] = { &s->builder_sock, &s->signal_fd, &s->fuse_fd,
+	int *fds[] = { &s->builder_sock, &s->signal_fd, &s->native_fd, &s->fuse_fd,
 		       &s->targets_fd,	 &s->params_fd, &s->dir_fd };
 
 	rt_stats_end(&s->stats, s->failure.kind == HR_OK ? HR_SESSION_ENDED : HR_SESSION_FAILED);

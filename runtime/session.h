@@ -71,6 +71,7 @@ struct rt_session {
 	pid_t builder;
 	int builder_sock;
 	int listen_fd, lock_fd, dir_fd, signal_fd;
+	int native_fd; /* the first list of large files, until the container is there; or -1 */
 	int fuse_fd, targets_fd, params_fd, user_ns, mnt_ns;
 	uint32_t params_bytes;
 	struct hr_buf filter;

@@ -111,6 +111,7 @@ SERVE_SOURCES = \
 	store/serve_push.c store/serve_push.h \
 	store/serve_loop.c \
 	store/serve_main.c \
+	store/serve_native.c \
 	store/serve_ops.c \
 	store/serve_read.c \
 	store/serve_sha256.c \

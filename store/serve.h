@@ -23,6 +23,7 @@
 #include "util/err.h"
 #include "util/stats.h"
 
+struct serve_native;
 struct read_op;
 
 /* Reads whose process had a signal that did not kill it: looked at again until they are answered,
@@ -41,11 +42,12 @@ struct serve {
 	struct store_chunks *chunks;
 	struct serve_ahead *ahead;
 	struct serve_push *push;
-	struct store_cache *cache; /* of this node, or NULL */
-	bool files;		   /* the packs of img are files */
-	struct hr_stats *stats;	   /* never NULL */
-	struct serve_watch watch;  /* changes, under its lock */
-	uid_t uid;		   /* the owner of everything, inside the user namespace */
+	struct store_cache *cache;   /* of this node, or NULL */
+	struct serve_native *native; /* or NULL */
+	bool files;		     /* the packs of img are files */
+	struct hr_stats *stats;	     /* never NULL */
+	struct serve_watch watch;    /* changes, under its lock */
+	uid_t uid;		     /* the owner of everything, inside the user namespace */
 	gid_t gid;
 	void (*end)(struct serve *s); /* called when the connection is over, or NULL */
 	void *end_arg;
@@ -62,7 +64,7 @@ struct serve_web {
 	const struct hr_conf *conf;
 	int control, stats_fd; /* stats_fd -1: none */
 	uint64_t memory;
-	bool verify_full;
+	bool verify_full, native;
 };
 
 /*
@@ -109,6 +111,27 @@ void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
  * start.
  */
 void serve_warm_start(const struct serve *s, const char *program, uint64_t cache_bytes);
+
+/* Where serve_native.c gets the bytes of large files from, and whom it tells. */
+struct serve_native_options {
+	const char *cache_dir;
+	const char *program; /* "": not known; borrowed for ever, like all below */
+	uint64_t cache_bytes;
+	int control;
+	/* PLAIN and FRAME alone are used, as of store_native_maker_options */
+	struct store_chunk_source source;
+	/* with the argument of SOURCE: whether a chunk is at hand (NULL: all are); a chunk lies in
+	 * the cache in another way (or NULL) */
+	bool (*has)(void *arg, uint32_t chunk);
+	void (*forget)(void *arg, uint32_t chunk, uint32_t bytes);
+};
+
+/* Errors: none; NULL when there is no cache that could hold such files. */
+struct serve_native *serve_native_start(const struct serve *s,
+					const struct serve_native_options *o);
+/* LEN bytes of a file are read. N may be NULL. Threads: any. */
+void serve_native_seen(struct serve_native *n, uint32_t node, const struct store_inode *file,
+		       uint64_t len);
 
 /*
  * serve_loop.c: serve FD, a mounted /dev/fuse, until the kernel ends the connection. CONTROL is

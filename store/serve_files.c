@@ -33,6 +33,8 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	hr_strv_take(&argv, hr_xasprintf("--memory=%" PRIu64, w->memory));
 	if (w->verify_full)
 		hr_strv_add(&argv, "--verify-full");
+	if (w->native)
+		hr_strv_add(&argv, "--native");
 	hr_strv_take(&argv, hr_xasprintf("--app=%s", w->app));
 	if (w->cache)
 		hr_strv_take(&argv, hr_xasprintf("--cache=%s", w->cache));

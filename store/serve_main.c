@@ -40,7 +40,7 @@ struct serve_args {
 	uint64_t control_fd, stats_fd;
 	struct hr_strv stores;
 	uint64_t memory;
-	bool verify_full;
+	bool verify_full, native;
 	const char *cache, *app;
 };
 
@@ -59,6 +59,8 @@ static const struct hr_opt serve_opts[] = {
 		   "keep what comes over the network here"),
 	HR_OPT_FLAG(0, "verify-full", struct serve_args, verify_full,
 		    "check the sha256 of each chunk, not its check sum alone"),
+	HR_OPT_FLAG(0, "native", struct serve_args, native,
+		    "make large files in the node cache, and tell the session"),
 	HR_OPT_END
 };
 
@@ -200,11 +202,20 @@ static int serve(struct serve *s, int control, struct hr_err *e)
 	return serve_loop(s, fuse, control, m.data, m.data_len, e);
 }
 
+static void forget(void *arg, uint32_t chunk, uint32_t bytes)
+{
+	store_local_cache_forget(arg, chunk, bytes);
+}
+
 /* The cache of this node in front of SOURCE; without one, SOURCE. */
 static struct store_chunk_source cached(struct serve *s, const struct serve_web *w,
 					struct store_chunk_source source)
 {
 	hr_autofree char *dir = store_cache_place(w->cache, w->conf);
+	struct serve_native_options native = { .program = w->app,
+					       .cache_bytes = w->conf->cache_bytes,
+					       .control = w->control,
+					       .forget = forget };
 	struct store_cache *cache = NULL;
 	struct hr_err e = { 0 };
 
@@ -213,8 +224,13 @@ static struct store_chunk_source cached(struct serve *s, const struct serve_web 
 		return source;
 	}
 	s->cache = cache;
-	return store_local_cache_wrap(store_local_cache_new(cache, store_image_loc(s->img)),
-				      &source);
+	source = store_local_cache_wrap(store_local_cache_new(cache, store_image_loc(s->img)),
+					&source);
+	native.source = source;
+	native.cache_dir = dir;
+	if (w->native)
+		s->native = serve_native_start(s, &native);
+	return source;
 }
 
 /* The registry behind the files, unless the configuration forbids it; then NULL. */
@@ -376,6 +392,7 @@ static int run(const struct serve_args *a, const struct hr_conf *conf, const str
 		.stats_fd = a->stats_fd ? (int)a->stats_fd : -1,
 		.memory = a->memory ? a->memory : MEMORY_DEFAULT,
 		.verify_full = a->verify_full,
+		.native = a->native,
 	};
 
 	open_stats(&s, w.stats_fd);

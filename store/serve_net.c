@@ -42,6 +42,7 @@ static void on_end(struct serve *s)
 struct net {
 	struct fetch_client *client;
 	struct store_cache *cache;
+	char *dir;			 /* of the cache */
 	struct store *copy;		 /* metadata of the store on this node */
 	struct store_upstream *upstream; /* or NULL */
 	struct hr_strv origins;
@@ -69,6 +70,11 @@ static void notice(void *arg, const char *text)
 
 	snprintf(m.err.text, sizeof(m.err.text), "%s", text);
 	hr_serve_offer(n->control, &m);
+}
+
+static bool has(void *arg, uint32_t chunk)
+{
+	return store_pager_has(arg, chunk);
 }
 
 static int start_pager(struct serve *s, const struct serve_web *w, const char *url, struct net *n,
@@ -100,6 +106,13 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 		.mode = (enum hr_conf_prefetch)w->conf->prefetch
 	};
 	struct store_chunk_source source = store_pager_source(pager);
+	const struct serve_native_options native = { .cache_dir = n->dir,
+						     .program = w->app,
+						     .cache_bytes = w->conf->cache_bytes,
+						     .control = w->control,
+						     .source = { .plain = store_pager_peek,
+								 .arg = pager },
+						     .has = has };
 	struct store_prefetch *prefetch;
 
 	s->chunks = store_chunks_new(s->ix, &source, w->memory, fetch_digest_of);
@@ -109,6 +122,8 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 		return -1;
 	s->end = on_end;
 	s->end_arg = prefetch;
+	if (w->native)
+		s->native = serve_native_start(s, &native);
 	return 0;
 }
 
@@ -139,20 +154,22 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 					 .ca_file = w->conf->ca_file,
 					 .proxy = w->conf->http_proxy };
 	HR_CLEANUP(store_name_release) struct store_name name = { 0 };
-	hr_autofree char *dir = store_cache_place(w->cache, w->conf);
 	struct net *n = hr_xmalloc(sizeof(*n));
 	char manifest[FETCH_DIGEST_TEXT];
 
 	if (store_name_parse(w->manifest ? w->manifest : w->image, &name, e) < 0 ||
 	    fetch_client_new(&o, &n->client, e) < 0)
 		return -1;
-	if (store_cache_open(dir, &n->cache, e) < 0 || store_web_copy(dir, url, &n->copy, e) < 0)
+	n->dir = store_cache_place(w->cache, w->conf);
+	if (store_cache_open(n->dir, &n->cache, e) < 0 ||
+	    store_web_copy(n->dir, url, &n->copy, e) < 0)
 		return -1;
 	if (store_web_sync(n->client, url, &name, n->copy, e) < 0) {
 		/* another store of the chain may have it */
 		fetch_client_free(n->client);
 		store_cache_close(n->cache);
 		store_close(n->copy);
+		free(n->dir);
 		free(n);
 		return -1;
 	}
@@ -162,6 +179,6 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	    open_copied_image(s, manifest, n->copy->path, e) < 0)
 		return -1;
 	s->cache = n->cache;
-	n->upstream = make_upstream(s, w, url, dir);
+	n->upstream = make_upstream(s, w, url, n->dir);
 	return start_pager(s, w, url, n, e);
 }

@@ -130,6 +130,8 @@ static int push_range(struct serve_push *p, uint32_t node, const struct store_in
 	}
 	if (done == len && len > 0)
 		r = store(p, node, off, (uint32_t)len, iov, (int)(2 + n));
+	if (done == len && r == 0) /* read, though no read of it will come */
+		serve_native_seen(p->s->native, node, file, len);
 	for (size_t i = 0; i < held; i++) {
 		if (r == 0 && done == len)
 			serve_count(p->s, &refs[i], used[i]);

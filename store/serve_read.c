@@ -350,6 +350,7 @@ void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
 	left = file.size - (uint64_t)off;
 	if (len > left)
 		len = left;
+	serve_native_seen(s->native, node, &file, len);
 	start(s, req, &file, (uint64_t)off, len);
 	if (serve_ahead_seen(s->ahead, node, &file, (uint64_t)off, len, &next))
 		serve_push(s->push, &next);

@@ -58,6 +58,7 @@ static const struct conf_key {
 	{ "gc_grace", KEY_U64, offsetof(struct hr_conf, gc_grace_h), 0, HR_CONF_GRACE_MAX_H, NULL },
 	{ "verify", KEY_CHOICE, offsetof(struct hr_conf, verify_full), 0, 0, verify_words },
 	{ "upstream", KEY_CHOICE, offsetof(struct hr_conf, upstream), 0, 0, no_yes_words },
+	{ "native_files", KEY_CHOICE, offsetof(struct hr_conf, native_files), 0, 0, no_yes_words },
 	{ "prefetch", KEY_CHOICE, offsetof(struct hr_conf, prefetch), 0, 0, prefetch_words },
 };
 
@@ -71,6 +72,7 @@ void hr_conf_init(struct hr_conf *c)
 	c->upstream = 1;
 	c->gc_grace_h = HR_CONF_GRACE_BY_FS;
 	c->prefetch = HR_PREFETCH_TRACE;
+	c->native_files = 1;
 	c->compress_level = 1;
 	c->import_max_bytes = UINT64_C(1) << 40;
 }

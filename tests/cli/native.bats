@@ -1,0 +1,242 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+# Large files of an image as files of the node cache, mounted over their paths.
+# HPCRUN_BUILD is the build tree, with tests/lib/mkstore in it.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154  # each test is a subshell; bats sets output and status; $ is for sh
+
+bats_require_minimum_version 1.5.0
+load ../lib/common
+
+setup_file() {
+	local mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore name
+	[ -x "$mkstore" ] || skip "no $mkstore"
+	scratch_make
+	mkdir -p "$SCRATCH/root/bin" "$SCRATCH/root/data" "$SCRATCH/root/etc"
+	cp /bin/busybox "$SCRATCH/root/bin/busybox"
+	for name in sh cat chmod grep ls md5sum mv rm sleep stat true; do
+		ln -s busybox "$SCRATCH/root/bin/$name"
+	done
+	head -c 3000000 /dev/urandom >"$SCRATCH/root/data/large"
+	truncate -s 2000000 "$SCRATCH/root/data/large" && printf a-mark-of-its-own >>"$SCRATCH/root/data/large"
+	truncate -s 5000000 "$SCRATCH/root/data/large" && printf end >>"$SCRATCH/root/data/large"
+	chmod 755 "$SCRATCH/root/data/large"
+	touch -d '2020-02-02 02:02:02.123456789' "$SCRATCH/root/data/large"
+	head -c 2000000 /dev/urandom >"$SCRATCH/root/data/name1"
+	ln "$SCRATCH/root/data/name1" "$SCRATCH/root/data/name2"
+	head -c 1000000 /dev/urandom >"$SCRATCH/root/data/small"
+	"$mkstore" "$SCRATCH/store" lab/large:1 "$SCRATCH/root" >/dev/null
+	SUM=$(md5sum <"$SCRATCH/root/data/large")
+	export SUM
+	# a cache with the files, for those tests that do not look at how they come there
+	export HPCRUN_CACHE=$SCRATCH/made HPCRUN_CONF=$SCRATCH/conf
+	echo 'session_linger = 0' >"$HPCRUN_CONF"
+	if has_userns && has_fuse; then
+		hold
+		wait_until 60 large
+		wait_until 60 mounted /bin/busybox
+		release
+	fi
+}
+teardown_file() { scratch_remove; }
+
+setup() {
+	need userns
+	need fuse
+	export HPCRUN_CACHE="$BATS_TEST_TMPDIR/cache" HPCRUN_CONF="$BATS_TEST_TMPDIR/conf"
+	echo 'session_linger = 0' >"$HPCRUN_CONF"
+	holder=
+	cd /
+}
+teardown() {
+	[ -z "$holder" ] || kill "$holder" 2>/dev/null
+	wait_until 20 none_left
+}
+
+none_left() { [ -z "$(leftovers)" ]; }
+# inside OPTION... COMMAND...: in the container; the session is shared by those with the same options.
+inside() { "$HPCRUN" run --no-home "${opts[@]}" lab/large:1 "$@"; }
+opts=()
+mounted() { inside grep -q " $1 " /proc/self/mountinfo; }
+large() { mounted /data/large; }
+# start COMMAND...: a session that lives until release or the end of the test.
+start() {
+	"$HPCRUN" run --no-home "${opts[@]}" lab/large:1 "$@" 3>&- &
+	holder=$!
+	wait_until 20 inside true
+}
+# hold: its program has read the large files.
+hold() { start sh -c 'cat /data/* >/dev/null; exec sleep 1000'; }
+# release: it ends.
+release() {
+	kill "$holder"
+	wait "$holder" || :
+	holder=
+	wait_until 20 none_left
+}
+# make_native: the files are there.
+make_native() { cp -a "$SCRATCH/made" "$HPCRUN_CACHE"; }
+file_of() { grep -lr "a-mark-of-its-own" "$HPCRUN_CACHE/files" --include='*[0-9a-f]'; }
+server() { leftovers | sed -n 's/ .*hpcrun-serve.*//p'; }
+
+@test "native: a large file is mounted from the node cache, and looks as it did" {
+	local format='%a %s %Y %u %g %h %F'
+	hold
+	before=$(inside stat -c "$format" /data/large)
+	wait_until 60 large
+	[ "$(inside stat -c "$format" /data/large)" = "$before" ]
+	[ "$(inside md5sum </dev/null /data/large)" = "${SUM%-}/data/large" ]
+	[[ $(inside grep ' /data/large ' /proc/self/mountinfo) == *"$HPCRUN_CACHE/files/"*' ro,nosuid,nodev,'* ]]
+	run -1 inside sh -c 'echo >>/data/large'
+	[[ $output == *Read-only* ]]
+	# not what would look different: another name of it, an attribute, or too small to matter
+	run ! mounted /data/name1
+	run ! mounted /data/name2
+	run ! mounted /data/small
+	# a program is executed from there, too
+	wait_until 60 mounted /bin/busybox
+	inside true
+}
+
+@test "native: the next session has it from its start, and it is there once" {
+	make_native
+	[ "$("$HPCRUN" cache --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["files"])')" -ge 1 ]
+	number=$(stat -c %i "$(file_of)")
+	start sh -c 'exec sleep 1000'
+	wait_until 60 large
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+	release
+	[ "$(stat -c %i "$(file_of)")" = "$number" ]
+}
+
+@test "native: not with native_files = no" {
+	echo 'native_files = no' >>"$HPCRUN_CONF"
+	hold
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+	release
+	[ ! -e "$HPCRUN_CACHE/files" ]
+}
+
+@test "native: below --writable files stay as they were, and can be changed" {
+	need overlay
+	make_native
+	"$HPCRUN" run --no-home --writable lab/large:1 sh -ec '
+		cat /data/large >/dev/null
+		grep " /data/large " /proc/self/mountinfo && exit 1
+		echo more >>/data/large
+		mv /data/large /data/other
+		rm /data/other'
+}
+
+@test "native: a bind of the user is not covered, nor what is below one" {
+	make_native
+	echo mine >"$BATS_TEST_TMPDIR/mine"
+	mkdir "$BATS_TEST_TMPDIR/dir"
+	cp "$SCRATCH/root/data/large" "$BATS_TEST_TMPDIR/dir/large"
+	opts=(--bind "$BATS_TEST_TMPDIR/mine:/data/large")
+	start sh -c 'exec sleep 1000'
+	wait_until 60 mounted /bin/busybox # those of the list are mounted in its order, in one go
+	[ "$(inside cat /data/large)" = mine ]
+	release
+	opts=(--bind "$BATS_TEST_TMPDIR/dir:/data")
+	start sh -c 'exec sleep 1000'
+	wait_until 60 mounted /bin/busybox
+	run ! large
+	inside ls -l /data/large
+}
+
+@test "native: a file that somebody changed is made again" {
+	make_native
+	file=$(file_of)
+	chmod u+w "$file"
+	echo longer >>"$file"
+	hold
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+	wait_until 60 large
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+	[ "$(md5sum <"$(file_of)")" = "$SUM" ]
+}
+
+@test "native: after a boot a file is compared before it is used, and a damaged one made again" {
+	make_native
+	file=$(file_of)
+	printf 00000000 | dd of="$file.seal" bs=1 seek=8 conv=notrunc status=none
+	touch -r "$file" "$BATS_TEST_TMPDIR/time"
+	printf X | dd of="$file" bs=1 seek=4000000 conv=notrunc status=none
+	touch -r "$BATS_TEST_TMPDIR/time" "$file"
+	start sh -c 'exec sleep 1000' # nothing of it is read: the list alone brings it up
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+	wait_until 60 large
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+	[ "$(md5sum <"$(file_of)")" = "$SUM" ]
+}
+
+@test "native: killed servers and a killed session take no mounted file away" {
+	hold
+	wait_until 60 large
+	"$HPCRUN" run --no-home lab/large:1 sh -c 'while sleep 0.2; do md5sum </data/large; done' \
+		>"$BATS_TEST_TMPDIR/sums" 3>&- &
+	reader=$!
+	kill -9 "$(server)"
+	wait_until 20 inside true
+	large
+	kill -9 "$(leftovers | sed -n 's/ .*hpcrun-session//p')"
+	: >"$BATS_TEST_TMPDIR/sums"
+	wait_until 20 test -s "$BATS_TEST_TMPDIR/sums"
+	kill "$reader"
+	[ "$(sort -u "$BATS_TEST_TMPDIR/sums")" = "$SUM" ]
+}
+
+@test "native: a cache that is cleared or removed meanwhile takes nothing away" {
+	hold
+	wait_until 60 large
+	"$HPCRUN" cache --clear >/dev/null
+	[ -s "$(file_of)" ] # in use
+	rm -r "$HPCRUN_CACHE"
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+	large
+	release
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+}
+
+@test "native: --fakeroot shows it as root's" {
+	opts=(--fakeroot)
+	hold
+	wait_until 60 large
+	[ "$(inside stat -c '%u %g' /data/large)" = '0 0' ]
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+}
+
+@test "native: without room in the cache everything stays on FUSE" {
+	# a file system of 4 MB, in which hpcrun's own namespaces are nested
+	mkdir "$BATS_TEST_TMPDIR/tiny"
+	run -0 unshare -Urm sh -ec '
+		mount -t tmpfs -o size=4m,mode=0700 tiny "$1"
+		export HPCRUN_CACHE=$1/cache
+		"$2" run --no-home lab/large:1 sh -ec "cat /data/* >/dev/null; sleep 3; cat /data/* | md5sum
+			md5sum </data/large; grep \" /data/large \" /proc/self/mountinfo || :"' \
+		sh "$BATS_TEST_TMPDIR/tiny" "$HPCRUN"
+	[ "${lines[1]}" = "$SUM" ]
+	[ "${#lines[@]}" = 2 ]
+}
+
+@test "native: a file paged in from a web server becomes one when all of it is there" {
+	mkdir "$BATS_TEST_TMPDIR/web"
+	: >"$BATS_TEST_TMPDIR/web/fault"
+	: >"$BATS_TEST_TMPDIR/web/log"
+	/usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/web_store.py" "$SCRATCH/store" "$BATS_TEST_TMPDIR/web" \
+		>"$BATS_TEST_TMPDIR/web/out" 2>&1 3>&- &
+	web=$!
+	wait_until 10 test -e "$BATS_TEST_TMPDIR/web/port"
+	port=$(cat "$BATS_TEST_TMPDIR/web/port")
+	export HPCRUN_STORE=http://127.0.0.1:$port
+	hold
+	wait_until 60 large
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+	release
+	kill "$web"
+	# off the network, too
+	start sh -c 'exec sleep 1000'
+	wait_until 60 large
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+	release
+}
