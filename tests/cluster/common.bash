@@ -28,11 +28,23 @@ cancel_all() {
 	[ -z "${CLUSTER:-}" ] || on_login root scancel --user="$TEST_USER" --signal=KILL
 }
 
+# What a rank does to be seen: leave a file, and wait for another.
+# shellcheck disable=SC2016,SC2034  # for the shells on the nodes
+WAIT='touch $WORK/here.$SLURM_PROCID; until test -e $WORK/go; do sleep 0.1; done'
+# arrived NAME COUNT: so many ranks have left a file NAME.*.
+arrived() { [ "$(find "$SCRATCH/work" -name "$1.*" | wc -l)" = "$2" ]; }
+# job_id: of the only job that runs.
+job_id() { on_login root squeue -h -o %i; }
+no_job() { [ -z "$(on_login root squeue -h)" ]; }
+
+# make_image NAME DIR: DIR as an image in the test user's store.
+make_image() { as_user "$HPCRUN_BUILD/tests/lib/mkstore" "$SCRATCH/store" "$@" >/dev/null; }
+
 busybox_tree() {
 	local name
 	mkdir -p "$1"/bin "$1"/etc
 	cp /bin/busybox "$1/bin/busybox"
-	for name in sh true false cat echo ls readlink sleep kill id wc seq grep touch sort test md5sum; do
+	for name in sh true false cat echo ls readlink sleep kill id wc seq grep touch test md5sum; do
 		ln -s busybox "$1/bin/$name"
 	done
 	echo 'root:x:0:0:root:/root:/bin/sh' >"$1/etc/passwd"

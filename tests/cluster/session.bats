@@ -12,11 +12,6 @@ teardown() { cancel_all; }
 # How many different values a column of $output has.
 count() { awk -v f="$1" '{ print $f }' <<<"$output" | sort -u | wc -l; }
 servers_on() { on_node "$1" sh -c 'for p in /proc/[0-9]*/exe; do readlink $p; done 2>/dev/null' | grep -c '/hpcrun-serve$'; }
-arrived() { [ "$(find "$SCRATCH/work" -name "$1.*" | wc -l)" = "$2" ]; }
-# job_id: of the only job that runs.
-job_id() { on_login root squeue -h -o %i; }
-no_job() { [ -z "$(on_login root squeue -h)" ]; }
-
 # A requeued job is made to wait for minutes, unless it is told not to.
 started_again() {
 	arrived run-1 2 || {
@@ -24,9 +19,6 @@ started_again() {
 		return 1
 	}
 }
-
-# What a rank does to be seen: leave a file, and wait for another.
-WAIT='touch $WORK/here.$SLURM_PROCID; until test -e $WORK/go; do sleep 0.1; done'
 
 @test "step: the ranks of a node share one container, those of two nodes do not" {
 	run -0 job srun -N 4 --ntasks-per-node=8 "$HPCRUN" app:1 sh -c \

@@ -10,12 +10,13 @@ setup_suite() {
 	SCRATCH=$(mktemp -d "${HPCRUN_TEST_TMP:-/tmp}/hpcrun-test.XXXXXX")
 	export SCRATCH CLUSTER=$SCRATCH/cluster HPCRUN
 	chmod 755 "$SCRATCH"
-	mkdir "$SCRATCH/tree" "$SCRATCH/work"
+	mkdir "$SCRATCH/tree" "$SCRATCH/work" "$SCRATCH/store"
+	chown "$TEST_USER:" "$SCRATCH/work" "$SCRATCH/store"
+	chmod 700 "$SCRATCH/store"
 	busybox_tree "$SCRATCH/tree"
-	"$HPCRUN_BUILD/tests/lib/mkstore" "$SCRATCH/store" app:1 "$SCRATCH/tree" >/dev/null
+	make_image app:1 "$SCRATCH/tree"
 	echo 'the other image' >"$SCRATCH/tree/etc/where"
-	"$HPCRUN_BUILD/tests/lib/mkstore" "$SCRATCH/store" app:2 "$SCRATCH/tree" >/dev/null
-	chown -R "$TEST_USER:" "$SCRATCH/store" "$SCRATCH/work"
+	make_image app:2 "$SCRATCH/tree"
 	# shellcheck disable=SC2119  # as it is by default
 	cluster_up
 }

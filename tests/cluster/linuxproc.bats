@@ -1,0 +1,101 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+# Where Slurm ends no left-over process itself, sessions end on their own; and they survive what is killed.
+# shellcheck disable=SC2016,SC2154  # $ is for the shells on the nodes; bats sets output and status
+
+bats_require_minimum_version 1.5.0
+load common
+
+setup_file() { [ -z "${CLUSTER:-}" ] || cluster_up PROCTRACK=linuxproc; }
+teardown_file() { [ -z "${CLUSTER:-}" ] || cluster_up; }
+
+setup() { need_cluster; }
+teardown() { cancel_all; }
+
+LIBEXEC=$(dirname "$(dirname "$HPCRUN")")/libexec/hpcrun
+# pids_of NODE PROGRAM
+pids_of() {
+	on_node "$1" sh -c 'for p in /proc/[0-9]*; do [ "$(readlink $p/exe)" != "$0" ] || echo ${p#/proc/}; done' "$LIBEXEC/$2"
+}
+there() { [ -n "$(pids_of "$@")" ]; }
+
+@test "leftovers: sessions of several images in one step end with it" {
+	printf '0-2 %s app:1 true\n3-4 %s app:2 true\n5 /bin/true\n' "$HPCRUN" "$HPCRUN" >mpmd
+	job srun -N 1 -n 6 --multi-prog "$SCRATCH/work/mpmd"
+	assert_nothing_left
+}
+
+@test "leftovers: a session of which some ranks never come ends with its step" {
+	job srun -n 4 sh -c '[ $SLURM_PROCID = 0 ] || exit 0; $HPCRUN app:1 true'
+	assert_nothing_left
+}
+
+@test "leftovers: the session of a cancelled step ends" {
+	job srun -N 2 -n 4 "$HPCRUN" app:1 sh -c "$WAIT" 3>&- &
+	wait_until 30 arrived here 4
+	on_login root scancel "$(job_id)"
+	run ! wait $!
+	wait_until 30 no_job
+	assert_nothing_left
+}
+
+@test "leftovers: the session of ranks that were killed in the middle of its start ends" {
+	# a server that never gets ready
+	mkdir libexec
+	cp -P "$LIBEXEC"/* libexec/
+	rm libexec/hpcrun-serve
+	printf '#!/bin/sh\ntouch %s/here.$SLURM_NODEID\nexec sleep 1000\n' "$SCRATCH/work" >libexec/hpcrun-serve
+	chmod 755 libexec/hpcrun-serve
+	LOGIN_ENV+=(HPCRUN_LIBEXECDIR="$SCRATCH/work/libexec")
+	job srun -N 1 -n 4 "$HPCRUN" app:1 true 3>&- &
+	wait_until 30 arrived here 1
+	on_login root scancel "$(job_id)"
+	run ! wait $!
+	wait_until 30 no_job
+	assert_nothing_left
+}
+
+@test "survival: a server that is killed under load is replaced, and no read fails" {
+	local pid
+	job srun -N 1 -n 4 "$HPCRUN" app:1 sh -c 'touch $WORK/here.$SLURM_PROCID
+		until test -e $WORK/go; do md5sum /bin/busybox && cat /etc/where; done' >out 2>&1 3>&- &
+	wait_until 30 arrived here 4
+	for _ in 1 2 3; do
+		wait_until 20 there 1 hpcrun-serve
+		for pid in $(pids_of 1 hpcrun-serve); do
+			on_node 1 kill -KILL "$pid" || : # it has just become another
+		done
+		sleep 0.3 # the readers are to read a while
+	done
+	touch go
+	wait $!
+	[ "$(sort -u out | wc -l)" = 2 ]
+	assert_nothing_left
+}
+
+@test "survival: programs run on when the holder of their session is killed" {
+	local pid
+	job srun -N 1 -n 8 "$HPCRUN" app:1 sh -c "$WAIT; cat /etc/where" >out 2>&1 3>&- &
+	wait_until 30 arrived here 8
+	for pid in $(pids_of 1 hpcrun-session); do
+		on_node 1 kill -KILL "$pid" || : # the builder has just ended
+	done
+	touch go
+	wait $!
+	[ "$(grep -cx 'inside the image' out)" = 8 ]
+	assert_nothing_left
+}
+
+@test "survival: when the first rank is killed before it is served, the others run" {
+	# strace kills the starting rank at a call that comes after it has begun the session
+	need strace
+	local call
+	for call in clone wait4 sendmsg recvmsg setns; do
+		rm -f "$SCRATCH"/work/*
+		run job srun -N 1 -n 4 --kill-on-bad-exit=0 sh -c '
+			[ $SLURM_PROCID != 0 ] || exec strace -o /dev/null -e inject='$call':signal=KILL:when=1 $HPCRUN app:1 true
+			exec $HPCRUN app:1 cat /etc/where'
+		[ "$(grep -cx 'inside the image' <<<"$output")" = 3 ]
+	done
+	assert_nothing_left
+}
