@@ -7,8 +7,9 @@
  * Who provides a library that both sides have:
  *   - the C library and its parts: the image, always; two of them in one process cannot work;
  *   - what was named (forced): the host;
- *   - any other: the image, when its copy has all that the host's libraries want of it; else the
- *     host, when its copy has all that the image's has; else it is a misfit.
+ *   - any other: the image, when the loader finds its copy without help and that has all that the
+ *     host's libraries want of it; else the host, when its copy has all that the image's has; else
+ * it is a misfit.
  *
  * Sequence: rt_closure_add for each library wanted, with the host's tree; rt_closure_check once,
  * with the image's; then the verdicts in v[]; rt_closure_release.

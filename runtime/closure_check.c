@@ -22,6 +22,7 @@ static const char *const musl_loaders[] = {
 /* The image's copy of a library of the closure, by the same index. */
 struct copy {
 	bool there;
+	bool loaded; /* the loader finds it for a library of the host; else an RPATH is needed */
 	struct rt_lib lib;
 };
 
@@ -108,20 +109,27 @@ static int check_kind(struct check *k, const struct rt_elf *like, struct hr_err 
 	return r;
 }
 
+/* 1: of the names of L, one is there; what the loader finds goes before the rest. */
+static int find_copy(struct check *k, const struct rt_closure_lib *l, const struct rt_elf *like,
+		     struct copy *copy, struct hr_err *e)
+{
+	int r = 0;
+
+	for (size_t j = 0; j < l->names.n && r == 0; j++)
+		r = rt_libtree_find_loaded(k->image, l->names.v[j], like, &copy->lib, e);
+	copy->loaded = r > 0;
+	for (size_t j = 0; j < l->names.n && r == 0; j++)
+		r = rt_libtree_find(k->image, l->names.v[j], like, &copy->lib, e);
+	copy->there = r > 0;
+	return r;
+}
+
 static int find_copies(struct check *k, const struct rt_elf *like, struct hr_err *e)
 {
-	for (size_t i = 0; i < k->c->n; i++) {
-		const struct hr_strv *names = &k->c->v[i].names;
-
+	for (size_t i = 0; i < k->c->n; i++)
 		/* a module is not looked up by name, and there can be hundreds */
-		for (size_t j = 0; j < names->n && !k->copies[i].there && !k->c->v[i].bound; j++) {
-			int r = rt_libtree_find(k->image, names->v[j], like, &k->copies[i].lib, e);
-
-			if (r < 0)
-				return -1;
-			k->copies[i].there = r > 0;
-		}
-	}
+		if (!k->c->v[i].bound && find_copy(k, &k->c->v[i], like, &k->copies[i], e) < 0)
+			return -1;
 	return 0;
 }
 
@@ -205,6 +213,8 @@ static void neither(struct check *k, const struct rt_closure_lib *l, const struc
 	       l->names.v[0], l->lib.file, rt_libtree_label(k->image), copy->file);
 }
 
+static const char out_of_reach[] = "the image's is in no directory that is always searched";
+
 static int decide_by_symbol(struct check *k, size_t at, struct hr_err *e)
 {
 	struct rt_closure_lib *l = &k->c->v[at];
@@ -217,10 +227,11 @@ static int decide_by_symbol(struct check *k, size_t at, struct hr_err *e)
 		r = host_symbols(k, at, e);
 	if (r == 0)
 		r = satisfies_by_symbol(k, at, &theirs, &yes, e);
-	if (r == 0 && yes) {
+	if (r == 0 && yes && k->copies[at].loaded) {
 		set(l, RT_LIB_IMAGE, "has all symbols that are needed");
 	} else if (r == 0) {
-		set(l, RT_LIB_HOST, "the image's lacks symbols that are needed");
+		set(l, RT_LIB_HOST,
+		    yes ? out_of_reach : "the image's lacks symbols that are needed");
 		if (!all_in(&theirs.defined, NULL, &k->host_symbols[at].defined))
 			neither(k, l, copy);
 	}
@@ -245,10 +256,12 @@ static int decide(struct check *k, size_t at, struct hr_err *e)
 		set(l, RT_LIB_IMAGE, "it is the same file");
 	else if (copy->elf.versions.n == 0 && l->lib.elf.versions.n == 0)
 		return decide_by_symbol(k, at, e);
-	else if (satisfies(k, l, &copy->elf))
+	else if (satisfies(k, l, &copy->elf) && k->copies[at].loaded)
 		set(l, RT_LIB_IMAGE, "has all versions that are needed");
 	else {
-		set(l, RT_LIB_HOST, "the image's lacks versions that are needed");
+		set(l, RT_LIB_HOST,
+		    k->copies[at].loaded ? "the image's lacks versions that are needed"
+					 : out_of_reach);
 		if (!includes(&l->lib.elf.versions, &copy->elf))
 			neither(k, l, copy);
 	}

@@ -27,7 +27,7 @@ struct rt_libtree {
 };
 
 /* What the loader searches at last: Debian's directories of one machine each, RHEL's, and those of
- * ld.so(8); the last is where people install, and ldconfig may not have been run. */
+ * ld.so(8). */
 static const struct default_dir {
 	uint16_t machine; /* EM_NONE: any */
 	const char *path;
@@ -44,8 +44,10 @@ static const struct default_dir {
 	{ EM_NONE, "/usr/lib64" },
 	{ EM_NONE, "/lib" },
 	{ EM_NONE, "/usr/lib" },
-	{ EM_NONE, "/usr/local/lib" },
 };
+
+/* Where people install what programs find by RPATH, or after an ldconfig that was not run. */
+static const char *const local_dirs[] = { "/usr/local/lib", "/usr/local/lib64" };
 
 /* What $LIB may stand for. */
 static const char *const lib_words[] = { "lib64", "lib", "lib/x86_64-linux-gnu",
@@ -187,6 +189,7 @@ struct visit {
 	int (*fn)(struct rt_libtree *t, const char *path, struct visit *v, struct hr_err *e);
 	const struct rt_elf *like;
 	struct rt_lib *out;
+	bool loader_only; /* no directories but those that the loader searches by itself */
 	struct hr_strv *paths;
 	struct rt_lib *seen; /* of paths */
 	size_t n_seen;
@@ -239,7 +242,9 @@ static int visit_all(struct rt_libtree *t, const char *name, struct visit *v, st
 		r = visit_cache(t, name, v, e);
 	if (r == 0)
 		r = visit_defaults(t, name, v, e);
-	if (r == 0)
+	if (r == 0 && !v->loader_only)
+		r = visit_dirs(t, local_dirs, HR_COUNT(local_dirs), name, v, e);
+	if (r == 0 && !v->loader_only)
 		r = visit_dirs(t, (const char *const *)t->behind.v, t->behind.n, name, v, e);
 	return r;
 }
@@ -253,6 +258,15 @@ int rt_libtree_find(struct rt_libtree *t, const char *name, const struct rt_elf 
 		    struct rt_lib *out, struct hr_err *e)
 {
 	struct visit v = { .fn = take_first, .like = like, .out = out };
+
+	memset(out, 0, sizeof(*out));
+	return visit_all(t, name, &v, e);
+}
+
+int rt_libtree_find_loaded(struct rt_libtree *t, const char *name, const struct rt_elf *like,
+			   struct rt_lib *out, struct hr_err *e)
+{
+	struct visit v = { .fn = take_first, .like = like, .out = out, .loader_only = true };
 
 	memset(out, 0, sizeof(*out));
 	return visit_all(t, name, &v, e);

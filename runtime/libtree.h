@@ -45,13 +45,18 @@ int rt_libtree_root(const struct rt_libtree *t);
 
 /*
  * The first library NAME, a soname; files that are no library, or made for another machine than
- * LIKE (NULL: any), are passed over, as the loader does.
+ * LIKE (NULL: any), are passed over, as the loader does. /usr/local is searched, too, before
+ * BEHIND.
  *
  * Returns 1 and *OUT (rt_lib_release), or 0: it is not there.
  * Errors:  HR_SYS when the tree cannot be read.
  */
 int rt_libtree_find(struct rt_libtree *t, const char *name, const struct rt_elf *like,
 		    struct rt_lib *out, struct hr_err *e) HR_MUST_USE;
+
+/* The same in those directories only that the loader searches for any program, without an RPATH. */
+int rt_libtree_find_loaded(struct rt_libtree *t, const char *name, const struct rt_elf *like,
+			   struct rt_lib *out, struct hr_err *e) HR_MUST_USE;
 
 /* The same for what FROM, a library of this tree, needs: its RPATH or RUNPATH count, too. */
 int rt_libtree_find_for(struct rt_libtree *t, const struct rt_lib *from, const char *name,

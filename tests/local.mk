@@ -27,7 +27,7 @@ check-kill: all tests/lib/mkstore
 		$(srcdir)/tests/fault/kill
 
 # Whole folders: a test that was added is in the archive without anyone thinking of it.
-EXTRA_DIST += .ci tests/install-deps tests/run tests/demo tests/bench tests/cli tests/cluster tests/fault tests/lib tests/lint
+EXTRA_DIST += .ci tests/install-deps tests/run tests/demo tests/bench tests/cli tests/cluster tests/fault tests/lib tests/lint tests/mpi
 # Of a build tree elsewhere automake copies these folders, too: what was built there is no part of the archive.
 dist-hook:
 	find $(distdir)/tests \( -name __pycache__ -o -name .deps -o -name .dirstamp -o -name '*.o' \) -prune \
