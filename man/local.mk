@@ -10,6 +10,7 @@ dist_man_MANS += man/hpcrun-mpi-check.1
 dist_man_MANS += man/hpcrun-exec.1
 dist_man_MANS += man/hpcrun-shell.1
 dist_man_MANS += man/hpcrun-images.1
+dist_man_MANS += man/hpcrun-export.1
 dist_man_MANS += man/hpcrun-import.1
 dist_man_MANS += man/hpcrun-inspect.1
 dist_man_MANS += man/hpcrun-rmi.1

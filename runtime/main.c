@@ -31,6 +31,7 @@ static const struct verb {
 	{ "shell", "run a shell inside an image", &rt_cmd_shell, NULL },
 	{ "pull", "fetch an image into the store", NULL, "hpcrun-store" },
 	{ "import", "bring an image that lies in files into the store", NULL, "hpcrun-store" },
+	{ "export", "write an image as a file that other programs read", NULL, "hpcrun-store" },
 	{ "images", "list the images of the store", NULL, "hpcrun-store" },
 	{ "inspect", "show what is known of an image", NULL, "hpcrun-store" },
 	{ "rmi", "remove the reference to an image", NULL, "hpcrun-store" },

@@ -57,6 +57,7 @@ libstore_a_SOURCES = \
 	store/serve_tree.c store/serve_tree.h \
 	store/sha256mb.c store/sha256mb.h \
 	store/sif.c store/sif.h store/sif_format.h \
+	store/sif_write.c store/sif_write.h \
 	store/size.c store/size.h \
 	store/sqfs.c store/sqfs.h \
 	store/sqfs_child.c store/sqfs_child.h \
@@ -80,6 +81,7 @@ hpcrun_store_SOURCES = \
 	store/cmd.c store/cmd.h \
 	store/cmd_cache.c \
 	store/cmd_doctor.c \
+	store/cmd_export.c \
 	store/cmd_gc.c \
 	store/cmd_images.c \
 	store/cmd_inspect.c \

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* hpcrun export: an image out of the store, as a file or directory that others read. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <jansson.h>
+#include <openssl/evp.h>
+
+#include "store/cmd.h"
+#include "store/file_image.h"
+#include "store/image.h"
+#include "store/sif_write.h"
+#include "store/tree_tar.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/source.h"
+#include "util/poison.h"
+
+#define CHUNK_MEMORY (32u << 20)
+#define COPY_BYTES   (1u << 20)
+
+extern char **environ;
+
+struct export_args {
+	struct store_cmd_common common;
+	const char *format;
+	bool force;
+};
+
+static const struct hr_opt export_opts[] = {
+	HR_OPT_STR(0, "format", "FORMAT", struct export_args, format,
+		   "tar, oci, sqfs or sif (default: as FILE ends)"),
+	HR_OPT_FLAG('f', "force", struct export_args, force, "replace FILE if it is there"),
+	HR_OPT_END
+};
+
+/* An image to read from, and where it goes. */
+struct job {
+	struct hr_conf conf;
+	struct hr_strv paths;
+	struct store_image *img; /* of a store, or */
+	struct store_file *file;
+	const struct store_index *ix;
+	struct store_chunks *chunks;
+	const char *out;
+	char *tmp;		/* beside OUT, and becomes it */
+	struct hr_strv written; /* what is there of it, to be removed after a failure */
+};
+
+static void job_release(struct job *j)
+{
+	/* whatever a failure left; the failure itself is told */
+	for (size_t i = j->written.n; i > 0; i--)
+		if (unlink(j->written.v[i - 1]) < 0 && errno == EISDIR)
+			rmdir(j->written.v[i - 1]);
+	hr_strv_release(&j->written);
+	store_chunks_free(j->chunks);
+	store_image_close(j->img);
+	store_file_close(j->file);
+	hr_strv_release(&j->paths);
+	hr_conf_release(&j->conf);
+	free(j->tmp);
+}
+
+/* ---- the stream, and what it is written to ---- */
+
+struct target {
+	int fd;
+	const char *name;
+	EVP_MD_CTX *md; /* or NULL */
+	uint64_t bytes;
+};
+
+static int to_fd(void *arg, const void *p, size_t n, struct hr_err *e)
+{
+	struct target *t = arg;
+
+	HR_BUG_ON(t->md && EVP_DigestUpdate(t->md, p, n) != 1);
+	t->bytes += n;
+	return hr_write_all(t->fd, p, n, t->name, e);
+}
+
+static int put_tree(const struct job *j, struct target *t, struct hr_err *e)
+{
+	return store_tree_tar_image(j->ix, j->chunks, to_fd, t, e);
+}
+
+/* A new file, noted as one to remove. */
+static int create(struct job *j, const char *path, struct hr_err *e)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+
+	if (fd < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot create '%s'", path);
+	hr_strv_add(&j->written, path);
+	return fd;
+}
+
+static int finish_file(int *fd, const char *path, struct hr_err *e)
+{
+	if (fsync(*fd) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot write '%s'", path);
+	return hr_close(fd, path, e);
+}
+
+static int make_tar(struct job *j, struct hr_err *e)
+{
+	hr_autofd int fd = create(j, j->tmp, e);
+	struct target t = { .fd = fd, .name = j->tmp };
+
+	return fd < 0 || put_tree(j, &t, e) < 0 ? -1 : finish_file(&fd, j->tmp, e);
+}
+
+/* ---- squashfs, by mksquashfs of squashfs-tools ---- */
+
+static int spawn_mksquashfs(const char *out, int in, pid_t *pid, struct hr_err *e)
+{
+	char *argv[] = { (char[]) { "mksquashfs" },
+			 (char[]) { "-" },
+			 (char *)(uintptr_t)out,
+			 (char[]) { "-tar" },
+			 (char[]) { "-quiet" },
+			 (char[]) { "-no-progress" },
+			 (char[]) { "-comp" },
+			 (char[]) { "zstd" },
+			 (char[]) { "-Xcompression-level" },
+			 (char[]) { "3" },
+			 NULL };
+	posix_spawn_file_actions_t actions;
+	int r;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+	r = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (r == 0)
+		return 0;
+	hr_hint(e, "install squashfs-tools 4.5 or later, or export to tar or oci");
+	return hr_fail(e, HR_SYS, r, "cannot start 'mksquashfs', which makes squashfs files");
+}
+
+static int make_sqfs_at(struct job *j, const char *path, struct hr_err *e)
+{
+	struct hr_err unread = { 0 };
+	int pipes[2], status, r;
+	pid_t pid;
+
+	if (pipe2(pipes, O_CLOEXEC) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot make a pipe");
+	hr_strv_add(&j->written, path);
+	r = spawn_mksquashfs(path, pipes[0], &pid, e);
+	close(pipes[0]);
+	if (r == 0) {
+		struct target t = { .fd = pipes[1], .name = "the pipe to mksquashfs" };
+
+		r = put_tree(j, &t, &unread);
+	}
+	if (r < 0 && unread.kind != HR_OK && unread.sys != EPIPE)
+		kill(pid, SIGTERM); /* or it would make a whole file of half an image */
+	close(pipes[1]);
+	if (e->kind != HR_OK)
+		return -1;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return hr_fail(e, HR_SYS, errno, "cannot wait for mksquashfs");
+	if (unread.kind != HR_OK && unread.sys != EPIPE) {
+		*e = unread;
+		return -1;
+	}
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || unread.kind != HR_OK)
+		return hr_fail(e, HR_SYS, 0, "mksquashfs failed; it has said why");
+	return 0;
+}
+
+static int make_sqfs(struct job *j, struct hr_err *e)
+{
+	return make_sqfs_at(j, j->tmp, e);
+}
+
+/* ---- SIF: a head, and a squashfs behind it ---- */
+
+static int copy_all(int from, uint64_t bytes, int to, const char *name, struct hr_err *e)
+{
+	hr_autofree uint8_t *room = hr_xmalloc(COPY_BYTES);
+
+	for (uint64_t at = 0; at < bytes;) {
+		size_t n = bytes - at < COPY_BYTES ? (size_t)(bytes - at) : COPY_BYTES;
+
+		if (hr_pread_all(from, room, n, at, "the squashfs", e) < 0 ||
+		    hr_write_all(to, room, n, name, e) < 0)
+			return -1;
+		at += n;
+	}
+	return 0;
+}
+
+static int make_sif(struct job *j, struct hr_err *e)
+{
+	hr_autofree char *part = hr_xasprintf("%s.squashfs", j->tmp);
+	hr_autobuf struct hr_buf head = { 0 };
+	hr_autofd int fd = -1, from = -1;
+	uint8_t uuid[16];
+	struct stat st;
+
+	if (make_sqfs_at(j, part, e) < 0)
+		return -1;
+	from = open(part, O_RDONLY | O_CLOEXEC);
+	if (from < 0 || fstat(from, &st) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot open '%s'", part);
+	if (getrandom(uuid, sizeof(uuid), 0) != (ssize_t)sizeof(uuid))
+		return hr_fail(e, HR_SYS, errno, "cannot get random bytes");
+	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40); /* RFC 4122, version 4 */
+	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+	store_sif_write((uint64_t)st.st_size, fetch_host_arch(), time(NULL), uuid, &head);
+	fd = create(j, j->tmp, e);
+	if (fd < 0 || hr_write_all(fd, head.p, head.len, j->tmp, e) < 0 ||
+	    copy_all(from, (uint64_t)st.st_size, fd, j->tmp, e) < 0)
+		return -1;
+	unlink(part);		  /* when it fails, it fails again and is left, as the list says */
+	if (fchmod(fd, 0755) < 0) /* a SIF file begins with #! */
+		return hr_fail(e, HR_SYS, errno, "cannot make '%s' executable", j->tmp);
+	return finish_file(&fd, j->tmp, e);
+}
+
+/* ---- an OCI layout of one layer ---- */
+
+struct part {
+	struct fetch_digest digest;
+	uint64_t bytes;
+};
+
+static int make_dir(struct job *j, const char *path, struct hr_err *e)
+{
+	if (mkdir(path, 0777) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot create '%s'", path);
+	hr_strv_add(&j->written, path);
+	return 0;
+}
+
+static int put_bytes(struct job *j, const char *path, const void *p, size_t n, struct hr_err *e)
+{
+	hr_autofd int fd = create(j, path, e);
+
+	return fd < 0 || hr_write_all(fd, p, n, path, e) < 0 ? -1 : finish_file(&fd, path, e);
+}
+
+static int put_blob(struct job *j, const char *text, struct part *out, struct hr_err *e)
+{
+	char hex[FETCH_DIGEST_HEX];
+	hr_autofree char *path = NULL;
+
+	out->bytes = strlen(text);
+	fetch_digest_of(text, strlen(text), &out->digest);
+	path = hr_xasprintf("%s/blobs/sha256/%s", j->tmp, fetch_digest_hex(&out->digest, hex));
+	return put_bytes(j, path, text, strlen(text), e);
+}
+
+static int put_layer(struct job *j, struct part *out, struct hr_err *e)
+{
+	hr_autofree char *path = hr_xasprintf("%s/blobs/sha256/layer", j->tmp), *named = NULL;
+	hr_autofd int fd = create(j, path, e);
+	struct target t = { .fd = fd, .name = path, .md = EVP_MD_CTX_new() };
+	char hex[FETCH_DIGEST_HEX];
+	int r = -1;
+
+	HR_BUG_ON(!t.md || EVP_DigestInit_ex(t.md, EVP_sha256(), NULL) != 1);
+	if (fd >= 0 && put_tree(j, &t, e) == 0 && finish_file(&fd, path, e) == 0)
+		r = EVP_DigestFinal_ex(t.md, out->digest.b, NULL) == 1 ? 0 : -1;
+	EVP_MD_CTX_free(t.md);
+	if (r < 0)
+		return -1;
+	out->bytes = t.bytes;
+	named = hr_xasprintf("%s/blobs/sha256/%s", j->tmp, fetch_digest_hex(&out->digest, hex));
+	if (rename(path, named) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot rename '%s'", path);
+	hr_strv_add(&j->written, named);
+	return 0;
+}
+
+/* The image's config, with the one layer in place of those it had; the caller frees. */
+static char *new_config(const struct job *j, const struct part *layer, struct hr_err *e)
+{
+	char text[FETCH_DIGEST_TEXT], *out = NULL;
+	json_error_t why;
+	size_t n;
+	const uint8_t *p = store_index_config(j->ix, &n);
+	json_t *doc = json_loadb((const char *)p, n, 0, &why);
+
+	if (json_is_object(doc) &&
+	    json_object_set_new(doc, "rootfs",
+				json_pack("{s:s,s:[s]}", "type", "layers", "diff_ids",
+					  fetch_digest_text(&layer->digest, text))) == 0 &&
+	    (json_object_get(doc, "architecture") ||
+	     json_object_set_new(doc, "architecture", json_string(fetch_host_arch())) == 0)) {
+		json_object_del(doc, "history"); /* of layers that are no more */
+		out = json_dumps(doc, JSON_COMPACT);
+	}
+	json_decref(doc);
+	if (!out)
+		hr_fail(e, HR_CORRUPT, 0, "the image config is no JSON object");
+	return out;
+}
+
+#define OCI "application/vnd.oci.image."
+
+static int make_oci(struct job *j, struct hr_err *e)
+{
+	static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
+	hr_autofree char *blobs = hr_xasprintf("%s/blobs", j->tmp),
+			 *sha = hr_xasprintf("%s/blobs/sha256", j->tmp), *config = NULL,
+			 *manifest = NULL, *index = NULL,
+			 *index_path = hr_xasprintf("%s/index.json", j->tmp),
+			 *layout_path = hr_xasprintf("%s/oci-layout", j->tmp);
+	char a[FETCH_DIGEST_TEXT], b[FETCH_DIGEST_TEXT];
+	struct part layer, conf, man;
+
+	if (make_dir(j, j->tmp, e) < 0 || make_dir(j, blobs, e) < 0 || make_dir(j, sha, e) < 0 ||
+	    put_layer(j, &layer, e) < 0)
+		return -1;
+	config = new_config(j, &layer, e);
+	if (!config || put_blob(j, config, &conf, e) < 0)
+		return -1;
+	manifest = hr_xasprintf("{\"schemaVersion\":2,\"mediaType\":\"" OCI "manifest.v1+json\","
+				"\"config\":{\"mediaType\":\"" OCI "config.v1+json\",\"digest\":"
+				"\"%s\",\"size\":%" PRIu64 "},\"layers\":[{\"mediaType\":\"" OCI
+				"layer.v1.tar\",\"digest\":\"%s\",\"size\":%" PRIu64 "}]}",
+				fetch_digest_text(&conf.digest, a), conf.bytes,
+				fetch_digest_text(&layer.digest, b), layer.bytes);
+	if (put_blob(j, manifest, &man, e) < 0)
+		return -1;
+	index = hr_xasprintf(
+		"{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" OCI
+		"manifest.v1+json\",\"digest\":\"%s\",\"size\":%" PRIu64
+		",\"annotations\":{\"org.opencontainers.image.ref.name\":\"latest\"}}]}",
+		fetch_digest_text(&man.digest, a), man.bytes);
+	if (put_bytes(j, index_path, index, strlen(index), e) < 0)
+		return -1;
+	return put_bytes(j, layout_path, layout, sizeof(layout) - 1, e);
+}
+
+/* ---- the verb ---- */
+
+static const struct {
+	const char *name, *ending;
+	int (*make)(struct job *j, struct hr_err *e);
+	bool directory;
+} formats[] = {
+	{ "tar", ".tar", make_tar, false },    { "oci", ".oci", make_oci, true },
+	{ "sqfs", ".sqfs", make_sqfs, false }, { "sqfs", ".squashfs", make_sqfs, false },
+	{ "sif", ".sif", make_sif, false },
+};
+
+static int find_format(const struct export_args *a, const char *out, size_t *found,
+		       struct hr_err *e)
+{
+	size_t n = strlen(out);
+
+	for (size_t i = 0; i < HR_COUNT(formats); i++) {
+		size_t len = strlen(formats[i].ending);
+
+		*found = i;
+		if (a->format ? strcmp(a->format, formats[i].name) == 0
+			      : n > len && strcmp(out + n - len, formats[i].ending) == 0)
+			return 0;
+	}
+	return a->format ? hr_fail(e, HR_USAGE, 0, "--format '%s' is none of: tar, oci, sqfs, sif",
+				   a->format)
+			 : hr_fail(e, HR_USAGE, 0,
+				   "'%s' ends in none of .tar .oci .sqfs .squashfs .sif; "
+				   "give --format",
+				   out);
+}
+
+static int open_image(const struct export_args *a, const char *name, struct job *j,
+		      struct hr_err *e)
+{
+	bool in_place = hr_source_of(name) == HR_SOURCE_FILE;
+	struct store_chunk_source source;
+
+	if (store_cmd_paths(&a->common, &j->conf, &j->paths, e) < 0)
+		return -1;
+	if (in_place) {
+		if (store_file_open(name, NULL, &j->file, e) < 0)
+			return -1;
+		j->ix = store_image_index(store_file_image(j->file));
+		source = store_file_source(j->file);
+	} else {
+		if (store_image_open(&j->paths, name, &j->img, e) < 0)
+			return -1;
+		j->ix = store_image_index(j->img);
+		source = store_image_source(j->img);
+	}
+	j->chunks =
+		store_chunks_new(j->ix, &source, CHUNK_MEMORY, in_place ? NULL : fetch_digest_of);
+	return 0;
+}
+
+static int export_main(void *args, int argc, char **argv, struct hr_err *e)
+{
+	const struct export_args *a = args;
+	HR_CLEANUP(job_release) struct job j = { .out = argv[1] };
+	size_t format;
+	struct stat st;
+
+	(void)argc;
+	if (find_format(a, j.out, &format, e) < 0)
+		return -1;
+	if (lstat(j.out, &st) == 0 && (!a->force || formats[format].directory)) {
+		hr_hint(e, formats[format].directory ? "remove it first" : "--force replaces it");
+		return hr_fail(e, HR_USAGE, 0, "'%s' is there already", j.out);
+	}
+	j.tmp = hr_xasprintf("%s.new-%d", j.out, (int)getpid());
+	if (open_image(a, argv[0], &j, e) < 0 || formats[format].make(&j, e) < 0)
+		return hr_wrap(e, "cannot export '%s'", argv[0]);
+	if (rename(j.tmp, j.out) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot rename '%s' to '%s'", j.tmp, j.out);
+	hr_strv_release(&j.written);
+	return 0;
+}
+
+const struct hr_cmd store_cmd_export = {
+	.name = "export",
+	.operands = "IMAGE FILE",
+	.summary = "write an image as a file that other programs read",
+	.opts = export_opts,
+	.common = store_cmd_common_opts,
+	.args_size = sizeof(struct export_args),
+	.min_operands = 2,
+	.max_operands = 2,
+	.main = export_main,
+};
