@@ -87,8 +87,9 @@ static bool config_is_here(struct pull *p)
 	struct fetch_digest got;
 	struct hr_err missing = { 0 }; /* then it is fetched */
 
-	if (p->o->force || store_object_read(p->o->st, STORE_DOC, &p->manifest.config.digest,
-					     FETCH_CONFIG_LIMIT, &p->config_doc, &missing) < 0)
+	if (!p->o->st || p->o->force ||
+	    store_object_read(p->o->st, STORE_DOC, &p->manifest.config.digest, FETCH_CONFIG_LIMIT,
+			      &p->config_doc, &missing) < 0)
 		return false;
 	fetch_digest_of(p->config_doc.p, p->config_doc.len, &got);
 	if (fetch_digest_equal(&got, &p->manifest.config.digest))
@@ -412,6 +413,37 @@ out:
 	store_lease_release(lease);
 	pull_release(&p);
 	return r;
+}
+
+int store_import_plan(const struct store_import_options *o, struct store_import_status *status,
+		      struct store_import_prospect *out, struct hr_err *e)
+{
+	struct pull p = { .o = o, .status = status };
+	int r = -1;
+
+	pthread_mutex_init(&p.lock, NULL);
+	if (get_manifest(&p, e) < 0 || get_config(&p, e) < 0)
+		goto out;
+	make_layers(&p);
+	for (size_t i = 0; i < status->n_layers; i++)
+		if (o->st && store_import_layer_is_here(o->st, &status->layers[i]))
+			status->layers[i].state = STORE_IMPORT_HERE;
+	status->ready = true;
+	out->manifest = p.manifest_digest;
+	out->here = o->st && image_is_here(&p);
+	out->platform = hr_xasprintf("%s/%s", p.config.os ? p.config.os : "?",
+				     p.config.architecture ? p.config.architecture : "?");
+	out->created = hr_xstrdup(p.config.created ? p.config.created : "-");
+	r = 0;
+out:
+	pull_release(&p);
+	return r;
+}
+
+void store_import_prospect_release(struct store_import_prospect *p)
+{
+	free(p->platform);
+	free(p->created);
 }
 
 void store_import_status_release(struct store_import_status *s)

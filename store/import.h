@@ -71,4 +71,22 @@ int store_import_pull(const struct store_import_options *o, struct store_import_
 		      struct store_import_result *out, struct hr_err *e) HR_MUST_USE;
 void store_import_status_release(struct store_import_status *s);
 
+/* What a pull would do. */
+struct store_import_prospect {
+	struct fetch_digest manifest;
+	bool here; /* the image was made here before, all of it */
+	char *platform, *created;
+};
+
+/*
+ * Look what a pull would do: get the manifest and the image config, and see which layers are in
+ * O->st, which may be NULL: no store. Those have the state STORE_IMPORT_HERE in *status.
+ *
+ * Nothing is written. Errors:  those of fetch.
+ * Owns:    *status and *out; their _release functions free them, out also after an error.
+ */
+int store_import_plan(const struct store_import_options *o, struct store_import_status *status,
+		      struct store_import_prospect *out, struct hr_err *e) HR_MUST_USE;
+void store_import_prospect_release(struct store_import_prospect *p);
+
 #endif

@@ -87,10 +87,12 @@ hpcrun_store_SOURCES = \
 	store/cmd_inspect.c \
 	store/cmd_login.c \
 	store/cmd_logout.c \
+	store/cmd_plan.c \
 	store/cmd_prefetch.c \
 	store/cmd_pull.c \
 	store/cmd_refill.c \
 	store/cmd_rmi.c \
+	store/cmd_tag.c \
 	store/cmd_stats.c \
 	store/interrupt.c store/interrupt.h \
 	store/main_store.c \

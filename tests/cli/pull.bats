@@ -45,6 +45,42 @@ publish_variants() {
 	[ "$(registry_requests '/v2/test/whiteouts/blobs/')" = 3 ]
 }
 
+@test "plan: tells what a pull would download, by layer, and makes nothing" {
+	local plan="$HPCRUN plan --json $REGISTRY"
+	run -0 "$HPCRUN" plan "$REGISTRY/test/whiteouts:1"
+	[[ $output == *"store     $HPCRUN_STORE (not there yet)"* ]]
+	[[ $output == *' in 3 of 3 layers ('* ]]
+	[ ! -e "$HPCRUN_STORE" ]
+	[ "$(registry_requests '/v2/test/whiteouts/blobs/')" = 1 ] # the config
+	"$HPCRUN" pull "$REGISTRY/test/busybox:1"
+	# the lowest layer is there now
+	[ "$($plan/test/whiteouts:1 | jq -c '[.layers[].here]')" = '[true,false,false]' ]
+	[ "$($plan/test/whiteouts:1 | jq '.to_download < .compressed and .to_download > 0')" = true ]
+	"$HPCRUN" pull "$REGISTRY/test/whiteouts:1"
+	[ "$($plan/test/whiteouts:1 | jq '.here and .to_download == 0')" = true ]
+	run -0 "$HPCRUN" plan "$REGISTRY/test/whiteouts:1"
+	[[ $output == *'All of it is here'* ]]
+	fail_with "cannot plan the pull of '$REGISTRY/test/nothing:1'" "$HPCRUN" plan "$REGISTRY/test/nothing:1"
+}
+
+@test "tag: an image has another name, without the registry" {
+	"$HPCRUN" pull "$REGISTRY/test/busybox:1"
+	: >"$REG_LOG"
+	run -0 "$HPCRUN" tag "$REGISTRY/test/busybox:1" mine:2
+	[ "$output" = docker.io/library/mine:2 ]
+	run -0 "$HPCRUN" run mine:2 echo ran
+	[ "$output" = ran ]
+	# by digest, too, and a tag that was there is moved
+	digest=$("$HPCRUN" inspect mine:2 | jq -r .digest)
+	run -0 "$HPCRUN" tag "$digest" "$REGISTRY/lab/own:x"
+	"$HPCRUN" rmi "$REGISTRY/test/busybox:1"
+	"$HPCRUN" gc
+	run -0 "$HPCRUN" run "$REGISTRY/lab/own:x" echo ran
+	[ "$(registry_requests .)" = 0 ]
+	fail_with "no image 'docker.io/library/nothing:1'" "$HPCRUN" tag nothing:1 other:1
+	fail_with 'a new name is a tag' "$HPCRUN" tag mine:2 "other@$digest"
+}
+
 @test "pull: by digest" {
 	digest=$(curl -fsSI -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
 		"http://$REGISTRY/v2/test/busybox/manifests/1" | tr -d '\r' | sed -n 's/^Docker-Content-Digest: //Ip')

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* hpcrun plan: what a pull would do, told from the manifest and the store alone. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include <jansson.h>
+
+#include "store/cmd.h"
+#include "store/import.h"
+#include "store/interrupt.h"
+#include "store/size.h"
+#include "util/cleanup.h"
+#include "util/poison.h"
+
+#define LINK_BYTES   125000000 /* a second, of 1 Gbit/s */
+#define LAYERS_OTHER 127       /* overlay mounts of Docker, Podman and others take no more */
+
+struct plan_args {
+	struct store_cmd_common common;
+	bool json;
+};
+
+static const struct hr_opt plan_opts[] = {
+	HR_OPT_FLAG(0, "json", struct plan_args, json, "print a JSON object"), HR_OPT_END
+};
+
+/* What there is to say. */
+struct report {
+	const char *name, *store;
+	bool store_there;
+	uint64_t free_bytes; /* of the store's disk; 0: unknown */
+	const struct store_import_status *status;
+	const struct store_import_prospect *p;
+	uint64_t total, missing; /* bytes of blobs */
+	size_t n_missing;
+};
+
+static void sum_up(struct report *r)
+{
+	for (size_t i = 0; i < r->status->n_layers; i++) {
+		const struct store_import_layer *l = &r->status->layers[i];
+
+		r->total += l->blob.size;
+		if (l->state == STORE_IMPORT_HERE)
+			continue;
+		r->missing += l->blob.size;
+		r->n_missing++;
+	}
+}
+
+/* ---- JSON ---- */
+
+static void set(json_t *o, const char *key, json_t *value)
+{
+	HR_BUG_ON(json_object_set_new(o, key, value ? value : json_null()) < 0);
+}
+
+static json_t *digest(const struct fetch_digest *d)
+{
+	char text[FETCH_DIGEST_TEXT];
+
+	return json_string(fetch_digest_text(d, text));
+}
+
+static void print_json(const struct report *r)
+{
+	json_t *o = json_object(), *layers = json_array();
+
+	set(o, "reference", json_string(r->name));
+	set(o, "digest", digest(&r->p->manifest));
+	set(o, "platform", json_string(r->p->platform));
+	set(o, "created", json_string(r->p->created));
+	set(o, "here", json_boolean(r->p->here && r->n_missing == 0));
+	for (size_t i = 0; i < r->status->n_layers; i++) {
+		const struct store_import_layer *l = &r->status->layers[i];
+		json_t *one = json_object();
+
+		set(one, "blob", digest(&l->blob.digest));
+		set(one, "diff_id", digest(&l->diff_id));
+		set(one, "compressed", json_integer((json_int_t)l->blob.size));
+		set(one, "here", json_boolean(l->state == STORE_IMPORT_HERE));
+		HR_BUG_ON(json_array_append_new(layers, one) < 0);
+	}
+	set(o, "layers", layers);
+	set(o, "compressed", json_integer((json_int_t)r->total));
+	set(o, "to_download", json_integer((json_int_t)r->missing));
+	set(o, "store", json_string(r->store));
+	set(o, "store_exists", json_boolean(r->store_there));
+	set(o, "store_free", json_integer((json_int_t)r->free_bytes));
+	json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	printf("\n");
+	json_decref(o);
+}
+
+/* ---- text ---- */
+
+static void print_layers(const struct store_import_status *s)
+{
+	char size[STORE_SIZE_TEXT], hex[FETCH_DIGEST_HEX];
+
+	printf("\nLAYER         SIZE      HERE\n");
+	for (size_t i = 0; i < s->n_layers; i++)
+		printf("%.12s  %-8s  %s\n", fetch_digest_hex(&s->layers[i].blob.digest, hex),
+		       store_size_text(s->layers[i].blob.size, size),
+		       s->layers[i].state == STORE_IMPORT_HERE ? "yes" : "no");
+}
+
+static void print_sum(const struct report *r)
+{
+	char total[STORE_SIZE_TEXT], missing[STORE_SIZE_TEXT], room[STORE_SIZE_TEXT];
+
+	store_size_text(r->total, total);
+	store_size_text(r->missing, missing);
+	if (r->p->here && r->n_missing == 0) {
+		printf("\nAll of it is here (%s): a pull downloads nothing.\n", total);
+	} else {
+		printf("\nA pull downloads %s in %zu of %zu layers (%s in all); at 1 Gbit/s that "
+		       "takes %" PRIu64 " s at least.\n",
+		       missing, r->n_missing, r->status->n_layers, total,
+		       r->missing / LINK_BYTES + 1);
+		printf("Chunks that other images brought are not stored again; how many can be "
+		       "told only when the layers are here.\n");
+	}
+	/* what is kept is about as large as the compressed layers */
+	if (r->free_bytes > 0 && r->free_bytes < r->missing)
+		printf("The disk of the store has %s left: that may not be enough.\n",
+		       store_size_text(r->free_bytes, room));
+	if (r->status->n_layers > LAYERS_OTHER)
+		printf("%zu layers: Docker, Podman and others take %d at most; hpcrun does not "
+		       "mind.\n",
+		       r->status->n_layers, LAYERS_OTHER);
+}
+
+static void print_text(const struct report *r)
+{
+	hr_autobuf struct hr_buf created = { 0 }, platform = { 0 };
+	char text[FETCH_DIGEST_TEXT];
+
+	hr_buf_untrusted(&created, r->p->created, strlen(r->p->created));
+	hr_buf_untrusted(&platform, r->p->platform, strlen(r->p->platform));
+	printf("image     %s\n", r->name);
+	printf("digest    %s\n", fetch_digest_text(&r->p->manifest, text));
+	printf("platform  %s, created %s\n", (const char *)platform.p, (const char *)created.p);
+	printf("store     %s%s\n", r->store, r->store_there ? "" : " (not there yet)");
+	print_layers(r->status);
+	print_sum(r);
+}
+
+/* ---- the verb ---- */
+
+/* The store a pull would write to; it is not made to be looked at. */
+static int open_store(const char *path, struct store **st, struct hr_err *e)
+{
+	if (store_open(path, STORE_READ, st, e) == 0)
+		return 0;
+	if (e->kind != HR_NOTFOUND)
+		return -1;
+	hr_err_clear(e);
+	return 0;
+}
+
+static uint64_t free_bytes(const char *path)
+{
+	hr_autofree char *at = hr_xstrdup(path);
+	struct statvfs fs;
+	char *slash;
+
+	while (statvfs(at, &fs) < 0) {
+		slash = strrchr(at, '/');
+		if (!slash || slash == at)
+			return 0;
+		*slash = '\0';
+	}
+	return (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+static int look(const struct plan_args *a, const struct hr_conf *conf, const struct fetch_ref *ref,
+		const char *path, struct hr_err *e)
+{
+	HR_CLEANUP(store_closep) struct store *st = NULL;
+	HR_CLEANUP(store_import_status_release) struct store_import_status status = { 0 };
+	HR_CLEANUP(store_import_prospect_release) struct store_import_prospect prospect = { 0 };
+	hr_autofree char *name = fetch_ref_text(ref);
+	struct fetch_client *client = NULL;
+	struct store_import_registry registry;
+	struct store_import_source source;
+	struct store_import_options o = { .ref = ref, .stop = store_interrupt_catch() };
+	struct report r = { name, path, false, free_bytes(path), &status, &prospect, 0, 0, 0 };
+	int done;
+
+	if (open_store(path, &st, e) < 0 || store_cmd_client(conf, o.stop, &client, e) < 0)
+		return -1;
+	registry = (struct store_import_registry) { client, ref };
+	source = store_import_registry_source(&registry);
+	o.st = st;
+	o.source = &source;
+	done = store_import_plan(&o, &status, &prospect, e);
+	fetch_client_free(client);
+	if (done < 0)
+		return -1;
+	r.store_there = st;
+	sum_up(&r);
+	(a->json ? print_json : print_text)(&r);
+	return 0;
+}
+
+static int plan_main(void *args, int argc, char **argv, struct hr_err *e)
+{
+	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
+	HR_CLEANUP(hr_strv_release) struct hr_strv paths = { 0 };
+	HR_CLEANUP(fetch_ref_release) struct fetch_ref ref = { 0 };
+	const struct plan_args *a = args;
+
+	(void)argc;
+	if (fetch_ref_parse(argv[0], &ref, e) < 0 ||
+	    store_cmd_paths(&a->common, &conf, &paths, e) < 0 ||
+	    look(a, &conf, &ref, paths.v[0], e) < 0)
+		return hr_wrap(e, "cannot plan the pull of '%s'", argv[0]);
+	return 0;
+}
+
+const struct hr_cmd store_cmd_plan = {
+	.name = "plan",
+	.operands = "IMAGE",
+	.summary = "tell what a pull would download, and change nothing",
+	.opts = plan_opts,
+	.common = store_cmd_common_opts,
+	.args_size = sizeof(struct plan_args),
+	.min_operands = 1,
+	.max_operands = 1,
+	.main = plan_main,
+};
