@@ -133,7 +133,8 @@ right_with_failing() {
 		wait_until 20 none_left
 		rm -rf "$HPCRUN_CACHE"
 		mkdir -m 700 "$HPCRUN_CACHE"
-		mkdir -m 700 -p "$HPCRUN_CACHE/packs/${pack:0:2}"
+		mkdir -p "$HPCRUN_CACHE/packs/${pack:0:2}"
+		chmod -R go= "$HPCRUN_CACHE"
 		for name in "packs/${pack:0:2}/$pack.data" "packs/${pack:0:2}/$pack.map" packs/turns; do
 			case $what in
 			symlink) ln -s "$victim" "$HPCRUN_CACHE/$name" ;;

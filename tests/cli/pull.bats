@@ -46,7 +46,7 @@ publish_variants() {
 }
 
 @test "plan: tells what a pull would download, by layer, and makes nothing" {
-	local plan="$HPCRUN plan --json $REGISTRY"
+	local plan=("$HPCRUN" plan --json "$REGISTRY/test/whiteouts:1")
 	run -0 "$HPCRUN" plan "$REGISTRY/test/whiteouts:1"
 	[[ $output == *"store     $HPCRUN_STORE (not there yet)"* ]]
 	[[ $output == *' in 3 of 3 layers ('* ]]
@@ -54,10 +54,10 @@ publish_variants() {
 	[ "$(registry_requests '/v2/test/whiteouts/blobs/')" = 1 ] # the config
 	"$HPCRUN" pull "$REGISTRY/test/busybox:1"
 	# the lowest layer is there now
-	[ "$($plan/test/whiteouts:1 | jq -c '[.layers[].here]')" = '[true,false,false]' ]
-	[ "$($plan/test/whiteouts:1 | jq '.to_download < .compressed and .to_download > 0')" = true ]
+	[ "$("${plan[@]}" | jq -c '[.layers[].here]')" = '[true,false,false]' ]
+	[ "$("${plan[@]}" | jq '.to_download < .compressed and .to_download > 0')" = true ]
 	"$HPCRUN" pull "$REGISTRY/test/whiteouts:1"
-	[ "$($plan/test/whiteouts:1 | jq '.here and .to_download == 0')" = true ]
+	[ "$("${plan[@]}" | jq '.here and .to_download == 0')" = true ]
 	run -0 "$HPCRUN" plan "$REGISTRY/test/whiteouts:1"
 	[[ $output == *'All of it is here'* ]]
 	fail_with "cannot plan the pull of '$REGISTRY/test/nothing:1'" "$HPCRUN" plan "$REGISTRY/test/nothing:1"
