@@ -101,6 +101,41 @@ right_with_failing() {
 	(ulimit -n 64 && is_right)
 }
 
+@test "faults: files that may not grow are no obstacle" { # F21
+	HPCRUN_STORE=$WEB
+	(ulimit -f 100 && is_right)
+}
+
+@test "faults: a store that others may write is not used" { # F18
+	chmod g+w "$HPCRUN_STORE"
+	fail_with "others may write" "$HPCRUN" lab/fault:1 true
+	chmod g-w "$HPCRUN_STORE"
+	find "$HPCRUN_STORE/index" -type f -exec chmod o+w {} +
+	fail_with "others may write" "$HPCRUN" lab/fault:1 true
+}
+
+@test "faults: what cannot be had is not asked for in a tight loop" { # E26
+	HPCRUN_STORE=$WEB
+	printf 'session_linger = 0\noutage_wait = 20\nprefetch = none\nupstream = no\n' >"$HPCRUN_CONF"
+	go=$BATS_TEST_TMPDIR/go
+	: >"$SCRATCH/web/log"
+	run_image sh -c "echo; until [ -e $go ]; do sleep 0.1; done
+		for i in 1 2 3 4 5 6 7 8; do (for k in 1 2 3 4 5 6 7 8 9 10; do cat /data/large >/dev/null; done) & done; wait" \
+		>"$BATS_TEST_TMPDIR/got" 2>"$BATS_TEST_TMPDIR/err" &
+	pid=$!
+	wait_until 20 test -s "$BATS_TEST_TMPDIR/got"
+	echo flip >"$SCRATCH/web/fault"
+	: >"$SCRATCH/web/log"
+	SECONDS=0
+	touch "$go"
+	wait "$pid" || :
+	: >"$SCRATCH/web/fault"
+	[ "$(grep -cE 'Input/output error|I/O error' "$BATS_TEST_TMPDIR/err")" -ge 80 ]
+	# 80 readings failed; three requests for each of a few chunks in each second are fine
+	asked=$(grep -c /packs/ "$SCRATCH/web/log")
+	[ "$asked" -le $((18 * (SECONDS + 2))) ] || { echo "$asked requests in $SECONDS s"; return 1; }
+}
+
 @test "faults: a cache on a clock that went back, or with times to come, is as good as any" { # F16
 	HPCRUN_STORE=$WEB
 	is_right

@@ -132,7 +132,7 @@ no_login_left_home() {
 	[ "$(logged 'True')" -eq 1 ]
 }
 
-@test "fetch: speaks https with an authority from hpcrun.conf, and refuses the unknown one" {
+@test "fetch: speaks https with an authority from hpcrun.conf, and refuses the unknown one" { # E20
 	ref=127.0.0.1:$TLS/lab/app
 	unset SSL_CERT_FILE
 	fails 'certificate' manifest "$ref:1"
@@ -145,21 +145,28 @@ no_login_left_home() {
 
 # ---- names
 
+@test "fetch: a certificate for another name is refused" { # E20
+	# the certificate of setup_file is for 127.0.0.1 alone
+	fetch manifest "localhost:$TLS/lab/app:1"
+	[ "$status" -eq 125 ]
+	[[ "$stderr" == *certificate* || "$stderr" == *subject* ]]
+}
+
 @test "fetch: an unknown tag names registry, status and what to look at" {
 	fails "registry '127.0.0.1:$PORT' answers 404 (MANIFEST_UNKNOWN)" manifest "$ref:2"
 	[[ "$stderr" == *"hint: is the tag spelled right"* ]]
 	[[ "$stderr" != *secret* ]]
 }
 
-@test "fetch: an unknown blob is 404, too" {
+@test "fetch: an unknown blob is 404, too" { # E23
 	fails "answers 404 (BLOB_UNKNOWN)" blob "$ref:1" "sha256:${BLOB:8:63}0" 5
 }
 
-@test "fetch: a host that does not exist fails soon and is named" {
+@test "fetch: a host that does not exist fails soon and is named" { # E19
 	fails "Could not resolve host: nosuch.invalid" manifest nosuch.invalid/a
 }
 
-@test "fetch: a port where nothing listens fails soon" {
+@test "fetch: a port where nothing listens fails soon" { # E19
 	fails "from '127.0.0.1:1'" manifest 127.0.0.1:1/lab/app
 }
 
@@ -169,7 +176,7 @@ no_login_left_home() {
 
 # ---- broken connections
 
-@test "fetch: a connection cut at any point is resumed by Range" {
+@test "fetch: a connection cut at any point is resumed by Range" { # E17
 	for n in 0 1 511 512 65536 $((SIZE - 1)); do
 		rule "\"path\":\"blobs\",\"cut\":$n,\"times\":1"
 		: >"$MOCK/log"
@@ -179,7 +186,7 @@ no_login_left_home() {
 	done
 }
 
-@test "fetch: a reset is resumed" {
+@test "fetch: a reset is resumed" { # E17
 	rule '"path":"blobs","cut":100000,"reset":true,"times":2'
 	blob
 }
@@ -190,18 +197,18 @@ no_login_left_home() {
 	[ "$(logged 'True')" -eq 5 ]
 }
 
-@test "fetch: a registry that never says a byte more is given up" {
+@test "fetch: a registry that never says a byte more is given up" { # E18
 	FETCH_RETRY_S=1
 	rule '"path":"blobs","cut":0'
 	blob_fails "cannot get blob $BLOB of 'lab/app' from '127.0.0.1:$PORT'"
 }
 
-@test "fetch: a 200 where a Range was asked: what is there is skipped" {
+@test "fetch: a 200 where a Range was asked: what is there is skipped" { # E9
 	script '{"rules":[{"path":"blobs","cut":100000,"times":1},{"path":"blobs","no_range":true}]}'
 	blob
 }
 
-@test "fetch: a wrong Content-Range is not believed, the whole is asked for" {
+@test "fetch: a wrong Content-Range is not believed, the whole is asked for" { # E10 E12
 	for lie in '"from":5' '"total":7' '"headers":{"Content-Range":"bytes */*"}' '"headers":{"Content-Range":""}'; do
 		script '{"rules":[{"path":"blobs","cut":100000,"times":1},{"path":"blobs","times":1,'"$lie"'}]}'
 		: >"$MOCK/log"
@@ -211,7 +218,7 @@ no_login_left_home() {
 	done
 }
 
-@test "fetch: a 416 leads to one whole request, or to the size that is wrong" {
+@test "fetch: a 416 leads to one whole request, or to the size that is wrong" { # E11
 	script '{"rules":[{"path":"blobs","cut":100000,"times":1},{"path":"blobs","times":1,"status":416}]}'
 	blob
 	script '{"rules":[{"path":"blobs","cut":100000,"times":1},
@@ -219,13 +226,13 @@ no_login_left_home() {
 	blob_fails "has 5 bytes for blob $BLOB"
 }
 
-@test "fetch: a stalled transfer is broken off and resumed" {
+@test "fetch: a stalled transfer is broken off and resumed" { # E18
 	rule '"path":"blobs","hang":5,"times":1'
 	blob
 	[ "$(logged 'True')" -eq 2 ]
 }
 
-@test "fetch: one byte every 0.2 s is too slow" {
+@test "fetch: one byte every 0.2 s is too slow" { # E18
 	FETCH_RETRY_S=1
 	rule '"path":"manifests","drip":0.2'
 	fails "bytes came within 1 s" manifest "$ref:1"
@@ -233,12 +240,12 @@ no_login_left_home() {
 
 # ---- wrong bytes
 
-@test "fetch: a flipped byte is a digest that differs" {
+@test "fetch: a flipped byte is a digest that differs" { # E13
 	rule '"path":"blobs","flip":true'
 	blob_fails "for blob $BLOB of 'lab/app'"
 }
 
-@test "fetch: more bytes than the blob has are cut at its end" {
+@test "fetch: more bytes than the blob has are cut at its end" { # E27
 	rule '"path":"blobs","more":10'
 	blob_fails "sends more than the $SIZE bytes"
 }
@@ -249,7 +256,7 @@ no_login_left_home() {
 	[ "$(logged 'True')" -eq 3 ]
 }
 
-@test "fetch: an error page once in place of the blob is asked again" {
+@test "fetch: an error page once in place of the blob is asked again" { # E13
 	rule '"path":"blobs","status":200,"body":"<html>","times":1'
 	blob
 }
@@ -266,7 +273,7 @@ no_login_left_home() {
 	[ "$stderr" = "$MANIFEST" ]
 }
 
-@test "fetch: an encoding that was not asked for is refused" {
+@test "fetch: an encoding that was not asked for is refused" { # E14
 	rule '"path":"manifests","encoding":"gzip"'
 	fails "encoded as 'gzip'" manifest "$ref:1"
 }
@@ -276,19 +283,19 @@ no_login_left_home() {
 	fails "larger than 4194304 bytes" manifest "$ref:1"
 }
 
-@test "fetch: a megabyte of headers is broken off" {
+@test "fetch: a megabyte of headers is broken off" { # E22
 	rule '"path":"manifests","flood":1000000'
 	fails "more than 65536 bytes of headers" manifest "$ref:1"
 }
 
-@test "fetch: a server that does not speak http is named" {
+@test "fetch: a server that does not speak http is named" { # E22
 	rule '"path":"manifests","status":999'
 	fails "from '127.0.0.1:$PORT'" manifest "$ref:1" || fails "answers 999" manifest "$ref:1"
 }
 
 # ---- busy servers
 
-@test "fetch: 500, 502, 503, 504 and 429 are asked again" {
+@test "fetch: 500, 502, 503, 504 and 429 are asked again" { # E16
 	for s in 500 502 503 504 429 408; do
 		rule '"path":"manifests","times":1,"status":'$s
 		fetch manifest "$ref:1"
@@ -296,7 +303,7 @@ no_login_left_home() {
 	done
 }
 
-@test "fetch: Retry-After is honoured in seconds and as a date" {
+@test "fetch: Retry-After is honoured in seconds and as a date" { # E15
 	for after in 1 "$(LC_ALL=C date -u -d '+3 seconds' '+%a, %d %b %Y %H:%M:%S GMT')"; do
 		rule '"path":"manifests","times":1,"status":429,"headers":{"Retry-After":"'"$after"'"}'
 		SECONDS=0
@@ -306,7 +313,7 @@ no_login_left_home() {
 	done
 }
 
-@test "fetch: a Retry-After beyond our patience fails at once and says so" {
+@test "fetch: a Retry-After beyond our patience fails at once and says so" { # E15
 	rule '"path":"manifests","status":429,"headers":{"Retry-After":"99999999999999999999"}'
 	SECONDS=0
 	fails "answers 429" manifest "$ref:1"
@@ -325,7 +332,7 @@ no_login_left_home() {
 
 # ---- redirects
 
-@test "fetch: a redirect to another origin is followed without our login" {
+@test "fetch: a redirect to another origin is followed without our login" { # E6
 	credentials
 	script '{"rules":[{"on":"registry","path":"blobs","redirect":"http://127.0.0.1:{cdn}/v2/lab/app/blobs/'"$BLOB"'?sig=abc"}]}'
 	blob
@@ -333,7 +340,7 @@ no_login_left_home() {
 	no_login_left_home
 }
 
-@test "fetch: the login goes to the registry and not to where it redirects, also when resuming" {
+@test "fetch: the login goes to the registry and not to where it redirects, also when resuming" { # E7
 	credentials
 	script '{"auth":{"scheme":"Basic","user":"alice","password":"s3cret"},"rules":[
 		{"on":"registry","path":"blobs","skip":1,"redirect":"http://127.0.0.1:{cdn}/v2/lab/app/blobs/'"$BLOB"'"},
@@ -344,20 +351,20 @@ no_login_left_home() {
 	no_login_left_home
 }
 
-@test "fetch: a signed URL that has run out is fetched anew from the registry" {
+@test "fetch: a signed URL that has run out is fetched anew from the registry" { # E6
 	script '{"rules":[{"on":"registry","path":"blobs","redirect":"http://127.0.0.1:{cdn}/v2/lab/app/blobs/'"$BLOB"'"},
 		{"on":"cdn","cut":100000,"times":1},{"on":"cdn","status":403,"times":1}]}'
 	blob
 	[ "$(logged 'r["on"] == "registry"')" -eq 2 ]
 }
 
-@test "fetch: six redirects are too many" {
+@test "fetch: six redirects are too many" { # E8
 	rule '"path":"","redirect":"/again"'
 	fails "redirects more than 5 times" manifest "$ref:1"
 	[ "$(logged 'True')" -eq 6 ]
 }
 
-@test "fetch: redirects to other schemes, users and plain http elsewhere are refused" {
+@test "fetch: redirects to other schemes, users and plain http elsewhere are refused" { # E8
 	for to in file:///etc/passwd ftp://127.0.0.1/ http://u:p@127.0.0.1/ 'http://[::1' relative 'http://127.1/'; do
 		rule '"path":"manifests","redirect":"'"$to"'"'
 		fails "redirects to a place that is no valid address" manifest "$ref:1"
@@ -368,7 +375,7 @@ no_login_left_home() {
 	fails "redirects to nowhere" manifest "$ref:1"
 }
 
-@test "fetch: https is never led to http" {
+@test "fetch: https is never led to http" { # E7
 	echo "ca_file = $MOCK/cert" >"$HPCRUN_CONF"
 	rule '"on":"tls","path":"manifests","redirect":"http://127.0.0.1:{cdn}/"'
 	fails "over plain http, which is refused" manifest "127.0.0.1:$TLS/lab/app:1"
@@ -415,7 +422,7 @@ no_login_left_home() {
 	fails "answers 401" manifest "$ref:1"
 }
 
-@test "fetch: a token that is refused all the same is renewed once" {
+@test "fetch: a token that is refused all the same is renewed once" { # E1
 	auth '"scheme":"Bearer","anonymous":true,"reject":1'
 	fetch manifest "$ref:1"
 	[ "$status" -eq 0 ]
@@ -425,7 +432,7 @@ no_login_left_home() {
 	[ "$(logged 'r["path"].startswith("/token")')" -eq 2 ]
 }
 
-@test "fetch: a token that runs out in the middle is renewed" {
+@test "fetch: a token that runs out in the middle is renewed" { # E2
 	auth '"scheme":"Bearer","anonymous":true'
 	script '{"auth":{"scheme":"Bearer","user":"a","password":"b","anonymous":true},
 		"rules":[{"path":"blobs","skip":1,"times":1,"cut":100000},
@@ -434,7 +441,7 @@ no_login_left_home() {
 	[ "$(logged 'r["path"].startswith("/token")')" -eq 2 ]
 }
 
-@test "fetch: odd challenges are understood or refused, never obeyed blindly" {
+@test "fetch: odd challenges are understood or refused, never obeyed blindly" { # E5
 	local good='Bearer realm=\"http://127.0.0.1:{port}/token\"'
 	for c in "[\"Negotiate\",\"Basic realm=x\",\"$good\"]" "[\"Negotiate abc==, $good,service=a\"]" \
 		"[\"Digest nonce=\\\"a,b\\\", $good\"]" "[\"bearer   REALM = \\\"http://127.0.0.1:{port}/tok\\\\en\\\"\"]"; do
@@ -449,7 +456,7 @@ no_login_left_home() {
 	done
 }
 
-@test "fetch: token servers elsewhere never see a credential" {
+@test "fetch: token servers elsewhere never see a credential" { # E4
 	credentials
 	for realm in http://evil.invalid/token http://169.254.169.254/latest file:///etc/passwd \
 		http://u:p@127.0.0.1/ https://169.254.169.254/ https://10.0.0.1/; do
@@ -461,7 +468,7 @@ no_login_left_home() {
 	[ "$(logged '"Authorization" in h')" -eq 0 ]
 }
 
-@test "fetch: a token server that redirects is refused" {
+@test "fetch: a token server that redirects is refused" { # E4
 	credentials
 	script '{"auth":{"scheme":"Bearer","user":"alice","password":"s3cret"},
 		"rules":[{"path":"^/token","redirect":"http://127.0.0.1:{cdn}/token"}]}'
@@ -469,7 +476,7 @@ no_login_left_home() {
 	no_login_left_home
 }
 
-@test "fetch: token servers that give no token are named" {
+@test "fetch: token servers that give no token are named" { # E3
 	for reply in '{}' '{"token":""}' '{"token":5}' '{"token":"a b"}' '{"token":"a\\r\\nX: y"}' '[]'; do
 		script '{"auth":{"scheme":"Bearer","user":"a","password":"b","anonymous":true},
 			"rules":[{"path":"^/token","token":'"$reply"'}]}'
@@ -608,7 +615,7 @@ no_login_left_home() {
 
 # ---- proxies, cancellation
 
-@test "fetch: loopback is never asked through a proxy, other hosts are" {
+@test "fetch: loopback is never asked through a proxy, other hosts are" { # E21
 	export http_proxy=http://127.0.0.1:1 https_proxy=http://user:s3cret@127.0.0.1:1
 	fetch manifest "$ref:1"
 	[ "$status" -eq 0 ]
@@ -616,7 +623,7 @@ no_login_left_home() {
 	[[ "$stderr" == *"127.0.0.1 port 1"* ]]
 }
 
-@test "fetch: a registry that is insecure by configuration is reached over http and its proxy" {
+@test "fetch: a registry that is insecure by configuration is reached over http and its proxy" { # E21
 	echo "insecure_registry = registry.invalid" >"$HPCRUN_CONF"
 	export http_proxy=http://user:s3cret@127.0.0.1:$CDN https_proxy=http://127.0.0.1:$CDN
 	fetch manifest registry.invalid/lab/app:1

@@ -116,7 +116,7 @@ hostile() {
 	done <"$SCRATCH/cases"
 }
 
-@test "hostile: a layer cut at any byte is refused" {
+@test "hostile: a layer cut at any byte is refused" { # B3 C21
 	# in the header, the data and the trailer of gzip; every length would take minutes
 	local lengths="0 1 5 9 10 11 20 50 100 150 200 250 300 -20 -9 -8 -7 -4 -1"
 	publish --cut="${lengths// /,}"

@@ -91,7 +91,7 @@ read_all() {
 	[ "$(($(bytes_asked) * 3))" -lt "$total" ]
 }
 
-@test "paging: a second session fetches nothing, also with the server gone" {
+@test "paging: a second session fetches nothing, also with the server gone" { # E24
 	read_all
 	: >"$SCRATCH/web/log"
 	read_all
@@ -138,7 +138,7 @@ read_all() {
 	[ "$(packs_asked)" -lt 8 ]
 }
 
-@test "paging: two sessions at once fetch every byte once" {
+@test "paging: two sessions at once fetch every byte once" { # E25
 	timeout 60 "$HPCRUN" --no-home --fakeroot lab/paged:1 cat /data/large >/dev/null &
 	run_image cat /data/large >/dev/null
 	wait $!
@@ -146,7 +146,7 @@ read_all() {
 	[ "$(sort <<<"$asked" | uniq -d | wc -l)" -eq 0 ]
 }
 
-@test "paging: wrong bytes, wherever they come from, never reach a program" {
+@test "paging: wrong bytes, wherever they come from, never reach a program" { # E10 E12 E13
 	for bad in flip html elsewhere short; do
 		cache_remove
 		conf 'outage_wait = 1'
@@ -157,12 +157,12 @@ read_all() {
 	done
 }
 
-@test "paging: a server that ignores Range works" {
+@test "paging: a server that ignores Range works" { # E9
 	fault whole
 	read_all
 }
 
-@test "paging: a server that fails for a while delays a program and no more" {
+@test "paging: a server that fails for a while delays a program and no more" { # E16 E17
 	run_image true
 	for bad in 'status 503' reset short flip; do
 		cache_remove
@@ -173,7 +173,7 @@ read_all() {
 	done
 }
 
-@test "paging: an outage ends as an input/output error, never as a missing or short file" {
+@test "paging: an outage ends as an input/output error, never as a missing or short file" { # E16
 	run_image true
 	conf 'outage_wait = 2'
 	fault status 503
@@ -185,7 +185,7 @@ read_all() {
 	[ "$SECONDS" -lt 15 ]
 }
 
-@test "paging: a program that waits for data can be killed at once" {
+@test "paging: a program that waits for data can be killed at once" { # E16
 	run_image true
 	conf 'outage_wait = 600'
 	fault status 503
@@ -196,7 +196,7 @@ read_all() {
 	wait_until 2 eval '! kill -0 '"$pid"' 2>/dev/null'
 }
 
-@test "paging: a damaged cache is found and fetched again" {
+@test "paging: a damaged cache is found and fetched again" { # F4 F5
 	read_all
 	find "$HPCRUN_CACHE/packs" -name '*.data' -exec /usr/bin/python3 -c '
 import sys
@@ -216,7 +216,7 @@ for name in sys.argv[1:]:
 	read_all
 }
 
-@test "paging: kill -9 of the server at any moment leaves no wrong byte" {
+@test "paging: kill -9 of the server at any moment leaves no wrong byte" { # F6 G1
 	for i in 1 2 3 4 5; do
 		run_image sh -c 'cat /data/* >/dev/null' 2>/dev/null &
 		sleep "0.0$((i * 2))"
@@ -229,7 +229,7 @@ for name in sys.argv[1:]:
 	done
 }
 
-@test "paging: a cache on a full disk costs speed, not correctness" {
+@test "paging: a cache on a full disk costs speed, not correctness" { # F1
 	[ "$(id -u)" = 0 ] || skip "mounting a small tmpfs needs root"
 	mkdir -p "$HPCRUN_CACHE"
 	mount -t tmpfs -o size=2m,mode=0700 tmpfs "$HPCRUN_CACHE"
@@ -238,7 +238,7 @@ for name in sys.argv[1:]:
 	umount "$HPCRUN_CACHE"
 }
 
-@test "paging: a mirror is asked first, and its failure is hidden" {
+@test "paging: a mirror is asked first, and its failure is hidden" { # E19
 	conf "mirror = http://127.0.0.1:1" "mirror = $HPCRUN_STORE"
 	read_all
 }
@@ -255,7 +255,7 @@ for name in sys.argv[1:]:
 	HPCRUN_STORE=http://store.example fail_with "plain http to 'store.example' is refused" "$HPCRUN" lab/paged:1 true
 }
 
-@test "paging: a cache that belongs to others is refused" {
+@test "paging: a cache that belongs to others is refused" { # F14
 	mkdir -m 777 "$HPCRUN_CACHE"
 	chmod 777 "$HPCRUN_CACHE"
 	fail_with "the cache .* belongs to" "$HPCRUN" lab/paged:1 true

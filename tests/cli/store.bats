@@ -93,7 +93,7 @@ some_files() {
 	[ $(($(packs_size) - before)) -lt $((before / 10)) ]
 }
 
-@test "store: a killed pull keeps the layers that it finished" {
+@test "store: a killed pull keeps the layers that it finished" { # F6
 	"$HPCRUN" pull -q -j 2 "$REGISTRY/test/five-hundred-layers:1" >/dev/null 2>&1 3>&- &
 	pid=$!
 	wait_until 60 sh -c '[ $(find "$0/blobs" -type f 2>/dev/null | wc -l) -ge 20 ]' "$HPCRUN_STORE"
@@ -104,7 +104,7 @@ some_files() {
 	nothing_half_made
 }
 
-@test "store: a lease of a process that is gone is in nobody's way" {
+@test "store: a lease of a process that is gone is in nobody's way" { # F6
 	"$HPCRUN" pull -q "$REGISTRY/test/busybox:1"
 	digest=$("$HPCRUN" pull -q "$REGISTRY/test/large-and-many-files:1" | tail -n 1)
 	boot=$(tr -d - </proc/sys/kernel/random/boot_id | cut -c1-16)
@@ -117,7 +117,7 @@ some_files() {
 	nothing_half_made
 }
 
-@test "store: --force repairs a damaged pack" {
+@test "store: --force repairs a damaged pack" { # F4
 	"$HPCRUN" pull -q "$REGISTRY/test/busybox:1"
 	pack=$(find "$HPCRUN_STORE/packs" -type f | head -n 1)
 	before=$(sha256sum <"$pack")
@@ -126,7 +126,7 @@ some_files() {
 	[ "$(sha256sum <"$pack")" = "$before" ]
 }
 
-@test "store: a layer whose index is damaged is fetched again" {
+@test "store: a layer whose index is damaged is fetched again" { # F4
 	"$HPCRUN" pull -q "$REGISTRY/test/busybox:1"
 	layer=$(find "$HPCRUN_STORE/layers" -type f ! -name '*.loc')
 	before=$(sha256sum <"$layer")
@@ -135,7 +135,7 @@ some_files() {
 	[ "$(sha256sum <"$layer")" = "$before" ]
 }
 
-@test "store: modes do not depend on the umask" {
+@test "store: modes do not depend on the umask" { # F20
 	(umask 077 && "$HPCRUN" pull -q "$REGISTRY/test/busybox:1")
 	[ "$(stat -c %a "$HPCRUN_STORE")" = 700 ]
 	[ -z "$(find "$HPCRUN_STORE" -type f ! -perm 644)" ]

@@ -187,6 +187,12 @@ objects() { (cd "$HPCRUN_STORE" && find docs blobs layers images index packs -ty
 	[[ $output == "removed"* ]]
 	[ -z "$(objects)" ]
 	fail_with '--grace' "$HPCRUN" gc --grace x
+	# a tag that means another image now
+	image h.example/a:1 a
+	find "$HPCRUN_STORE/images" -type f -exec touch -d '-3 hours' {} +
+	image h.example/a:1 b
+	run -0 "$HPCRUN" gc --grace 2
+	[[ $output == *"images 1"*"nothing to remove"* ]]
 }
 
 @test "gc: a pull that runs is named, and nothing is removed" {

@@ -39,6 +39,7 @@ helper_runs() { leftovers | grep -q '/hpcrun-store$'; }
 none_left() { [ -z "$(leftovers)" ]; }
 conf() { printf '%s\n' 'session_linger = 0' "$@" >"$HPCRUN_CONF"; }
 packs() { find "$BATS_TEST_TMPDIR/store/packs" -type f; }
+packs_of() { (cd "$1/packs" && find . -type f | sort); }
 blobs_asked() { registry_requests '/v2/test/[a-z-]*/blobs/'; }
 run_image() { timeout 60 "$HPCRUN" --no-home "$IMAGE" "$@"; }
 
@@ -224,4 +225,43 @@ time.sleep(60)' "$BATS_TEST_TMPDIR/port" 3>&- &
 	"$HPCRUN" pull -q "$REGISTRY/test/busybox:1"
 	timeout 60 "$HPCRUN" --no-home "$REGISTRY/test/busybox:1" sh -c 'cat /bin/* >/dev/null'
 	timeout 60 "$HPCRUN" --no-home "$REGISTRY/test/hardlinks-across-layers:1" sh -c 'cat /bin/* >/dev/null'
+}
+
+@test "pull: a disk that fails at any step is a message, and leaves nothing half-made" { # F1 F3
+	need strace
+	IMAGE=$REGISTRY/test/busybox:1
+	for call in write:error=ENOSPC:when=3 write:error=ENOSPC:when=9 pwrite64:error=EDQUOT fsync:error=EIO:when=2 \
+		rename:error=ENOSPC:when=2 renameat:error=ENOSPC:when=2 mkdirat:error=EDQUOT:when=8; do
+		HPCRUN_STORE=$BATS_TEST_TMPDIR/full
+		rm -rf "$HPCRUN_STORE"
+		if strace -qqf -o /dev/null -e trace=none -e "inject=$call" "$HPCRUN" pull -q "$IMAGE" >/dev/null 2>"$BATS_TEST_TMPDIR/err"; then
+			continue # it makes no such call
+		fi
+		grep -q '^hpcrun: ' "$BATS_TEST_TMPDIR/err" || { cat "$BATS_TEST_TMPDIR/err"; return 1; }
+		run -0 "$HPCRUN" images -q
+		[ -z "$output" ] || { echo "$call: an image after a failure"; return 1; }
+		"$HPCRUN" pull -q "$IMAGE"
+		run_image true
+	done
+	# what is interrupted goes on
+	HPCRUN_STORE=$BATS_TEST_TMPDIR/eintr
+	strace -qqf -o /dev/null -e trace=none -e inject=write,pwrite64,read,pread64:error=EINTR:when=5+9 "$HPCRUN" pull -q "$IMAGE"
+	run_image true
+}
+
+@test "pull: eight at once store everything once" { # F7
+	HPCRUN_STORE=$BATS_TEST_TMPDIR/shared
+	: >"$REG_LOG"
+	running=()
+	for i in 1 2 3 4 5 6 7 8; do
+		timeout 60 "$HPCRUN" pull -q "$IMAGE" >/dev/null 3>&- &
+		running+=("$!")
+	done
+	for pid in "${running[@]}"; do
+		wait "$pid"
+	done
+	is_right
+	# two layers once, the config by each
+	[ "$(blobs_asked)" -le 10 ]
+	[ "$(packs_of "$HPCRUN_STORE")" = "$(packs_of "$BATS_TEST_TMPDIR/store")" ]
 }

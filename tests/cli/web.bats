@@ -73,35 +73,35 @@ refused() { # RULE TEXT
 	grep -q 'bytes=1000-5999' "$MOCK/log"
 }
 
-@test "web: uses the wanted part of a server that ignores Range" {
+@test "web: uses the wanted part of a server that ignores Range" { # E9
 	script '{"rules":[{"on":"registry","no_range":true}]}'
 	range_is_right 1000 5000
 }
 
-@test "web: refuses a partial reply that begins elsewhere" {
+@test "web: refuses a partial reply that begins elsewhere" { # E10
 	refused '"on":"registry","from":999' 'asked for bytes 1000-5999, got 999-5999'
 }
 
-@test "web: refuses a reply that ends early" {
+@test "web: refuses a reply that ends early" { # E10
 	refused '"on":"registry","cut":100' 'cannot read'
 }
 
-@test "web: refuses a reply that is encoded" {
+@test "web: refuses a reply that is encoded" { # E14
 	refused '"on":"registry","encoding":"gzip"' "encoded as 'gzip'"
 }
 
-@test "web: refuses a range past the end" {
+@test "web: refuses a range past the end" { # E11
 	run --separate-stderr "$tool" range "$url" 299990 100
 	[ "$status" -eq 125 ]
 	[[ "$stderr" == *"asked for bytes 299990-300089, got 299990-299999"* ]]
 }
 
-@test "web: takes no byte more than was asked for" {
+@test "web: takes no byte more than was asked for" { # E27
 	script '{"rules":[{"on":"registry","more":100000}]}'
 	range_is_right 1000 5000
 }
 
-@test "web: gives up on a server that stays silent" {
+@test "web: gives up on a server that stays silent" { # E18
 	refused '"on":"registry","hang":30' 'within 1 s'
 }
 
@@ -111,14 +111,14 @@ refused() { # RULE TEXT
 	refused '"on":"registry","status":403' 'the server answers 403'
 }
 
-@test "web: follows a redirect, and not for ever" {
+@test "web: follows a redirect, and not for ever" { # E8
 	script '{"rules":[{"on":"registry","path":"/elsewhere","redirect":"'"$url"'"}]}'
 	"$tool" range "http://127.0.0.1:$PORT/elsewhere" 10 10 >/dev/null
 	refused '"on":"registry","redirect":"'"$url"'"' 'more than 5 redirects'
 	refused '"on":"registry","redirect":"file:///etc/passwd"' 'no valid address'
 }
 
-@test "web: refuses plain http to another machine, before it asks" {
+@test "web: refuses plain http to another machine, before it asks" { # E7
 	run --separate-stderr "$tool" read http://store.example/x
 	[ "$status" -eq 125 ]
 	[[ "$stderr" == *"plain http to 'store.example' is refused"* ]]

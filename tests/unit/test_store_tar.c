@@ -2,6 +2,8 @@
 /* store: the tar reader: entries of all formats as text, and what must be refused. */
 #include "config.h"
 
+#include <dirent.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -502,6 +504,50 @@ static void archives(void **state)
 }
 
 /* The reader ends, whatever the bytes, and never reads outside them. */
+static size_t bytes_in_use(void)
+{
+	struct mallinfo2 m = mallinfo2();
+
+	return m.uordblks + m.hblkhd;
+}
+
+static unsigned int open_files(void)
+{
+	hr_autodir DIR *d = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	return n;
+}
+
+/* C24: what is refused leaves nothing behind, however often it comes. */
+static void refused_ten_thousand_times(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		hr_autobuf struct hr_buf b = { 0 };
+		unsigned int files = open_files();
+		size_t before;
+
+		if (rows[i].text[0] != '!')
+			continue;
+		rows[i].make(&b);
+		before = bytes_in_use();
+		for (int round = 0; round < 10000; round++) {
+			hr_autobuf struct hr_buf got = { 0 };
+			struct hr_err e = { 0 };
+
+			if (print_archive(&b, 4096, &got, &e) == 0)
+				fail_msg("row '%s' is accepted", rows[i].what);
+		}
+		if (bytes_in_use() > before + 4096 || open_files() != files)
+			fail_msg("row '%s': %zu bytes more are in use", rows[i].what,
+				 bytes_in_use() - before);
+	}
+}
+
 static void changed_bytes_never_crash(void **state)
 {
 	(void)state;
@@ -561,6 +607,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(archives),
+		cmocka_unit_test(refused_ten_thousand_times),
 		cmocka_unit_test(changed_bytes_never_crash),
 		cmocka_unit_test(numbers),
 	};
