@@ -45,6 +45,7 @@ struct serve {
 	struct store_cache *cache;   /* of this node, or NULL */
 	struct serve_native *native; /* or NULL */
 	bool files;		     /* the packs of img are files */
+	bool push_pages;	     /* what is foreseen goes into the kernel's page cache */
 	struct hr_stats *stats;	     /* never NULL */
 	struct serve_watch watch;    /* changes, under its lock */
 	uid_t uid;		     /* the owner of everything, inside the user namespace */

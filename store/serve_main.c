@@ -395,6 +395,7 @@ static int run(const struct serve_args *a, const struct hr_conf *conf, const str
 		.native = a->native,
 	};
 
+	s.push_pages = conf->push;
 	open_stats(&s, w.stats_fd);
 	if (open_image(&s, &w, e) < 0) {
 		*missing = e->kind == HR_NOTFOUND && can_be_pulled(stores, image);

@@ -107,6 +107,7 @@ static int push_range(struct serve_push *p, uint32_t node, const struct store_in
 	struct iovec iov[2 + PIECES];
 	size_t n = 0, held = 0;
 	uint64_t done = 0;
+	bool pushed;
 	int r = 0;
 
 	while (done < len && n < PIECES) {
@@ -128,12 +129,19 @@ static int push_range(struct serve_push *p, uint32_t node, const struct store_in
 		iov[2 + n++] = (struct iovec) { (void *)(uintptr_t)from, (size_t)at.len };
 		done += at.len;
 	}
-	if (done == len && len > 0)
+	/*
+	 * Writing waits for the lock of a page that a reader waits for. When this process is killed
+	 * there, nobody answers the reader and that thread never ends: the holder does not see its
+	 * server die, and none of them can be killed. So it is for those who ask for it; the chunks
+	 * are in memory for the others, too.
+	 */
+	pushed = p->s->push_pages && done == len;
+	if (pushed && len > 0)
 		r = store(p, node, off, (uint32_t)len, iov, (int)(2 + n));
-	if (done == len && r == 0) /* read, though no read of it will come */
+	if (pushed && r == 0) /* read, though no read of it will come */
 		serve_native_seen(p->s->native, node, file, len);
 	for (size_t i = 0; i < held; i++) {
-		if (r == 0 && done == len)
+		if (pushed && r == 0)
 			serve_count(p->s, &refs[i], used[i]);
 		store_chunks_put(p->s->chunks, &refs[i], used[i]);
 	}

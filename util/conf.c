@@ -57,6 +57,7 @@ static const struct conf_key {
 	  UINT64_C(1) << 50, NULL },
 	{ "gc_grace", KEY_U64, offsetof(struct hr_conf, gc_grace_h), 0, HR_CONF_GRACE_MAX_H, NULL },
 	{ "verify", KEY_CHOICE, offsetof(struct hr_conf, verify_full), 0, 0, verify_words },
+	{ "push", KEY_CHOICE, offsetof(struct hr_conf, push), 0, 0, no_yes_words },
 	{ "upstream", KEY_CHOICE, offsetof(struct hr_conf, upstream), 0, 0, no_yes_words },
 	{ "native_files", KEY_CHOICE, offsetof(struct hr_conf, native_files), 0, 0, no_yes_words },
 	{ "prefetch", KEY_CHOICE, offsetof(struct hr_conf, prefetch), 0, 0, prefetch_words },

@@ -45,6 +45,7 @@ struct hr_conf {
 	uint64_t compress_level;   /* compress_level = 1..19, default 1 */
 	uint64_t import_max_bytes; /* import_max_bytes = SIZE, uncompressed bytes of one layer,
 				      default 1T */
+	int push;		   /* push = no | yes: pages into the page cache, default no */
 	int upstream;	  /* upstream = no | yes: get lost chunks from the registry, default yes */
 	int native_files; /* native_files = no | yes, default yes: large files off FUSE */
 	uint64_t gc_grace_h; /* gc_grace = HOURS; HR_CONF_GRACE_BY_FS: what the file system asks for
