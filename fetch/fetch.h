@@ -248,15 +248,19 @@ int fetch_logout(struct fetch_client *c, const char *registry, struct hr_err *e)
 int fetch_web_read(struct fetch_client *c, const char *url, uint64_t limit, struct hr_buf *b,
 		   struct hr_err *e) HR_MUST_USE;
 
+/* GOT of the bytes asked for are there. -1 with *e filled stops the transfer with that failure. */
+typedef int fetch_progress(void *arg, size_t got, struct hr_err *e);
+
 /*
  * Read exactly the LEN bytes at OFF of the object at URL. The errors are those of fetch_web_read.
  *
  * A reply that starts elsewhere, is shorter or is encoded is HR_NET and nothing of it is used. A
  * server that answers with the whole object is read up to the wanted bytes when they begin within
- * its first 16 MiB. Whether the bytes are right is the caller's to check.
+ * its first 16 MiB. Whether the bytes are right is the caller's to check: when all are there, or,
+ * by PROGRESS (else NULL), as they come, in order; meanwhile the rest waits in the kernel.
  */
 int fetch_web_range(struct fetch_client *c, const char *url, uint64_t off, size_t len, void *buf,
-		    struct hr_err *e) HR_MUST_USE;
+		    fetch_progress *progress, void *arg, struct hr_err *e) HR_MUST_USE;
 
 /*
  * Whether the server of the object at URL, of at least two bytes, answers Range as asked. One that

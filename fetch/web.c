@@ -20,6 +20,8 @@ struct wish {
 	uint64_t off;
 	uint8_t *buf; /* ranged: LEN bytes */
 	size_t len;
+	fetch_progress *progress; /* or NULL */
+	void *arg;
 	struct hr_buf *b; /* else: the whole object, up to LIMIT */
 	uint64_t limit;
 
@@ -76,6 +78,21 @@ static int take_ranged(struct wish *w, const uint8_t *p, size_t n, struct hr_err
 	return 0;
 }
 
+/* Bytes of the range came. What the caller makes of them may stop the transfer. */
+static int take_and_tell(struct wish *w, const uint8_t *p, size_t n, struct hr_err *e)
+{
+	struct hr_err enough = { 0 };
+	int r = take_ranged(w, p, n, &enough);
+
+	if (w->progress && w->progress(w->arg, w->got, e) < 0) {
+		w->complete = false;
+		return -1;
+	}
+	if (r < 0)
+		*e = enough;
+	return r;
+}
+
 static int on_body(void *arg, const struct fetch_http_reply *r, const void *p, size_t n,
 		   struct hr_err *e)
 {
@@ -89,7 +106,7 @@ static int on_body(void *arg, const struct fetch_http_reply *r, const void *p, s
 	if (!w->checked && check_headers(w, r, e) < 0)
 		return -1;
 	if (w->ranged)
-		return take_ranged(w, p, n, e);
+		return take_and_tell(w, p, n, e);
 	if (n > w->limit - w->got)
 		return hr_fail(e, HR_CORRUPT, 0, "larger than %" PRIu64 " bytes", w->limit);
 	w->got += n;
@@ -202,9 +219,11 @@ int fetch_web_read(struct fetch_client *c, const char *url, uint64_t limit, stru
 }
 
 int fetch_web_range(struct fetch_client *c, const char *url, uint64_t off, size_t len, void *buf,
-		    struct hr_err *e)
+		    fetch_progress *progress, void *arg, struct hr_err *e)
 {
-	struct wish w = { .ranged = true, .off = off, .buf = buf, .len = len };
+	struct wish w = {
+		.ranged = true, .off = off, .buf = buf, .len = len, .progress = progress, .arg = arg
+	};
 
 	if (len == 0)
 		return 0;

@@ -48,7 +48,8 @@ libstore_a_SOURCES = \
 	store/native.c store/native.h \
 	store/native_make.c store/native_make.h \
 	store/pack.c store/pack.h \
-	store/pager.c store/pager.h \
+	store/pager.c store/pager.h store/pager_parts.h \
+	store/pager_fetch.c \
 	store/prefetch.c store/prefetch.h \
 	store/process.c store/process.h \
 	store/record.c store/record.h \

@@ -5,11 +5,12 @@
  * For: hpcrun-serve, for an image of a store behind a URL. Not for: metadata (web.h), memory
  * (chunks.h).
  *
- * Chunks that are wanted are asked for first, chunks wanted side by side in one request; a chunk is
- * on its way once for all threads and, through the cache's claims, for all processes of the node.
- * Every chunk is verified by its sha256 when it arrives. Origins are tried in order; when all fail
- * they are tried again, with growing pauses, until OUTAGE_S have passed since the first failure:
- * then reads fail with EIO.
+ * Chunks that are wanted are asked for first, chunks wanted side by side in one request, which is
+ * as large as the link carries in a twentieth of a second; a chunk is on its way once for all
+ * threads and, through the cache's claims, for all processes of the node. Every chunk is verified
+ * by its sha256 when it arrives. Origins are tried in order; when all fail they are tried again,
+ * with growing pauses, until OUTAGE_S have passed since the first failure: then reads fail with
+ * EIO.
  *
  * Sequence: store_pager_new(); store_chunks_new() with store_pager_source(); store_pager_start();
  * it then lives as long as the process.
@@ -46,6 +47,7 @@ struct store_pager_options {
 	/* told when an outage begins, ends, or is given up; any thread */
 	void (*notice)(void *arg, const char *text);
 	void *notice_arg;
+	bool guess;	      /* fetch what lies beside a wanted chunk as well, if that pays */
 	unsigned int threads; /* requests at the same time, at least 1 */
 };
 

@@ -91,6 +91,7 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 					       .upstream = n->upstream,
 					       .stats = s->stats,
 					       .outage_s = w->conf->outage_s,
+					       .guess = w->conf->prefetch != HR_PREFETCH_NONE,
 					       .notice = notice,
 					       .notice_arg = n,
 					       .threads = THREADS };

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "store/pager_parts.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "store/frame.h"
+#include "store/layout.h"
+#include "store/sha256mb.h"
+#include "store/web.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/poison.h"
+
+#define REFUSALS_MAX	3 /* rounds through origins that answer, but not with the chunk */
+#define BATCH_MS	50
+#define PAUSE_FIRST_MS	100
+#define PAUSE_CAP_MS	5000
+#define OUTAGE_SPEAK_MS 2000 /* shorter failures are not worth a line */
+
+uint64_t store_pager_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+void store_pager_pause(uint64_t ms)
+{
+	struct timespec t = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+/* ---- landing ---- */
+
+/* With the lock held. */
+static void become_idle(struct store_pager *p, uint32_t chunk)
+{
+	p->state[chunk] = PAGER_IDLE;
+	if (--p->busy == 0)
+		pthread_cond_broadcast(&p->rest);
+}
+
+static void note_failure(struct store_pager *p, const struct hr_err *e)
+{
+	pthread_mutex_lock(&p->lock);
+	if (p->failure.kind == HR_OK)
+		p->failure = *e;
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* Where to put a chunk: where those who wait expect it, or the thread's own room. */
+static uint8_t *room_for(struct pager_thread *t, uint32_t chunk)
+{
+	struct store_pager *p = t->p;
+	bool wanted;
+
+	pthread_mutex_lock(&p->lock);
+	wanted = p->state[chunk] == PAGER_FLYING_WANTED;
+	pthread_mutex_unlock(&p->lock);
+	return wanted ? store_chunks_room(p->chunks, chunk) : t->plain;
+}
+
+void store_pager_land(struct store_pager *p, uint32_t chunk, const uint8_t *plain, uint32_t bytes,
+		      const struct hr_err *e)
+{
+	bool wanted;
+
+	if (e)
+		note_failure(p, e);
+	pthread_mutex_lock(&p->lock);
+	wanted = p->state[chunk] == PAGER_FLYING_WANTED;
+	if (!wanted)
+		become_idle(p, chunk);
+	if (e)
+		p->refused_ms[chunk] = store_pager_now_ms();
+	pthread_mutex_unlock(&p->lock);
+	if (!wanted)
+		return;
+	/* wanted stays so until we say otherwise */
+	if (!e && store_chunks_room(p->chunks, chunk) != plain)
+		memcpy(store_chunks_room(p->chunks, chunk), plain, bytes);
+	pthread_mutex_lock(&p->lock);
+	become_idle(p, chunk);
+	pthread_mutex_unlock(&p->lock);
+	store_chunks_delivered(p->chunks, chunk, e);
+}
+
+bool store_pager_land_cached(struct pager_thread *t, uint32_t chunk,
+			     const struct store_loc_chunk *at)
+{
+	struct store_cache_pack *pack = store_pager_cache_of(t->p, at);
+	struct hr_err e = { 0 }; /* a cache that cannot be read is none */
+	struct store_chunk want;
+	uint8_t *room;
+
+	if (!pack || !store_cache_has(pack, at->frame) ||
+	    !store_index_chunk(t->p->o.ix, chunk, &want))
+		return false;
+	room = room_for(t, chunk);
+	if (store_cache_get(pack, at->frame, at->plain_off, room, want.bytes, &e) < 0 ||
+	    store_frame_verify(&want, room, NULL, &e) < 0) {
+		store_cache_drop(pack, at->frame);
+		return false;
+	}
+	store_pager_land(t->p, chunk, room, want.bytes, NULL);
+	return true;
+}
+
+/* ---- arrival ---- */
+
+/* A request on its way: frames are opened as their last bytes come. */
+struct arrival {
+	struct pager_thread *t;
+	const struct pager_batch *b;
+	const char *url;
+	size_t next;		       /* the first frame that has not landed */
+	uint64_t from;		       /* offset in the pack where the request begins */
+	uint64_t begun_ms, arrived_ms; /* when the first and the last bytes came */
+};
+
+static const uint8_t *frame_at(const struct arrival *a, size_t i)
+{
+	return a->t->frames + (a->b->at[i].frame_off - a->from);
+}
+
+/* Decompress a frame and compare its check sum. */
+static int open_frame(const struct arrival *a, size_t i, struct store_chunk *want, uint8_t *room,
+		      struct hr_err *e)
+{
+	if (!store_index_chunk(a->t->p->o.ix, a->b->chunk[i], want))
+		return hr_fail(e, HR_CORRUPT, 0, "the image index is damaged");
+	if (store_frame_open(a->t->zstd, frame_at(a, i), a->b->at[i].frame_len, want, room, e) < 0)
+		return -1;
+	return store_frame_verify(want, room, NULL, e);
+}
+
+/* A chunk is verified: keep it, hand it over. */
+static void accept(struct arrival *a, const struct store_chunk *want, const uint8_t *room)
+{
+	struct store_pager *p = a->t->p;
+	const struct store_loc_chunk *at = &a->b->at[a->next];
+	struct store_cache_pack *pack = store_pager_cache_of(p, at);
+	/* no room or a bad disk: memory alone, and the next one fetches again */
+	struct hr_err full = { 0 };
+
+	if (pack && store_cache_put(pack, at->frame, at->plain_off, room, want->bytes, &full) < 0) {
+		hr_debug("not cached: %s", full.text);
+		note_failure(p, &full);
+	}
+	store_pager_land(p, a->b->chunk[a->next], room, want->bytes, NULL);
+	a->next++;
+}
+
+static int fail_frame(struct arrival *a, struct hr_err *e)
+{
+	struct store_pager *p = a->t->p;
+
+	hr_stats_add(&p->o.stats->damaged, 1);
+	return hr_wrap(e, "'%s' has a damaged frame at %" PRIu64, a->url,
+		       a->b->at[a->next].frame_off);
+}
+
+/* The next frame, which somebody waits for: straight to where it is expected. */
+static int accept_wanted(struct arrival *a, struct hr_err *e)
+{
+	uint8_t *room = store_chunks_room(a->t->p->chunks, a->b->chunk[a->next]);
+	struct store_chunk want;
+
+	if (open_frame(a, a->next, &want, room, e) < 0 ||
+	    store_frame_verify(&want, room, fetch_digest_of, e) < 0)
+		return fail_frame(a, e);
+	accept(a, &want, room);
+	return 0;
+}
+
+/* What is done with chunks that nobody waits for, many at once, on one of few benches. */
+struct pager_bench {
+	struct pager_bench *next;
+	uint8_t *room; /* PAGER_GROUP_BYTES */
+};
+
+static struct pager_bench *bench_take(struct store_pager *p)
+{
+	struct pager_bench *bench;
+
+	pthread_mutex_lock(&p->lock);
+	while (!p->benches)
+		pthread_cond_wait(&p->bench_free, &p->lock);
+	bench = p->benches;
+	p->benches = bench->next;
+	pthread_mutex_unlock(&p->lock);
+	return bench;
+}
+
+static void bench_give(struct store_pager *p, struct pager_bench *bench)
+{
+	pthread_mutex_lock(&p->lock);
+	bench->next = p->benches;
+	p->benches = bench;
+	pthread_cond_signal(&p->bench_free);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void store_pager_make_benches(struct store_pager *p)
+{
+	for (size_t i = 0; i < PAGER_BENCHES; i++) {
+		struct pager_bench *bench = hr_xmalloc(sizeof(*bench));
+
+		bench->room = malloc(PAGER_GROUP_BYTES);
+		HR_BUG_ON(!bench->room);
+		bench_give(p, bench);
+	}
+}
+
+/* N chunks lie decompressed: compute the digests side by side; the right ones land. */
+static int accept_opened(struct arrival *a, const struct store_chunk *want,
+			 const uint8_t *const *room, size_t n, struct hr_err *e)
+{
+	char got_hex[FETCH_DIGEST_HEX], want_hex[FETCH_DIGEST_HEX];
+	struct fetch_digest got[PAGER_GROUP];
+	size_t len[PAGER_GROUP];
+
+	for (size_t i = 0; i < n; i++)
+		len[i] = want[i].bytes;
+	store_sha256_many(room, len, n, got);
+	for (size_t i = 0; i < n; i++) {
+		if (!fetch_digest_equal(&got[i], &want[i].digest)) {
+			hr_fail(e, HR_CORRUPT, 0, "digest is %s, expected %s",
+				fetch_digest_hex(&got[i], got_hex),
+				fetch_digest_hex(&want[i].digest, want_hex));
+			return fail_frame(a, e);
+		}
+		accept(a, &want[i], room[i]);
+	}
+	return 0;
+}
+
+/* The next frames, up to END, as many as a bench has room for. */
+static int accept_group(struct arrival *a, size_t end, struct hr_err *e)
+{
+	struct pager_bench *bench = bench_take(a->t->p);
+	struct store_chunk want[PAGER_GROUP];
+	const uint8_t *room[PAGER_GROUP];
+	struct hr_err bad = { 0 };
+	size_t n = 0, used = 0;
+	int r;
+
+	while (a->next + n < end && n < PAGER_GROUP &&
+	       used + STORE_CHUNK_MAX <= PAGER_GROUP_BYTES) {
+		room[n] = bench->room + used;
+		if (open_frame(a, a->next + n, &want[n], bench->room + used, &bad) < 0)
+			break;
+		used += want[n++].bytes;
+	}
+	r = accept_opened(a, want, room, n, e);
+	bench_give(a->t->p, bench);
+	if (r < 0 || bad.kind == HR_OK)
+		return r;
+	*e = bad;
+	return fail_frame(a, e);
+}
+
+static bool is_wanted(struct store_pager *p, uint32_t chunk)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&p->lock);
+	wanted = p->state[chunk] == PAGER_FLYING_WANTED;
+	pthread_mutex_unlock(&p->lock);
+	return wanted;
+}
+
+/*
+ * Open what is there of GOT bytes of the reply. Chunks that somebody waits for do not wait for
+ * others to fill a group; while more is to come, the others do.
+ */
+static int on_progress(void *arg, size_t got, struct hr_err *e)
+{
+	struct arrival *a = arg;
+	const struct pager_batch *b = a->b;
+	const struct store_loc_chunk *last = &b->at[b->n - 1];
+	bool all = a->from + got >= last->frame_off + last->frame_len;
+
+	if (a->begun_ms == 0)
+		a->begun_ms = store_pager_now_ms();
+	if (all && a->arrived_ms == 0)
+		a->arrived_ms = store_pager_now_ms();
+	for (;;) {
+		size_t end = a->next;
+		bool waited_for = false;
+
+		while (end < b->n && b->at[end].frame_off + b->at[end].frame_len <= a->from + got &&
+		       !(waited_for = is_wanted(a->t->p, b->chunk[end])))
+			end++;
+		if (waited_for && end == a->next) {
+			if (accept_wanted(a, e) < 0)
+				return -1;
+			continue;
+		}
+		if (end == a->next || (!all && !waited_for && end - a->next < PAGER_GROUP))
+			return 0;
+		if (accept_group(a, end, e) < 0)
+			return -1;
+	}
+}
+
+/* ---- origins ---- */
+
+HR_PRINTF(2, 3)
+static void tell(const struct store_pager *p, const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	p->o.notice(p->o.notice_arg, line);
+}
+
+/* Count and, once it lasts, say that no origin answers; and that they do again. */
+static void outage_begins(struct store_pager *p, const struct hr_err *e)
+{
+	bool first;
+
+	pthread_mutex_lock(&p->lock);
+	first = p->out_since_ms == 0;
+	if (first)
+		p->out_since_ms = store_pager_now_ms();
+	pthread_mutex_unlock(&p->lock);
+	if (!first)
+		return;
+	hr_stats_add(&p->o.stats->outages, 1);
+	p->o.stats->outage_now = 1;
+	tell(p, "waiting for up to %" PRIu64 " s for data: %s", p->o.outage_s, e->text);
+}
+
+static void outage_ends(struct store_pager *p, const char *origin)
+{
+	uint64_t since, ms;
+
+	pthread_mutex_lock(&p->lock);
+	since = p->out_since_ms;
+	p->out_since_ms = 0;
+	p->out_given_up = false;
+	pthread_mutex_unlock(&p->lock);
+	if (since == 0)
+		return;
+	ms = store_pager_now_ms() - since;
+	hr_stats_add(&p->o.stats->outage_us, ms * 1000);
+	p->o.stats->outage_now = 0;
+	tell(p, "'%s' is back after %" PRIu64 " s", origin, (ms + 500) / 1000);
+}
+
+static void outage_given_up(struct store_pager *p)
+{
+	bool first;
+
+	pthread_mutex_lock(&p->lock);
+	first = p->out_since_ms != 0 && !p->out_given_up;
+	p->out_given_up = p->out_since_ms != 0;
+	pthread_mutex_unlock(&p->lock);
+	if (first)
+		tell(p, "no data came for %" PRIu64 " s: %s", p->o.outage_s,
+		     p->o.upstream ? "asking the registry that the image came from"
+				   : "reading it fails with an input/output error");
+}
+
+/*
+ * LEN bytes came in MS, the round trip apart, beside others: how much one request should ask for
+ * from now on. Few large requests where the link is fast; where it is slow, nothing that is wanted
+ * waits long behind what is not.
+ */
+static void learn_rate(struct store_pager *p, uint64_t len, uint64_t ms)
+{
+	uint64_t fits;
+
+	if (len < PAGER_BATCH_LEAST) /* too little to tell */
+		return;
+	fits = len * p->asking * BATCH_MS / (ms > 0 ? ms : 1);
+	fits = (3 * p->batch_bytes + fits) / 4;
+	if (fits < PAGER_BATCH_LEAST)
+		fits = PAGER_BATCH_LEAST;
+	p->batch_bytes = fits < PAGER_BATCH_BYTES ? fits : PAGER_BATCH_BYTES;
+}
+
+/*
+ * Ask one origin for the chunks FIRST to the end of B; what is right lands. Returns how many of
+ * them are right; less than all with *e filled.
+ */
+static size_t ask_origin(struct pager_thread *t, const char *origin, struct hr_stats_origin *seen,
+			 const struct pager_batch *b, size_t first, struct hr_err *e)
+{
+	struct store_pager *p = t->p;
+	const struct store_loc_chunk *from = &b->at[first], *last = &b->at[b->n - 1];
+	struct fetch_digest pack = store_loc_pack(p->o.loc, from->pack).name;
+	size_t len = (size_t)(last->frame_off + last->frame_len - from->frame_off);
+	char path[STORE_OBJECT_PATH];
+	hr_autofree char *url =
+		hr_xasprintf("%s/%s", origin, store_object_path(STORE_PACK, &pack, path));
+	struct arrival a = { .t = t, .b = b, .url = url, .next = first, .from = from->frame_off };
+	int r;
+
+	pthread_mutex_lock(&p->lock);
+	p->asking++;
+	pthread_mutex_unlock(&p->lock);
+	r = fetch_web_range(p->o.client, url, from->frame_off, len, t->frames, on_progress, &a, e);
+	pthread_mutex_lock(&p->lock);
+	if (r == 0)
+		learn_rate(p, len, a.arrived_ms - a.begun_ms);
+	p->asking--;
+	pthread_mutex_unlock(&p->lock);
+	hr_stats_add(&seen->requests, 1);
+	hr_stats_add(&seen->failures, r < 0);
+	hr_stats_add(&seen->bytes, r < 0 ? 0 : len);
+	return a.next - first;
+}
+
+void store_pager_fetch(struct pager_thread *t, const struct pager_batch *b)
+{
+	struct store_pager *p = t->p;
+	uint64_t begun = store_pager_now_ms(), pause = PAUSE_FIRST_MS;
+	unsigned int refusals = 0;
+	struct hr_err e = { 0 };
+	size_t done = 0;
+
+	for (;;) {
+		bool silent = false;
+
+		for (size_t o = 0; o < p->o.origins->n && done < b->n; o++) {
+			hr_err_clear(&e);
+			done += ask_origin(t, p->o.origins->v[o], p->seen[o], b, done, &e);
+			if (e.kind == HR_NET)
+				silent = true;
+			else
+				outage_ends(p, p->o.origins->v[o]);
+			if (e.kind != HR_OK)
+				hr_debug("%s", e.text);
+		}
+		if (done == b->n)
+			return;
+		if (!silent && ++refusals == REFUSALS_MAX)
+			break;
+		if (store_pager_now_ms() - begun >= p->o.outage_s * 1000) {
+			outage_given_up(p);
+			break;
+		}
+		if (silent && store_pager_now_ms() - begun >= OUTAGE_SPEAK_MS)
+			outage_begins(p, &e);
+		store_pager_pause(pause / 2 + (uint64_t)random() % (pause / 2 + 1));
+		pause = 2 * pause < PAUSE_CAP_MS ? 2 * pause : PAUSE_CAP_MS;
+	}
+	if (refusals == REFUSALS_MAX && p->o.copy)
+		store_web_forget_loc(p->o.copy, p->o.ix);
+	for (; done < b->n; done++) {
+		if (p->o.upstream)
+			store_upstream_ask(p->o.upstream, b->chunk[done], &e);
+		else
+			store_pager_land(p, b->chunk[done], NULL, 0, &e);
+	}
+}

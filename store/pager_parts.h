@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the two halves of the pager share: pager.c decides what is fetched and when, pager_fetch.c
+ * fetches it, verifies it and hands it over. Private to store/pager*.c.
+ */
+#ifndef STORE_PAGER_PARTS_H
+#define STORE_PAGER_PARTS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <zstd.h>
+
+#include "store/pager.h"
+
+#define PAGER_BATCH_MAX 32 /* chunks of one request */
+#define PAGER_BATCH_BYTES                                                                          \
+	(2u << 20)		       /* compressed bytes of one request, but for its first chunk \
+					*/
+#define PAGER_BATCH_FIRST (512u << 10) /* the same before anything is known of the link */
+#define PAGER_BATCH_LEAST (256u << 10)
+#define PAGER_BENCHES	  2  /* threads that decompress many chunks at the same time */
+#define PAGER_GROUP	  16 /* chunks whose digests are computed side by side */
+#define PAGER_GROUP_BYTES (8u << 20)
+
+/*
+ * Where a chunk is on its way. The state decides; the queues only order, and may hold entries of
+ * chunks that have moved on: wanted after they were put off, or taken into the batch of a
+ * neighbour.
+ */
+enum pager_state { PAGER_IDLE, PAGER_LATER, PAGER_WANTED, PAGER_FLYING, PAGER_FLYING_WANTED };
+
+/* First in, first out. */
+struct pager_queue {
+	uint32_t *v;
+	size_t first, n, cap;
+};
+
+struct store_pager {
+	struct store_pager_options o;
+	struct store_chunks *chunks;
+	struct hr_stats_origin **seen;	 /* by number in o.origins: what it gave */
+	struct store_cache_pack **packs; /* by number in the location file; NULL: no cache for it */
+	uint32_t *in_order;		 /* the chunks as they lie in the packs */
+	uint32_t *neighbour;		 /* by chunk: whose frame follows in the pack, or NONE */
+
+	pthread_mutex_t lock; /* of all below; never held over I/O */
+	pthread_cond_t wake;
+	uint8_t *state;			    /* by chunk */
+	uint64_t *refused_ms;		    /* by chunk: when it could not be had; 0 never */
+	uint8_t *mark;			    /* by chunk: whether it was touched, or guessed */
+	uint64_t seen_bytes, guessed_bytes; /* compressed: touched; guessed and not touched yet */
+	unsigned int ahead;		    /* threads that fetch what nobody waits for */
+	unsigned int asking;		    /* requests on their way */
+	uint64_t batch_bytes;		    /* of one request, as the link wants it */
+	struct pager_queue wanted, later;
+	uint32_t busy;	       /* chunks that are not idle */
+	pthread_cond_t rest;   /* busy became 0 */
+	struct hr_err failure; /* the first */
+	uint64_t out_since_ms; /* 0: no outage was reported */
+	bool out_given_up;
+	struct pager_bench *benches; /* those not in use, of pager_fetch.c */
+	pthread_cond_t bench_free;
+};
+
+/* What one request asks for: chunks side by side in a pack. */
+struct pager_batch {
+	uint32_t chunk[PAGER_BATCH_MAX];
+	struct store_loc_chunk at[PAGER_BATCH_MAX];
+	size_t n;
+	bool ahead; /* nobody waited for its first chunk */
+};
+
+struct pager_thread {
+	struct store_pager *p;
+	ZSTD_DCtx *zstd;
+	uint8_t *frames; /* room for the largest request */
+	uint8_t *plain;	 /* room for a chunk that nobody waits for */
+};
+
+uint64_t store_pager_now_ms(void);
+void store_pager_pause(uint64_t ms);
+
+/* The pack of a chunk in the node cache, or NULL. */
+static inline struct store_cache_pack *store_pager_cache_of(const struct store_pager *p,
+							    const struct store_loc_chunk *at)
+{
+	return p->packs[at->pack];
+}
+
+/* Threads: before any other. */
+void store_pager_make_benches(struct store_pager *p);
+
+/* The flight of a chunk ends: its verified bytes are at PLAIN; or it failed with E. */
+void store_pager_land(struct store_pager *p, uint32_t chunk, const uint8_t *plain, uint32_t bytes,
+		      const struct hr_err *e);
+/* A chunk that another process brought meanwhile. False when it is not there after all. */
+bool store_pager_land_cached(struct pager_thread *t, uint32_t chunk,
+			     const struct store_loc_chunk *at);
+/*
+ * Fetch the chunks of B, side by side in a pack and claimed, from the first origin that has them
+ * right; all of them land. An origin that does not answer is an outage and is waited for; one that
+ * has no such object, or a damaged one, is asked three times at most.
+ */
+void store_pager_fetch(struct pager_thread *t, const struct pager_batch *b);
+
+#endif
