@@ -185,7 +185,7 @@ static int on_object(void *arg, const struct fetch_digest *d, uint64_t bytes, st
 static int print_total(const struct store *st, struct hr_err *e)
 {
 	static const enum store_kind kinds[] = { STORE_PACK, STORE_INDEX, STORE_INDEX_LOC,
-						 STORE_LAYER, STORE_LAYER_LOC };
+						 STORE_META, STORE_LAYER, STORE_LAYER_LOC };
 	hr_autobuf struct hr_buf path = { 0 };
 	char text[STORE_SIZE_TEXT];
 	uint64_t total = 0;

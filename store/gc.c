@@ -234,6 +234,7 @@ static int sweep(struct store *st, const struct marks *m, const struct store_gc_
 		const struct store_digest_set *keep;
 		uint64_t *count;
 	} steps[] = {
+		{ STORE_META, false, &m->images, &out->others },
 		{ STORE_IMAGE, false, &m->images, &out->images },
 		{ STORE_BLOB, false, &m->layers, &out->others },
 		{ STORE_INDEX, true, &m->indexes, &out->others },

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "store/meta.h"
 #include "store/merge.h"
 #include "util/cleanup.h"
 #include "util/mem.h"
@@ -74,14 +75,13 @@ static int add_layers(const struct store *st, const struct store_import_merge_im
 	return 0;
 }
 
-static int write_record(const struct store *st, const struct store_import_merge_image *image,
-			const struct fetch_digest *index, const struct store_merge_sums *sums,
-			struct hr_err *e)
+static int make_record(const struct store_import_merge_image *image,
+		       const struct fetch_digest *index, const struct store_merge_sums *sums,
+		       struct hr_buf *out, struct hr_err *e)
 {
 	hr_autofree struct store_record_layer *layers =
 		hr_xmalloc(image->n_layers * sizeof(*layers) + 1);
 	hr_autofree char *created = image->created ? hr_xstrdup(image->created) : NULL;
-	hr_autobuf struct hr_buf b = { 0 };
 	struct store_image_record r = { .index = *index,
 					.config = image->config,
 					.created = created,
@@ -96,8 +96,22 @@ static int write_record(const struct store *st, const struct store_import_merge_
 		if (!hr_add(r.compressed, image->layers[i].blob.size, &r.compressed))
 			return hr_fail(e, HR_CORRUPT, 0, "the layers claim more than 2^64 bytes");
 	}
-	store_image_record_write(&r, &b);
-	return store_object_write(st, STORE_IMAGE, &image->manifest, b.p, b.len, e);
+	store_image_record_write(&r, out);
+	return 0;
+}
+
+/* The record last: it reaches the others. */
+static int write_all(const struct store *st, const struct fetch_digest *manifest,
+		     const struct fetch_digest *index, const struct store_meta *b, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf meta = { 0 };
+
+	if (store_meta_write(b, &meta, e) < 0 ||
+	    store_object_write(st, STORE_INDEX_LOC, index, b->loc.p, b->loc.len, e) < 0 ||
+	    store_object_write(st, STORE_INDEX, index, b->index.p, b->index.len, e) < 0 ||
+	    store_object_write(st, STORE_META, manifest, meta.p, meta.len, e) < 0)
+		return -1;
+	return store_object_write(st, STORE_IMAGE, manifest, b->record.p, b->record.len, e);
 }
 
 int store_import_merge(const struct store *st, const struct store_import_merge_image *image,
@@ -107,19 +121,18 @@ int store_import_merge(const struct store *st, const struct store_import_merge_i
 					  image->config_doc->len };
 	HR_CLEANUP(store_merge_freep) struct store_merge *m = store_merge_new();
 	struct mapping *maps = hr_xmalloc(2 * image->n_layers * sizeof(*maps) + 1);
-	hr_autobuf struct hr_buf index = { 0 }, loc = { 0 };
+	HR_CLEANUP(store_meta_release) struct store_meta b = { 0 };
 	struct fetch_digest digest;
 	struct store_merge_sums sums;
 	int r = add_layers(st, image, maps, m, e);
 
 	if (r == 0)
-		r = store_merge_finish(m, &head, &index, &loc, &sums, e);
+		r = store_merge_finish(m, &head, &b.index, &b.loc, &sums, e);
 	unmap_all(maps, 2 * image->n_layers);
 	if (r < 0)
 		return -1;
-	fetch_digest_of(index.p, index.len, &digest);
-	if (store_object_write(st, STORE_INDEX_LOC, &digest, loc.p, loc.len, e) < 0 ||
-	    store_object_write(st, STORE_INDEX, &digest, index.p, index.len, e) < 0)
+	fetch_digest_of(b.index.p, b.index.len, &digest);
+	if (make_record(image, &digest, &sums, &b.record, e) < 0)
 		return -1;
-	return write_record(st, image, &digest, &sums, e);
+	return write_all(st, &image->manifest, &digest, &b, e);
 }

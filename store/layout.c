@@ -38,6 +38,7 @@ static const struct {
 	[STORE_LAYER] = { "layers", "", false },
 	[STORE_LAYER_LOC] = { "layers", ".loc", false },
 	[STORE_IMAGE] = { "images", "", false },
+	[STORE_META] = { "meta", "", false },
 	[STORE_INDEX] = { "index", "", false },
 	[STORE_INDEX_LOC] = { "index", ".loc", false },
 	[STORE_INDEX_SUM] = { "index", ".sum", false },

@@ -39,6 +39,7 @@ enum store_kind {
 	STORE_LAYER,
 	STORE_LAYER_LOC,
 	STORE_IMAGE,
+	STORE_META,
 	STORE_INDEX,
 	STORE_INDEX_LOC,
 	STORE_INDEX_SUM, /* of both, in copies on nodes alone */

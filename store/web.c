@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <string.h>
 
+#include "store/meta.h"
 #include "store/record.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -67,24 +68,30 @@ static int write_sum(const struct store *copy, const struct fetch_digest *index,
 	return store_object_write(copy, STORE_INDEX_SUM, index, sum.p, sum.len, e);
 }
 
+static int check_index(const char *url, const struct hr_buf *index, const struct fetch_digest *want,
+		       struct hr_err *e)
+{
+	char got_hex[FETCH_DIGEST_HEX], hex[FETCH_DIGEST_HEX];
+	struct fetch_digest got;
+
+	fetch_digest_of(index->p, index->len, &got);
+	if (fetch_digest_equal(&got, want))
+		return 0;
+	return hr_fail(e, HR_CORRUPT, 0, "the image index of store '%s' is %s, expected %s", url,
+		       fetch_digest_hex(&got, got_hex), fetch_digest_hex(want, hex));
+}
+
 /* An object for COPY; checked against its name when CHECKED. */
 static int sync_object(struct fetch_client *c, const char *url, enum store_kind kind,
 		       const struct fetch_digest *d, bool checked, struct store *copy,
 		       struct hr_err *e)
 {
-	char got_hex[FETCH_DIGEST_HEX], hex[FETCH_DIGEST_HEX];
 	hr_autobuf struct hr_buf b = { 0 };
-	struct fetch_digest got;
 
 	if (get_object(c, url, kind, d, INDEX_LIMIT, &b, e) < 0)
 		return -1;
-	if (checked) {
-		fetch_digest_of(b.p, b.len, &got);
-		if (!fetch_digest_equal(&got, d))
-			return hr_fail(e, HR_CORRUPT, 0,
-				       "the image index of store '%s' is %s, expected %s", url,
-				       fetch_digest_hex(&got, got_hex), fetch_digest_hex(d, hex));
-	}
+	if (checked && check_index(url, &b, d, e) < 0)
+		return -1;
 	return store_object_write(copy, kind, d, b.p, b.len, e);
 }
 
@@ -102,6 +109,25 @@ static int sync_index(struct fetch_client *c, const char *url, const struct fetc
 	return -1;
 }
 
+/* Everything at once, of an image that was never here. */
+static int sync_meta(struct fetch_client *c, const char *url, const struct fetch_digest *manifest,
+		     struct store *copy, struct hr_err *e)
+{
+	HR_CLEANUP(store_image_record_release) struct store_image_record record = { 0 };
+	HR_CLEANUP(store_meta_release) struct store_meta b = { 0 };
+	hr_autobuf struct hr_buf file = { 0 };
+
+	if (get_object(c, url, STORE_META, manifest, INDEX_LIMIT, &file, e) < 0 ||
+	    store_meta_open(file.p, file.len, &b, e) < 0 ||
+	    store_image_record_parse(b.record.p, b.record.len, &record, e) < 0 ||
+	    check_index(url, &b.index, &record.index, e) < 0 ||
+	    store_object_write(copy, STORE_INDEX, &record.index, b.index.p, b.index.len, e) < 0 ||
+	    store_object_write(copy, STORE_INDEX_LOC, &record.index, b.loc.p, b.loc.len, e) < 0 ||
+	    write_sum(copy, &record.index, e) < 0)
+		return -1;
+	return store_object_write(copy, STORE_IMAGE, manifest, b.record.p, b.record.len, e);
+}
+
 /* The image record is small and says where everything is: fetched each time, written last. */
 static int sync_image(struct fetch_client *c, const char *url, const struct fetch_digest *manifest,
 		      struct store *copy, struct hr_err *e)
@@ -109,6 +135,14 @@ static int sync_image(struct fetch_client *c, const char *url, const struct fetc
 	hr_autobuf struct hr_buf text = { 0 };
 	HR_CLEANUP(store_image_record_release) struct store_image_record record = { 0 };
 
+	if (!store_object_exists(copy, STORE_IMAGE, manifest)) {
+		if (sync_meta(c, url, manifest, copy, e) == 0)
+			return 0;
+		/* a store made before there were metadata files, or a damaged one: there is another
+		 * way */
+		hr_debug("no metadata file: %s", e->text);
+		hr_err_clear(e);
+	}
 	if (get_object(c, url, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &text, e) < 0)
 		return -1;
 	if (store_image_record_parse(text.p, text.len, &record, e) < 0)

@@ -141,7 +141,7 @@ log_clear() { : >"$SCRATCH/nginx/store.log" && : >"$SCRATCH/nginx/cache.log"; }
 	for path in $(find packs -type f) $(find index -type f ! -name '*.loc'); do
 		[[ $(cached "$path") == *immutable* ]] || { echo "$path"; return 1; }
 	done
-	for path in $(find refs images -type f) $(find index -name '*.loc'); do
+	for path in $(find refs images meta -type f) $(find index -name '*.loc'); do
 		[[ $(cached "$path") == *no-cache* ]] || { echo "$path"; return 1; }
 	done
 }

@@ -260,3 +260,21 @@ for name in sys.argv[1:]:
 	chmod 777 "$HPCRUN_CACHE"
 	fail_with "the cache .* belongs to" "$HPCRUN" lab/paged:1 true
 }
+
+@test "paging: a node that has nothing asks twice before the first chunk: the reference and the metadata file" {
+	run_image true
+	[ "$(grep -cE '/(refs|images|meta|index)/' "$SCRATCH/web/log")" -eq 2 ]
+	grep -q '/meta/.* -$' "$SCRATCH/web/log"
+}
+
+@test "paging: a store without metadata files, or with a damaged one, is read by its three files" {
+	meta=$(find "$SCRATCH/site/meta" -type f)
+	cp "$meta" "$BATS_TEST_TMPDIR/meta"
+	rm "$meta"
+	run_image true || { cp "$BATS_TEST_TMPDIR/meta" "$meta"; return 1; }
+	cache_remove
+	tr 'a-m' 'n-z' <"$BATS_TEST_TMPDIR/meta" >"$meta"
+	run_image true || { cp "$BATS_TEST_TMPDIR/meta" "$meta"; return 1; }
+	cp "$BATS_TEST_TMPDIR/meta" "$meta"
+	[ "$(grep -cE '/index/.*\.loc' "$SCRATCH/web/log")" -eq 2 ]
+}

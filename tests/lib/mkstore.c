@@ -21,6 +21,7 @@
 
 #include <zstd.h>
 
+#include "store/meta.h"
 #include "store/index.h"
 #include "store/layout.h"
 #include "store/loc.h"
@@ -343,7 +344,7 @@ static void end_pack(struct maker *m, struct fetch_digest *name)
 
 static void write_objects(struct maker *m, const char *reference)
 {
-	hr_autobuf struct hr_buf index = { 0 }, loc = { 0 }, record = { 0 };
+	hr_autobuf struct hr_buf index = { 0 }, loc = { 0 }, record = { 0 }, meta = { 0 };
 	struct store_loc_pack pack = { .frames = m->n_frames };
 	struct store_image_record image = { .created = hr_xstrdup("-") };
 	struct store_ref_record tag = { .server = hr_xstrdup("-") };
@@ -368,6 +369,8 @@ static void write_objects(struct maker *m, const char *reference)
 	store_image_record_write(&image, &record);
 	MUST(store_object_write(m->store, STORE_INDEX, &image.index, index.p, index.len, &err));
 	MUST(store_object_write(m->store, STORE_INDEX_LOC, &image.index, loc.p, loc.len, &err));
+	MUST(store_meta_write(&(struct store_meta) { record, index, loc }, &meta, &err));
+	MUST(store_object_write(m->store, STORE_META, &tag.manifest, meta.p, meta.len, &err));
 	MUST(store_object_write(m->store, STORE_IMAGE, &tag.manifest, record.p, record.len, &err));
 	MUST(fetch_ref_parse(reference, &ref, &err));
 	MUST(store_ref_write(m->store, &ref, &tag, &err));

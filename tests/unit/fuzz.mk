@@ -69,3 +69,9 @@ tests_fuzz_fuzz_native_SOURCES = tests/fuzz/fuzz_native.c $(FUZZ_REPLAY)
 tests_fuzz_fuzz_native_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/native"'
 tests_fuzz_fuzz_native_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS)
 tests_fuzz_fuzz_native_LDADD = libstore.a libfetch.a libutil.a $(ISAL_LIBS)
+check_PROGRAMS += tests/fuzz/fuzz_meta
+TESTS += tests/fuzz/fuzz_meta
+tests_fuzz_fuzz_meta_SOURCES = tests/fuzz/fuzz_meta.c $(FUZZ_REPLAY)
+tests_fuzz_fuzz_meta_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/meta"'
+tests_fuzz_fuzz_meta_CFLAGS = $(AM_CFLAGS)
+tests_fuzz_fuzz_meta_LDADD = libstore.a libutil.a $(ZSTD_LIBS)
