@@ -169,6 +169,24 @@ static int sync_ref(struct fetch_client *c, const char *url, const struct fetch_
 	return store_ref_write(copy, ref, &record, e);
 }
 
+/*
+ * The same without the sum, which store_web_forget_loc() took: the index is what its digest says,
+ * and the locations, of which some are known to be wrong, may be damaged as well: digests decide.
+ */
+static bool is_usable(const struct store *copy, const struct fetch_digest *index)
+{
+	hr_autobuf struct hr_buf b = { 0 };
+	struct fetch_digest got;
+	struct hr_err damaged = { 0 };
+
+	if (store_object_exists(copy, STORE_INDEX_SUM, index) ||
+	    !store_object_exists(copy, STORE_INDEX_LOC, index) ||
+	    store_object_read(copy, STORE_INDEX, index, INDEX_LIMIT, &b, &damaged) < 0)
+		return false;
+	fetch_digest_of(b.p, b.len, &got);
+	return fetch_digest_equal(&got, index);
+}
+
 /* Whether the copy alone can show the image. */
 static bool is_complete(const struct store *copy, const struct store_name *name)
 {
@@ -181,7 +199,7 @@ static bool is_complete(const struct store *copy, const struct store_name *name)
 	       store_object_read(copy, STORE_IMAGE, &manifest, STORE_RECORD_LIMIT, &text, &e) ==
 		       0 &&
 	       store_image_record_parse(text.p, text.len, &record, &e) == 0 &&
-	       is_sound(copy, &record.index);
+	       (is_sound(copy, &record.index) || is_usable(copy, &record.index));
 }
 
 int store_web_sync(struct fetch_client *c, const char *url, const struct store_name *name,
