@@ -143,7 +143,8 @@ static int push_range(struct serve_push *p, uint32_t node, const struct store_in
 	for (size_t i = 0; i < held; i++) {
 		if (pushed && r == 0)
 			serve_count(p->s, &refs[i], used[i]);
-		store_chunks_put(p->s->chunks, &refs[i], used[i]);
+		/* what is read in full is the first to go: not before it has been read */
+		store_chunks_put(p->s->chunks, &refs[i], pushed && r == 0 ? used[i] : 0);
 	}
 	return r;
 }
