@@ -190,6 +190,7 @@ static int fetch_layer(struct refill *r, const struct fetch_descriptor *blob, st
 	char text[FETCH_DIGEST_TEXT];
 	int failed = take_cached(r, e);
 
+	(void)turn; /* held until the end of this function */
 	if (failed == 0 && r->left > 0)
 		failed = store_import_stream_run(&s, e);
 	store_import_rows_release(&s.rows);

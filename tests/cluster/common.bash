@@ -59,13 +59,13 @@ node_processes() {
 		on_node "$k" ps -o pid=,args= -u "$TEST_USER" | sed "s/^ */node $k: /"
 	done
 }
-# Their mounts, sockets, locks and files that sessions make.
+# Their mounts, sockets, locks and files that sessions make; what "hpcrun stats" shows of past ones is kept on purpose.
 node_residue() {
 	local k
 	node_processes
 	for k in $(seq "$(wc -l <"$CLUSTER/nodes")"); do
 		# shellcheck disable=SC2016  # for the shell on the node
-		on_node "$k" sh -c 'find /tmp /var/tmp /dev/shm -xdev -user "$0" ! -type d ! -path "*/hpcrun-cache-*"; grep fuse.hpcrun /proc/mounts' \
+		on_node "$k" sh -c 'find /tmp /var/tmp /dev/shm -xdev -user "$0" ! -type d ! -path "*/hpcrun-cache-*" ! -path "/tmp/hpcrun-*/stats/*"; grep fuse.hpcrun /proc/mounts' \
 			"$TEST_USER" | sed "s/^/node $k: /"
 	done
 }

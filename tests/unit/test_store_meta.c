@@ -83,7 +83,7 @@ static void a_small_frame_of_a_huge_part_is_refused(void **state)
 
 static void a_record_over_its_limit_is_refused(void **state)
 {
-	hr_autobuf struct hr_buf file = { 0 }, noise = { 0 };
+	hr_autobuf struct hr_buf file = { 0 };
 	HR_CLEANUP(store_meta_release) struct store_meta b = { 0 };
 	struct hr_err e = { 0 };
 	uint32_t x = 1;
