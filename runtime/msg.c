@@ -12,12 +12,8 @@
 
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/packet.h"
 #include "util/poison.h"
-
-union control {
-	struct cmsghdr align;
-	char room[CMSG_SPACE(RT_MSG_FDS_MAX * sizeof(int))];
-};
 
 static bool peer_gone(int err)
 {
@@ -26,88 +22,26 @@ static bool peer_gone(int err)
 
 int rt_msg_send(int sock, const void *p, size_t len, const int *fds, size_t n, struct hr_err *e)
 {
-	struct iovec iov = { (void *)(uintptr_t)p, len };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
-	union control control = { 0 };
-	ssize_t sent;
-
-	HR_BUG_ON(n > RT_MSG_FDS_MAX);
-	if (n > 0) {
-		struct cmsghdr *c;
-
-		h.msg_control = control.room;
-		h.msg_controllen = CMSG_SPACE(n * sizeof(int));
-		c = CMSG_FIRSTHDR(&h);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(n * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
-	}
-	do {
-		sent = sendmsg(sock, &h, MSG_NOSIGNAL);
-	} while (sent < 0 && errno == EINTR);
-	if (sent < 0)
+	if (hr_packet_send(sock, p, len, fds, n) < 0)
 		return hr_fail(e, peer_gone(errno) ? HR_NOTFOUND : HR_SYS, errno,
 			       "cannot send a packet of %zu bytes", len);
 	return 0;
 }
 
-/* All descriptors of the packet: the first N go to FDS, a surplus is closed and counted. */
-static size_t take_fds(struct msghdr *h, int *fds, size_t n)
-{
-	size_t seen = 0;
-
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
-		size_t count;
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < count; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			if (seen < n)
-				fds[seen] = fd;
-			else
-				close(fd);
-			seen++;
-		}
-	}
-	return seen;
-}
-
 int rt_msg_recv(int sock, void *p, size_t len, int *fds, size_t n, struct hr_err *e)
 {
-	struct iovec iov = { p, len };
-	union control control = { 0 };
-	struct msghdr h = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = control.room,
-			    .msg_controllen = sizeof(control.room) };
-	size_t seen;
-	ssize_t got;
+	struct hr_packet got;
 
-	for (size_t i = 0; i < n; i++)
-		fds[i] = -1;
-	do {
-		got = recvmsg(sock, &h, MSG_CMSG_CLOEXEC);
-	} while (got < 0 && errno == EINTR);
-	if (got < 0)
+	if (hr_packet_recv(sock, p, len, fds, n, &got) < 0)
 		return hr_fail(e, peer_gone(errno) ? HR_NOTFOUND : HR_SYS, errno,
 			       "cannot receive a packet");
-	seen = take_fds(&h, fds, n);
-	if ((size_t)got == len && seen <= n && !(h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+	if (got.whole)
 		return 0;
-	for (size_t i = 0; i < n; i++) {
-		hr_fd_cleanup(&fds[i]);
-		fds[i] = -1;
-	}
-	if (got == 0)
+	if (got.bytes == 0)
 		return hr_fail(e, HR_NOTFOUND, 0, "the other side closed the socket");
 	return hr_fail(e, HR_CORRUPT, 0,
-		       "a packet of %zd bytes with %zu descriptors; expected %zu and at most %zu",
-		       got, seen, len, n);
+		       "a packet of %zu bytes with %zu descriptors; expected %zu and at most %zu",
+		       got.bytes, got.fds, len, n);
 }
 
 int rt_msg_peer_uid(int sock, uid_t *uid, struct hr_err *e)

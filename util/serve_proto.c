@@ -9,39 +9,17 @@
 
 #include "util/cleanup.h"
 #include "util/le.h"
+#include "util/packet.h"
 #include "util/poison.h"
 
 #define NATIVE_HEAD 24 /* node, dev, ino; the paths follow */
 
-union control {
-	struct cmsghdr align;
-	char room[CMSG_SPACE(2 * sizeof(int))];
-};
-
 int hr_serve_send(int sock, const struct serve_msg *m, const int fds[2], struct hr_err *e)
 {
-	struct iovec iov = { (void *)(uintptr_t)m, sizeof(*m) };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
-	union control control = { 0 };
 	size_t n = fds ? (size_t)((fds[0] >= 0) + (fds[1] >= 0)) : 0;
-	ssize_t sent;
 
 	HR_BUG_ON(n == 1 && fds[0] < 0);
-	if (n > 0) {
-		struct cmsghdr *c;
-
-		h.msg_control = control.room;
-		h.msg_controllen = CMSG_SPACE(n * sizeof(int));
-		c = CMSG_FIRSTHDR(&h);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(n * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
-	}
-	do {
-		sent = sendmsg(sock, &h, MSG_NOSIGNAL);
-	} while (sent < 0 && errno == EINTR);
-	if (sent < 0)
+	if (hr_packet_send(sock, m, sizeof(*m), fds, n) < 0)
 		return hr_fail(e, HR_SYS, errno,
 			       "cannot send to the other side of the control socket");
 	return 0;
@@ -52,45 +30,23 @@ void hr_serve_offer(int sock, const struct serve_msg *m)
 	(void)send(sock, m, sizeof(*m), MSG_NOSIGNAL | MSG_DONTWAIT); /* nobody waits for it */
 }
 
-static void take_fds(struct msghdr *h, int fds[2])
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
-		size_t n;
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		memcpy(fds, CMSG_DATA(c), (n < 2 ? n : 2) * sizeof(int));
-	}
-}
-
 int hr_serve_recv(int sock, struct serve_msg *m, int fds[2], struct hr_err *e)
 {
-	struct iovec iov = { m, sizeof(*m) };
-	union control control = { 0 };
-	struct msghdr h = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = control.room,
-			    .msg_controllen = sizeof(control.room) };
 	hr_autofd int first = -1, second = -1;
-	int got[2] = { -1, -1 };
-	ssize_t n;
+	struct hr_packet packet;
+	int got[2];
 
-	do {
-		n = recvmsg(sock, &h, MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
+	if (hr_packet_recv(sock, m, sizeof(*m), got, 2, &packet) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot receive from the control socket");
-	take_fds(&h, got);
 	first = got[0];
 	second = got[1];
-	if (n == 0)
+	if (packet.bytes == 0)
 		return hr_fail(e, HR_NOTFOUND, 0, "the other side closed the control socket");
-	if ((size_t)n != sizeof(*m) || m->magic != SERVE_MAGIC || m->flags != 0 ||
-	    m->data_len > SERVE_DATA_MAX || (h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+	if (!packet.whole || m->magic != SERVE_MAGIC || m->flags != 0 ||
+	    m->data_len > SERVE_DATA_MAX)
 		return hr_fail(e, HR_CORRUPT, 0,
-			       "a control packet of %zd bytes is not of this version (%zu bytes)",
-			       n, sizeof(*m));
+			       "a control packet of %zu bytes is not of this version (%zu bytes)",
+			       packet.bytes, sizeof(*m));
 	m->text[sizeof(m->text) - 1] = '\0';
 	m->err.text[sizeof(m->err.text) - 1] = '\0';
 	m->err.hint[sizeof(m->err.hint) - 1] = '\0';
