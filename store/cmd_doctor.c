@@ -47,20 +47,10 @@ static uint64_t now_ms(void)
 
 /* ---- the node cache ---- */
 
-/* The directory, or the nearest one above that is there: it is not made to be looked at. */
-static char *existing(const char *dir)
-{
-	char *at = hr_xstrdup(dir), *slash;
-
-	while (access(at, F_OK) < 0 && (slash = strrchr(at, '/')) && slash > at)
-		*slash = '\0';
-	return at;
-}
-
 static void check_cache(struct hr_findings *f, const struct hr_conf *conf)
 {
 	hr_autofree char *dir = store_cache_place(NULL, conf);
-	hr_autofree char *there = existing(dir);
+	hr_autofree char *there = hr_path_existing(dir);
 	const char *misfit = store_cache_misfit(there);
 	char size[STORE_SIZE_TEXT];
 	struct statvfs fs;
@@ -113,7 +103,7 @@ static void check_path(struct hr_findings *f, const char *path, bool first)
 			   images == 1 ? "" : "s");
 		return;
 	}
-	above = existing(path);
+	above = hr_path_existing(path);
 	if (e.kind != HR_NOTFOUND)
 		hr_finding_err(f, "store", HR_RESULT_FAIL, &e);
 	else if (first && access(above, W_OK) == 0)

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "store/cmd.h"
+#include "store/json_out.h"
 #include "store/match.h"
 #include "store/size.h"
 #include "store/table.h"
@@ -105,37 +106,31 @@ static void add_row(struct list *s, const struct line *l)
 		store_table_add(&s->table, s->store->path);
 }
 
-/* NULL: unknown, or text that is not UTF-8, which JSON cannot hold. */
-static void set(json_t *o, const char *key, json_t *value)
-{
-	HR_BUG_ON(json_object_set_new(o, key, value ? value : json_null()) < 0);
-}
-
 static json_t *number(const struct line *l, uint64_t value)
 {
-	return l->image ? json_integer((json_int_t)value) : NULL;
+	return l->image ? store_json_u64(value) : NULL;
 }
 
 static void add_json(struct list *s, const struct line *l)
 {
 	hr_autofree char *repository = hr_xasprintf("%s/%s", l->ref->registry, l->ref->repo);
 	hr_autofree char *reference = fetch_ref_text(l->ref);
-	char digest[FETCH_DIGEST_TEXT];
 	json_t *o = json_object();
 
-	set(o, "reference", json_string(reference));
-	set(o, "repository", json_string(repository));
-	set(o, "tag", l->ref->tag ? json_string(l->ref->tag) : NULL);
-	set(o, "digest", json_string(fetch_digest_text(&l->r->manifest, digest)));
-	set(o, "created",
-	    l->image && strcmp(l->image->created, "-") != 0 ? json_string(l->image->created)
-							    : NULL);
-	set(o, "size", number(l, l->image ? l->image->size : 0));
-	set(o, "compressed", number(l, l->image ? l->image->compressed : 0));
-	set(o, "occupies", number(l, l->image ? l->image->occupies : 0));
-	set(o, "server", json_string(l->r->server));
-	set(o, "pulled", json_integer((json_int_t)l->r->pulled));
-	set(o, "store", json_string(s->store->path));
+	store_json_set(o, "reference", json_string(reference));
+	store_json_set(o, "repository", json_string(repository));
+	store_json_set(o, "tag", l->ref->tag ? json_string(l->ref->tag) : NULL);
+	store_json_set(o, "digest", store_json_digest(&l->r->manifest));
+	store_json_set(o, "created",
+		       l->image && strcmp(l->image->created, "-") != 0
+			       ? json_string(l->image->created)
+			       : NULL);
+	store_json_set(o, "size", number(l, l->image ? l->image->size : 0));
+	store_json_set(o, "compressed", number(l, l->image ? l->image->compressed : 0));
+	store_json_set(o, "occupies", number(l, l->image ? l->image->occupies : 0));
+	store_json_set(o, "server", json_string(l->r->server));
+	store_json_set(o, "pulled", json_integer((json_int_t)l->r->pulled));
+	store_json_set(o, "store", json_string(s->store->path));
 	HR_BUG_ON(json_array_append_new(s->json, o) < 0);
 }
 

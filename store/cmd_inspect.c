@@ -5,10 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "store/cmd.h"
 #include "store/image.h"
+#include "store/json_out.h"
 #include "store/loc.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
@@ -19,27 +18,9 @@ struct inspect_args {
 
 static const struct hr_opt inspect_opts[] = { HR_OPT_END };
 
-/* NULL: unknown, or text that is not UTF-8, which JSON cannot hold. */
-static void set(json_t *o, const char *key, json_t *value)
-{
-	HR_BUG_ON(json_object_set_new(o, key, value ? value : json_null()) < 0);
-}
-
-static json_t *number(uint64_t v)
-{
-	return json_integer((json_int_t)v);
-}
-
 static json_t *text(const char *s)
 {
 	return s && strcmp(s, "-") != 0 ? json_string(s) : NULL;
-}
-
-static json_t *digest(const struct fetch_digest *d)
-{
-	char buf[FETCH_DIGEST_TEXT];
-
-	return json_string(fetch_digest_text(d, buf));
 }
 
 static json_t *list(const struct hr_strv *l)
@@ -72,15 +53,15 @@ static int add_config(json_t *o, const struct store_index *ix, struct hr_err *e)
 
 	if (fetch_config_parse(config, len, &c, e) < 0)
 		return hr_wrap(e, "the image config");
-	set(o, "created", text(c.created));
-	set(o, "architecture", text(c.architecture));
-	set(o, "os", text(c.os));
-	set(o, "env", list(&c.env));
-	set(o, "entrypoint", list(&c.entrypoint));
-	set(o, "cmd", list(&c.cmd));
-	set(o, "working_dir", text(c.working_dir));
-	set(o, "user", text(c.user));
-	set(o, "labels", labels(config, len));
+	store_json_set(o, "created", text(c.created));
+	store_json_set(o, "architecture", text(c.architecture));
+	store_json_set(o, "os", text(c.os));
+	store_json_set(o, "env", list(&c.env));
+	store_json_set(o, "entrypoint", list(&c.entrypoint));
+	store_json_set(o, "cmd", list(&c.cmd));
+	store_json_set(o, "working_dir", text(c.working_dir));
+	store_json_set(o, "user", text(c.user));
+	store_json_set(o, "labels", labels(config, len));
 	return 0;
 }
 
@@ -94,7 +75,7 @@ static json_t *blob_size(const struct store *st, const struct fetch_digest *blob
 	if (store_object_read(st, STORE_BLOB, blob, STORE_RECORD_LIMIT, &b, &unknown) < 0 ||
 	    store_blob_record_parse(b.p, b.len, &r, &unknown) < 0)
 		return NULL;
-	return number(r.size);
+	return store_json_u64(r.size);
 }
 
 static int add_record(json_t *o, const struct store *st, const struct fetch_digest *manifest,
@@ -104,21 +85,21 @@ static int add_record(json_t *o, const struct store *st, const struct fetch_dige
 	hr_autobuf struct hr_buf b = { 0 };
 	json_t *layers = json_array();
 
-	set(o, "layers", layers);
+	store_json_set(o, "layers", layers);
 	if (store_object_read(st, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &b, e) < 0 ||
 	    store_image_record_parse(b.p, b.len, &r, e) < 0)
 		return -1;
 	for (size_t i = 0; i < r.n_layers; i++) {
 		json_t *l = json_object();
 
-		set(l, "diff_id", digest(&r.layers[i].diff_id));
-		set(l, "blob", digest(&r.layers[i].blob));
-		set(l, "compressed", blob_size(st, &r.layers[i].blob));
+		store_json_set(l, "diff_id", store_json_digest(&r.layers[i].diff_id));
+		store_json_set(l, "blob", store_json_digest(&r.layers[i].blob));
+		store_json_set(l, "compressed", blob_size(st, &r.layers[i].blob));
 		HR_BUG_ON(json_array_append_new(layers, l) < 0);
 	}
-	set(o, "size", number(r.size));
-	set(o, "compressed", number(r.compressed));
-	set(o, "occupies", number(r.occupies));
+	store_json_set(o, "size", store_json_u64(r.size));
+	store_json_set(o, "compressed", store_json_u64(r.compressed));
+	store_json_set(o, "occupies", store_json_u64(r.occupies));
 	return 0;
 }
 
@@ -133,11 +114,11 @@ static void add_reference(json_t *o, const struct store *st, const char *name)
 	if (fetch_ref_parse(name, &ref, &none) < 0)
 		return; /* a digest alone */
 	full = fetch_ref_text(&ref);
-	set(o, "reference", json_string(full));
+	store_json_set(o, "reference", json_string(full));
 	if (store_ref_read(st, &ref, &r, &none) < 0)
 		return;
-	set(o, "server", text(r.server));
-	set(o, "pulled", number(r.pulled));
+	store_json_set(o, "server", text(r.server));
+	store_json_set(o, "pulled", store_json_u64(r.pulled));
 }
 
 static int describe(json_t *o, const struct store_image *img, const char *name, struct hr_err *e)
@@ -149,14 +130,14 @@ static int describe(json_t *o, const struct store_image *img, const char *name, 
 	store_index_manifest(ix, &manifest);
 	store_index_config_digest(ix, &config);
 	add_reference(o, st, name);
-	set(o, "digest", digest(&manifest));
-	set(o, "config_digest", digest(&config));
+	store_json_set(o, "digest", store_json_digest(&manifest));
+	store_json_set(o, "config_digest", store_json_digest(&config));
 	if (add_config(o, ix, e) < 0 || add_record(o, st, &manifest, e) < 0)
 		return hr_wrap(e, "image '%s'", name);
-	set(o, "inodes", number(store_index_inodes(ix)));
-	set(o, "chunks", number(store_index_chunks(ix)));
-	set(o, "packs", number(store_image_loc(img)->n_packs));
-	set(o, "store", json_string(st->path));
+	store_json_set(o, "inodes", store_json_u64(store_index_inodes(ix)));
+	store_json_set(o, "chunks", store_json_u64(store_index_chunks(ix)));
+	store_json_set(o, "packs", store_json_u64(store_image_loc(img)->n_packs));
+	store_json_set(o, "store", json_string(st->path));
 	return 0;
 }
 

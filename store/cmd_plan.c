@@ -7,13 +7,13 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include <jansson.h>
-
 #include "store/cmd.h"
 #include "store/import.h"
 #include "store/interrupt.h"
+#include "store/json_out.h"
 #include "store/size.h"
 #include "util/cleanup.h"
+#include "util/io.h"
 #include "util/poison.h"
 
 #define LINK_BYTES   125000000 /* a second, of 1 Gbit/s */
@@ -54,43 +54,31 @@ static void sum_up(struct report *r)
 
 /* ---- JSON ---- */
 
-static void set(json_t *o, const char *key, json_t *value)
-{
-	HR_BUG_ON(json_object_set_new(o, key, value ? value : json_null()) < 0);
-}
-
-static json_t *digest(const struct fetch_digest *d)
-{
-	char text[FETCH_DIGEST_TEXT];
-
-	return json_string(fetch_digest_text(d, text));
-}
-
 static void print_json(const struct report *r)
 {
 	json_t *o = json_object(), *layers = json_array();
 
-	set(o, "reference", json_string(r->name));
-	set(o, "digest", digest(&r->p->manifest));
-	set(o, "platform", json_string(r->p->platform));
-	set(o, "created", json_string(r->p->created));
-	set(o, "here", json_boolean(r->p->here && r->n_missing == 0));
+	store_json_set(o, "reference", json_string(r->name));
+	store_json_set(o, "digest", store_json_digest(&r->p->manifest));
+	store_json_set(o, "platform", json_string(r->p->platform));
+	store_json_set(o, "created", json_string(r->p->created));
+	store_json_set(o, "here", json_boolean(r->p->here && r->n_missing == 0));
 	for (size_t i = 0; i < r->status->n_layers; i++) {
 		const struct store_import_layer *l = &r->status->layers[i];
 		json_t *one = json_object();
 
-		set(one, "blob", digest(&l->blob.digest));
-		set(one, "diff_id", digest(&l->diff_id));
-		set(one, "compressed", json_integer((json_int_t)l->blob.size));
-		set(one, "here", json_boolean(l->state == STORE_IMPORT_HERE));
+		store_json_set(one, "blob", store_json_digest(&l->blob.digest));
+		store_json_set(one, "diff_id", store_json_digest(&l->diff_id));
+		store_json_set(one, "compressed", store_json_u64(l->blob.size));
+		store_json_set(one, "here", json_boolean(l->state == STORE_IMPORT_HERE));
 		HR_BUG_ON(json_array_append_new(layers, one) < 0);
 	}
-	set(o, "layers", layers);
-	set(o, "compressed", json_integer((json_int_t)r->total));
-	set(o, "to_download", json_integer((json_int_t)r->missing));
-	set(o, "store", json_string(r->store));
-	set(o, "store_exists", json_boolean(r->store_there));
-	set(o, "store_free", json_integer((json_int_t)r->free_bytes));
+	store_json_set(o, "layers", layers);
+	store_json_set(o, "compressed", store_json_u64(r->total));
+	store_json_set(o, "to_download", store_json_u64(r->missing));
+	store_json_set(o, "store", json_string(r->store));
+	store_json_set(o, "store_exists", json_boolean(r->store_there));
+	store_json_set(o, "store_free", store_json_u64(r->free_bytes));
 	json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 	printf("\n");
 	json_decref(o);
@@ -165,17 +153,10 @@ static int open_store(const char *path, struct store **st, struct hr_err *e)
 
 static uint64_t free_bytes(const char *path)
 {
-	hr_autofree char *at = hr_xstrdup(path);
+	hr_autofree char *at = hr_path_existing(path);
 	struct statvfs fs;
-	char *slash;
 
-	while (statvfs(at, &fs) < 0) {
-		slash = strrchr(at, '/');
-		if (!slash || slash == at)
-			return 0;
-		*slash = '\0';
-	}
-	return (uint64_t)fs.f_bavail * fs.f_frsize;
+	return statvfs(at, &fs) < 0 ? 0 : (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
 static int look(const struct plan_args *a, const struct hr_conf *conf, const struct fetch_ref *ref,

@@ -97,6 +97,7 @@ hpcrun_store_SOURCES = \
 	store/cmd_tag.c \
 	store/cmd_stats.c \
 	store/interrupt.c store/interrupt.h \
+	store/json_out.c store/json_out.h \
 	store/main_store.c \
 	store/progress.c store/progress.h \
 	store/sessions.c store/sessions.h \

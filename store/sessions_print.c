@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "store/json_out.h"
 #include "store/size.h"
 #include "store/table.h"
 #include "store/when.h"
@@ -172,42 +173,37 @@ void sessions_print_text(const struct sessions *l)
 
 /* ---- JSON ---- */
 
-/* NULL: unknown, or text that is not UTF-8, which JSON cannot hold. */
-static void set(json_t *o, const char *key, json_t *value)
-{
-	HR_BUG_ON(json_object_set_new(o, key, value ? value : json_null()) < 0);
-}
-
 static void set_u64(json_t *o, const char *key, uint64_t value)
 {
-	set(o, key, json_integer((json_int_t)value));
+	store_json_set(o, key, store_json_u64(value));
 }
 
 static void set_us(json_t *o, const char *key, uint64_t us)
 {
-	set(o, key, json_real((double)us / 1e6));
+	store_json_set(o, key, json_real((double)us / 1e6));
 }
 
 static void set_text(json_t *o, const char *key, const char *text)
 {
-	set(o, key, text[0] ? json_string(text) : NULL);
+	store_json_set(o, key, text[0] ? json_string(text) : NULL);
 }
 
 static json_t *json_start(const struct hr_stats *s)
 {
 	json_t *o = json_object(), *steps = json_array();
 
-	set(o, "ready_seconds", s->ready_us ? json_real((double)s->ready_us / 1e6) : NULL);
+	store_json_set(o, "ready_seconds",
+		       s->ready_us ? json_real((double)s->ready_us / 1e6) : NULL);
 	for (uint32_t i = 0; i < s->steps_n; i++) {
 		json_t *step = json_object();
 
 		set_text(step, "step", s->steps[i].name);
 		set_us(step, "at_seconds", s->steps[i].at_us);
-		set(step, "took_seconds",
-		    s->steps[i].us ? json_real((double)s->steps[i].us / 1e6) : NULL);
+		store_json_set(step, "took_seconds",
+			       s->steps[i].us ? json_real((double)s->steps[i].us / 1e6) : NULL);
 		HR_BUG_ON(json_array_append_new(steps, step) < 0);
 	}
-	set(o, "steps", steps);
+	store_json_set(o, "steps", steps);
 	return o;
 }
 
@@ -221,9 +217,9 @@ static json_t *json_reads(const struct hr_stats *s)
 
 		set_u64(from, "pieces", s->from[i].pieces);
 		set_u64(from, "bytes", s->from[i].bytes);
-		set(o, from_words[i], from);
+		store_json_set(o, from_words[i], from);
 	}
-	set(o, "hit_rate", s->reads ? json_real(sessions_hit_rate(s)) : NULL);
+	store_json_set(o, "hit_rate", s->reads ? json_real(sessions_hit_rate(s)) : NULL);
 	set_u64(o, "waited", s->waits);
 	set_us(o, "wait_seconds", s->wait_us);
 	set_us(o, "longest_wait_seconds", s->wait_longest_us);
@@ -262,22 +258,23 @@ static json_t *json_session(const struct session *x)
 	set_text(o, "job", s->job);
 	set_text(o, "step", s->step);
 	set_u64(o, "began", s->started);
-	set(o, "ended", s->ended ? json_integer((json_int_t)s->ended) : NULL);
-	set(ranks, "expected", s->ranks_expected ? json_integer(s->ranks_expected) : NULL);
+	store_json_set(o, "ended", s->ended ? json_integer((json_int_t)s->ended) : NULL);
+	store_json_set(ranks, "expected",
+		       s->ranks_expected ? json_integer(s->ranks_expected) : NULL);
 	set_u64(ranks, "joined", s->ranks_joined);
 	set_u64(ranks, "running", s->ranks_now);
-	set(o, "ranks", ranks);
-	set(o, "start", json_start(s));
-	set(o, "reads", json_reads(s));
-	set(o, "origins", json_origins(s));
+	store_json_set(o, "ranks", ranks);
+	store_json_set(o, "start", json_start(s));
+	store_json_set(o, "reads", json_reads(s));
+	store_json_set(o, "origins", json_origins(s));
 	set_u64(outages, "count", s->outages);
 	set_us(outages, "seconds", s->outage_us);
-	set(outages, "now", json_boolean(s->outage_now));
-	set(o, "outages", outages);
+	store_json_set(outages, "now", json_boolean(s->outage_now));
+	store_json_set(o, "outages", outages);
 	set_u64(server, "starts", s->server_starts);
 	set_u64(server, "memory_bytes", x->memory);
 	set_u64(server, "peak_memory_bytes", x->peak);
-	set(o, "server", server);
+	store_json_set(o, "server", server);
 	return o;
 }
 

@@ -196,3 +196,12 @@ int hr_close(int *fd, const char *what, struct hr_err *e)
 		return hr_fail(e, HR_SYS, errno, "cannot close '%s'", what);
 	return 0;
 }
+
+char *hr_path_existing(const char *path)
+{
+	char *at = hr_xstrdup(path), *slash;
+
+	while (access(at, F_OK) < 0 && (slash = strrchr(at, '/')) && slash > at)
+		*slash = '\0';
+	return at;
+}

@@ -52,6 +52,8 @@ int hr_file_replace(int dirfd, const char *name, const void *p, size_t len, mode
 /* mkdir -p below DIRFD with MODE for each new part; an existing directory is fine. */
 int hr_mkdir_all(int dirfd, const char *path, mode_t mode, struct hr_err *e) HR_MUST_USE;
 
+/* PATH, or the nearest directory above it that is there, for who must not make it; allocated. */
+char *hr_path_existing(const char *path) HR_MUST_USE;
 /* close that reports: quota and network file systems fail here. *fd is -1 afterwards. */
 int hr_close(int *fd, const char *what, struct hr_err *e) HR_MUST_USE;
 
