@@ -107,7 +107,7 @@ static int push_range(struct serve_push *p, uint32_t node, const struct store_in
 	struct iovec iov[2 + PIECES];
 	size_t n = 0, held = 0;
 	uint64_t done = 0;
-	bool pushed;
+	bool pushed = false;
 	int r = 0;
 
 	while (done < len && n < PIECES) {
@@ -129,22 +129,17 @@ static int push_range(struct serve_push *p, uint32_t node, const struct store_in
 		iov[2 + n++] = (struct iovec) { (void *)(uintptr_t)from, (size_t)at.len };
 		done += at.len;
 	}
-	/*
-	 * Writing waits for the lock of a page that a reader waits for. When this process is killed
-	 * there, nobody answers the reader and that thread never ends: the holder does not see its
-	 * server die, and none of them can be killed. So it is for those who ask for it; the chunks
-	 * are in memory for the others, too.
-	 */
-	pushed = p->s->push_pages && done == len;
-	if (pushed && len > 0)
+	if (done == len && len > 0) {
 		r = store(p, node, off, (uint32_t)len, iov, (int)(2 + n));
-	if (pushed && r == 0) /* read, though no read of it will come */
+		pushed = r == 0;
+	}
+	if (pushed) /* read, though no read of it will come */
 		serve_native_seen(p->s->native, node, file, len);
 	for (size_t i = 0; i < held; i++) {
-		if (pushed && r == 0)
+		if (pushed)
 			serve_count(p->s, &refs[i], used[i]);
 		/* what is read in full is the first to go: not before it has been read */
-		store_chunks_put(p->s->chunks, &refs[i], pushed && r == 0 ? used[i] : 0);
+		store_chunks_put(p->s->chunks, &refs[i], pushed ? used[i] : 0);
 	}
 	return r;
 }
@@ -180,6 +175,38 @@ static void push_small(struct serve_push *p, const struct serve_extent *x)
 	}
 }
 
+/* ---- into memory ---- */
+
+static void bring_range(struct serve_push *p, const struct store_inode *file, uint64_t off,
+			uint64_t end, uint32_t *last)
+{
+	struct store_piece at;
+
+	for (; off < end && store_index_piece(p->s->ix, file, off, &at); off += at.len) {
+		if (at.chunk == STORE_HOLE || at.chunk == *last)
+			continue;
+		*last = at.chunk;
+		store_chunks_ahead(p->s->chunks, at.chunk);
+	}
+}
+
+/* Load the chunks of X; small files that follow each other share theirs. */
+static void bring(struct serve_push *p, const struct serve_extent *x)
+{
+	uint32_t last = STORE_HOLE;
+
+	for (uint32_t i = 0; i < x->n; i++) {
+		struct store_inode file;
+
+		if (!serve_tree_inode(p->s->tree, x->node + i, &file))
+			continue;
+		if (x->len > 0)
+			bring_range(p, &file, x->off, x->off + x->len, &last);
+		else if (serve_ahead_small(&file))
+			bring_range(p, &file, 0, file.size, &last);
+	}
+}
+
 /* ---- tasks ---- */
 
 /*
@@ -190,23 +217,30 @@ static void announce(struct serve_push *p)
 {
 	for (unsigned int i = 0; i < p->n; i++) {
 		struct task *t = &p->tasks[(p->head + i) % TASKS];
-		uint32_t last = STORE_HOLE;
 
-		if (t->announced)
-			continue;
+		if (!t->announced)
+			bring(p, &t->x);
 		t->announced = true;
-		for (uint32_t k = 0; k < t->x.n; k++) {
-			struct store_inode file;
-			struct store_piece at;
+	}
+}
 
-			if (!serve_tree_inode(p->s->tree, t->x.node + k, &file) ||
-			    !S_ISREG(file.mode) || file.size == 0 ||
-			    !store_index_piece(p->s->ix, &file, t->x.off, &at) ||
-			    at.chunk == STORE_HOLE || at.chunk == last)
-				continue;
-			last = at.chunk;
-			store_chunks_ahead(p->s->chunks, last);
-		}
+/*
+ * Writing waits for the lock of a page that a reader waits for. When this process is killed there,
+ * nobody answers the reader and that thread never ends: the holder does not see its server die, and
+ * none of them can be killed. So it is for those who ask for it; the others have the chunks in
+ * memory.
+ */
+static void work_on(struct serve_push *p, const struct task *t)
+{
+	struct store_inode file;
+
+	if (!p->s->push_pages) {
+		if (!t->announced)
+			bring(p, &t->x);
+	} else if (t->x.len == 0) {
+		push_small(p, &t->x);
+	} else if (serve_tree_inode(p->s->tree, t->x.node, &file)) {
+		push_large(p, &t->x, &file);
 	}
 }
 
@@ -216,7 +250,6 @@ static void *run(void *arg)
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		struct store_inode file;
 		struct task t;
 
 		while (p->n == 0)
@@ -227,12 +260,7 @@ static void *run(void *arg)
 		p->head = (p->head + 1) % TASKS;
 		p->n--;
 		pthread_mutex_unlock(&p->lock);
-		if (!serve_tree_inode(p->s->tree, t.x.node, &file))
-			; /* damaged there: reads tell */
-		else if (t.x.len > 0)
-			push_large(p, &t.x, &file);
-		else
-			push_small(p, &t.x);
+		work_on(p, &t);
 		pthread_mutex_lock(&p->lock);
 	}
 	return NULL;

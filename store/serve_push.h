@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Put content into the kernel's page cache before it is asked for (FUSE_NOTIFY_STORE): a request
- * is two switches between processes, 50 to 100 us; this is one system call, made by a thread beside
- * the reader. And the kernel reads ahead 128 KiB for an unprivileged mount, a chunk has 1 MiB.
+ * Bring what a reader will want (serve_ahead.h) before it is asked for, on threads beside it: into
+ * memory, decompressed; and, where the site says push = yes, into the kernel's page cache
+ * (FUSE_NOTIFY_STORE): a request is two switches between processes, 50 to 100 us; this is one
+ * system call. And the kernel reads ahead 128 KiB for an unprivileged mount, a chunk has 1 MiB.
  *
  * Advice only: what is lost costs a request later. Contents are verified as those of reads are.
  * Sequence: serve_push_new(); serve_push_begin() with the device; serve_push() from any thread.
