@@ -7,27 +7,16 @@
 #include <string.h>
 
 #include "runtime/env.h"
+#include "runtime/json.h"
 #include "util/mem.h"
 #include "util/poison.h"
 
 /* An array of strings, absent or null; strings with a NUL inside are refused by jansson. */
 static int take_list(json_t *config, const char *name, struct hr_strv *out, struct hr_err *e)
 {
-	json_t *list = json_object_get(config, name), *item;
-	size_t i;
-
-	if (!list || json_is_null(list))
+	if (json_is_null(json_object_get(config, name)))
 		return 0;
-	if (!json_is_array(list))
-		return hr_fail(e, HR_CORRUPT, 0, "member '%s' is not an array", name);
-	json_array_foreach(list, i, item)
-	{
-		if (!json_is_string(item))
-			return hr_fail(e, HR_CORRUPT, 0, "element %zu of '%s' is not a string", i,
-				       name);
-		hr_strv_add(out, json_string_value(item));
-	}
-	return 0;
+	return rt_json_strings(config, name, out, e);
 }
 
 static void drop_malformed(struct hr_strv *env, unsigned int *dropped)
