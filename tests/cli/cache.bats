@@ -11,7 +11,7 @@ setup_file() {
 	local mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore name
 	[ -x "$mkstore" ] || skip "no $mkstore"
 	scratch_make
-	mkdir -p "$SCRATCH/root/bin" "$SCRATCH/root/data" "$SCRATCH/web"
+	mkdir -p "$SCRATCH/root/bin" "$SCRATCH/root/data"
 	cp /bin/busybox "$SCRATCH/root/bin/busybox"
 	for name in sh cat sleep true; do
 		ln -s busybox "$SCRATCH/root/bin/$name"
@@ -20,14 +20,10 @@ setup_file() {
 	"$mkstore" "$SCRATCH/site" lab/one:1 "$SCRATCH/root" >/dev/null
 	head -c 5000000 /dev/urandom >"$SCRATCH/root/data/large"
 	"$mkstore" "$SCRATCH/site" lab/two:1 "$SCRATCH/root" >/dev/null
-	: >"$SCRATCH/web/fault"
-	: >"$SCRATCH/web/log"
-	/usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/web_store.py" "$SCRATCH/site" "$SCRATCH/web" >"$SCRATCH/web/out" 2>&1 3>&- &
-	echo $! >"$SCRATCH/web/pid"
-	wait_until 10 test -e "$SCRATCH/web/port"
+	web_store_start "$SCRATCH/site" "$SCRATCH/web"
 }
 teardown_file() {
-	[ ! -e "$SCRATCH/web/pid" ] || kill "$(cat "$SCRATCH/web/pid")"
+	web_store_stop "$SCRATCH/web"
 	scratch_remove
 }
 

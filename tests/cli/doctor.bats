@@ -8,16 +8,12 @@ load ../lib/common
 
 setup_file() {
 	scratch_make
-	mkdir -p "$SCRATCH/site" "$SCRATCH/web"
+	mkdir -p "$SCRATCH/site"
 	printf 'hpcrun store 1\n' >"$SCRATCH/site/format"
-	: >"$SCRATCH/web/fault"
-	: >"$SCRATCH/web/log"
-	/usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/web_store.py" "$SCRATCH/site" "$SCRATCH/web" >"$SCRATCH/web/out" 2>&1 3>&- &
-	echo $! >"$SCRATCH/web/pid"
-	wait_until 10 test -e "$SCRATCH/web/port"
+	web_store_start "$SCRATCH/site" "$SCRATCH/web"
 }
 teardown_file() {
-	[ ! -e "$SCRATCH/web/pid" ] || kill "$(cat "$SCRATCH/web/pid")"
+	web_store_stop "$SCRATCH/web"
 	scratch_remove
 }
 

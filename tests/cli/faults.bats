@@ -12,7 +12,7 @@ setup_file() {
 	export MKSTORE=${HPCRUN_BUILD:-}/tests/lib/mkstore
 	[ -x "$MKSTORE" ] || skip "no $MKSTORE"
 	scratch_make
-	mkdir -p "$SCRATCH/root/bin" "$SCRATCH/root/data" "$SCRATCH/web"
+	mkdir -p "$SCRATCH/root/bin" "$SCRATCH/root/data"
 	cp /bin/busybox "$SCRATCH/root/bin/busybox"
 	ln -s busybox "$SCRATCH/root/bin/sh"
 	head -c 2500000 /dev/urandom >"$SCRATCH/root/data/large"
@@ -21,13 +21,10 @@ setup_file() {
 	done
 	"$MKSTORE" "$SCRATCH/site" lab/fault:1 "$SCRATCH/root" >/dev/null
 	(cd "$SCRATCH/root" && busybox sh -c "$list") >"$SCRATCH/want"
-	: >"$SCRATCH/web/fault"
-	/usr/bin/python3 "$TESTS_DIR/lib/web_store.py" "$SCRATCH/site" "$SCRATCH/web" >"$SCRATCH/web/out" 2>&1 3>&- &
-	echo $! >"$SCRATCH/web/pid"
-	wait_until 20 test -e "$SCRATCH/web/port"
+	web_store_start "$SCRATCH/site" "$SCRATCH/web"
 }
 teardown_file() {
-	[ -e "$SCRATCH/web/pid" ] && kill "$(cat "$SCRATCH/web/pid")"
+	web_store_stop "$SCRATCH/web"
 	scratch_remove
 }
 

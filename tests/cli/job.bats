@@ -12,18 +12,14 @@ setup_file() {
 	[ -x "$mkstore" ] || skip "no $mkstore"
 	export mkstore
 	scratch_make
-	mkdir -p "$SCRATCH/root/bin" "$SCRATCH/web"
+	mkdir -p "$SCRATCH/root/bin"
 	cp /bin/busybox "$SCRATCH/root/bin/busybox"
 	ln -s busybox "$SCRATCH/root/bin/cat"
 	mkdir "$SCRATCH/site"
-	: >"$SCRATCH/web/fault"
-	: >"$SCRATCH/web/log"
-	/usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/web_store.py" "$SCRATCH/site" "$SCRATCH/web" >"$SCRATCH/web/out" 2>&1 3>&- &
-	echo $! >"$SCRATCH/web/pid"
-	wait_until 20 test -e "$SCRATCH/web/port"
+	web_store_start "$SCRATCH/site" "$SCRATCH/web"
 }
 teardown_file() {
-	[ ! -e "$SCRATCH/web/pid" ] || kill "$(cat "$SCRATCH/web/pid")"
+	web_store_stop "$SCRATCH/web"
 	scratch_remove
 }
 

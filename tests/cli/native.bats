@@ -220,20 +220,14 @@ server() { leftovers | sed -n 's/ .*hpcrun-serve.*//p'; }
 }
 
 @test "native: a file paged in from a web server becomes one when all of it is there" {
-	mkdir "$BATS_TEST_TMPDIR/web"
-	: >"$BATS_TEST_TMPDIR/web/fault"
-	: >"$BATS_TEST_TMPDIR/web/log"
-	/usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/web_store.py" "$SCRATCH/store" "$BATS_TEST_TMPDIR/web" \
-		>"$BATS_TEST_TMPDIR/web/out" 2>&1 3>&- &
-	web=$!
-	wait_until 10 test -e "$BATS_TEST_TMPDIR/web/port"
+	web_store_start "$SCRATCH/store" "$BATS_TEST_TMPDIR/web"
 	port=$(cat "$BATS_TEST_TMPDIR/web/port")
 	export HPCRUN_STORE=http://127.0.0.1:$port
 	hold
 	wait_until 60 large
 	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
 	release
-	kill "$web"
+	web_store_stop "$BATS_TEST_TMPDIR/web"
 	# off the network, too
 	start sh -c 'exec sleep 1000'
 	wait_until 60 large

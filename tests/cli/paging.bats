@@ -13,7 +13,7 @@ setup_file() {
 	mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore
 	[ -x "$mkstore" ] || skip "no $mkstore"
 	scratch_make
-	mkdir -p "$SCRATCH/root/bin" "$SCRATCH/root/data" "$SCRATCH/web"
+	mkdir -p "$SCRATCH/root/bin" "$SCRATCH/root/data"
 	cp /bin/busybox "$SCRATCH/root/bin/busybox"
 	for name in sh cat cmp find md5sum sleep sort true xargs; do
 		ln -s busybox "$SCRATCH/root/bin/$name"
@@ -25,18 +25,14 @@ setup_file() {
 		head -c $((i * 40)) /dev/urandom >"$SCRATCH/root/data/f$i"
 	done
 	"$mkstore" "$SCRATCH/site" lab/paged:1 "$SCRATCH/root" >/dev/null
-	: >"$SCRATCH/web/fault"
-	: >"$SCRATCH/web/log"
-	/usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/web_store.py" "$SCRATCH/site" "$SCRATCH/web" >"$SCRATCH/web/out" 2>&1 3>&- &
-	echo $! >"$SCRATCH/web/pid"
-	wait_until 10 test -e "$SCRATCH/web/port"
+	web_store_start "$SCRATCH/site" "$SCRATCH/web"
 	(cd "$SCRATCH/root" && find data -type f -print0 | sort -z | xargs -0 md5sum) >"$SCRATCH/sums"
 	chmod 755 "$SCRATCH"
 }
 
 teardown_file() {
 	. "$BATS_TEST_DIRNAME/../lib/common.bash"
-	[ -e "$SCRATCH/web/pid" ] && kill "$(cat "$SCRATCH/web/pid")"
+	web_store_stop "$SCRATCH/web"
 	scratch_remove
 }
 

@@ -29,9 +29,7 @@ setup() {
 }
 
 teardown() {
-	if [ -e "$BATS_TEST_TMPDIR/web.pid" ]; then
-		kill "$(cat "$BATS_TEST_TMPDIR/web.pid")"
-	fi
+	web_store_stop "$BATS_TEST_TMPDIR" # or another server that a test started
 	wait_until 20 none_left
 }
 
@@ -58,10 +56,7 @@ is_right() {
 
 # The store behind a web server from now on.
 behind_web() {
-	: >"$BATS_TEST_TMPDIR/fault"
-	/usr/bin/python3 "$TESTS_DIR/lib/web_store.py" "$HPCRUN_STORE" "$BATS_TEST_TMPDIR" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
-	echo $! >"$BATS_TEST_TMPDIR/web.pid"
-	wait_until 20 test -e "$BATS_TEST_TMPDIR/port"
+	web_store_start "$HPCRUN_STORE" "$BATS_TEST_TMPDIR"
 	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/port")
 }
 
@@ -153,7 +148,7 @@ s.bind(("127.0.0.1", 0))
 s.listen(50)
 open(sys.argv[1], "w").write(str(s.getsockname()[1]))
 time.sleep(60)' "$BATS_TEST_TMPDIR/port" 3>&- &
-	echo $! >"$BATS_TEST_TMPDIR/web.pid"
+	echo $! >"$BATS_TEST_TMPDIR/pid"
 	wait_until 20 test -s "$BATS_TEST_TMPDIR/port"
 	silent=127.0.0.1:$(cat "$BATS_TEST_TMPDIR/port")
 	mkdir -p "$HPCRUN_STORE/refs/$silent/test"
@@ -169,7 +164,7 @@ time.sleep(60)' "$BATS_TEST_TMPDIR/port" 3>&- &
 
 @test "upstream: a registry that wants a login gets the one of 'hpcrun login'" { # E2
 	registry_start "$BATS_TEST_TMPDIR/registry" tester secret
-	echo "$REG_PID" >"$BATS_TEST_TMPDIR/web.pid"
+	echo "$REG_PID" >"$BATS_TEST_TMPDIR/pid"
 	publish busybox
 	"$HPCRUN" login -u tester --password-stdin "$REGISTRY" <<<secret
 	HPCRUN_STORE=$BATS_TEST_TMPDIR/private

@@ -154,6 +154,18 @@ wait_until() {
 	done
 }
 
+# web_store_start STORE DIR: serve STORE by tests/lib/web_store.py, which says what DIR/port, DIR/fault and DIR/log are.
+web_store_start() {
+	mkdir -p "$2"
+	: >"$2/fault"
+	: >"$2/log"
+	/usr/bin/python3 "$TESTS_DIR/lib/web_store.py" "$1" "$2" >"$2/out" 2>&1 3>&- &
+	echo $! >"$2/pid"
+	wait_until 20 test -e "$2/port"
+}
+# web_store_stop DIR: end it, if it was started
+web_store_stop() { [ ! -e "$1/pid" ] || kill "$(cat "$1/pid")"; }
+
 # For bats files -------------------------------------------------------------------------------------------
 
 # One scratch directory and one registry for the whole file; each test gets a store of its own on top.
