@@ -19,18 +19,14 @@
 #include <jansson.h>
 #include <openssl/evp.h>
 
-#include "store/cmd.h"
-#include "store/file_image.h"
-#include "store/image.h"
+#include "store/cmd_image.h"
 #include "store/sif_write.h"
 #include "store/tree_tar.h"
 #include "util/cleanup.h"
 #include "util/io.h"
-#include "util/source.h"
 #include "util/poison.h"
 
-#define CHUNK_MEMORY (32u << 20)
-#define COPY_BYTES   (1u << 20)
+#define COPY_BYTES (1u << 20)
 
 extern char **environ;
 
@@ -51,10 +47,7 @@ static const struct hr_opt export_opts[] = {
 struct job {
 	struct hr_conf conf;
 	struct hr_strv paths;
-	struct store_image *img; /* of a store, or */
-	struct store_file *file;
-	const struct store_index *ix;
-	struct store_chunks *chunks;
+	struct store_cmd_image image;
 	const char *out;
 	char *tmp;		/* beside OUT, and becomes it */
 	struct hr_strv written; /* what is there of it, to be removed after a failure */
@@ -67,9 +60,7 @@ static void job_release(struct job *j)
 		if (unlink(j->written.v[i - 1]) < 0 && errno == EISDIR)
 			rmdir(j->written.v[i - 1]);
 	hr_strv_release(&j->written);
-	store_chunks_free(j->chunks);
-	store_image_close(j->img);
-	store_file_close(j->file);
+	store_cmd_image_release(&j->image);
 	hr_strv_release(&j->paths);
 	hr_conf_release(&j->conf);
 	free(j->tmp);
@@ -95,7 +86,7 @@ static int to_fd(void *arg, const void *p, size_t n, struct hr_err *e)
 
 static int put_tree(const struct job *j, struct target *t, struct hr_err *e)
 {
-	return store_tree_tar_image(j->ix, j->chunks, to_fd, t, e);
+	return store_tree_tar_image(j->image.ix, j->image.chunks, to_fd, t, e);
 }
 
 /* A new file, noted as one to remove. */
@@ -297,7 +288,7 @@ static char *new_config(const struct job *j, const struct part *layer, struct hr
 	char text[FETCH_DIGEST_TEXT], *out = NULL;
 	json_error_t why;
 	size_t n;
-	const uint8_t *p = store_index_config(j->ix, &n);
+	const uint8_t *p = store_index_config(j->image.ix, &n);
 	json_t *doc = json_loadb((const char *)p, n, 0, &why);
 
 	if (json_is_object(doc) &&
@@ -385,30 +376,6 @@ static int find_format(const struct export_args *a, const char *out, size_t *fou
 				   out);
 }
 
-static int open_image(const struct export_args *a, const char *name, struct job *j,
-		      struct hr_err *e)
-{
-	bool in_place = hr_source_of(name) == HR_SOURCE_FILE;
-	struct store_chunk_source source;
-
-	if (store_cmd_paths(&a->common, &j->conf, &j->paths, e) < 0)
-		return -1;
-	if (in_place) {
-		if (store_file_open(name, NULL, &j->file, e) < 0)
-			return -1;
-		j->ix = store_image_index(store_file_image(j->file));
-		source = store_file_source(j->file);
-	} else {
-		if (store_image_open(&j->paths, name, &j->img, e) < 0)
-			return -1;
-		j->ix = store_image_index(j->img);
-		source = store_image_source(j->img);
-	}
-	j->chunks =
-		store_chunks_new(j->ix, &source, CHUNK_MEMORY, in_place ? NULL : fetch_digest_of);
-	return 0;
-}
-
 static int export_main(void *args, int argc, char **argv, struct hr_err *e)
 {
 	const struct export_args *a = args;
@@ -424,7 +391,9 @@ static int export_main(void *args, int argc, char **argv, struct hr_err *e)
 		return hr_fail(e, HR_USAGE, 0, "'%s' is there already", j.out);
 	}
 	j.tmp = hr_xasprintf("%s.new-%d", j.out, (int)getpid());
-	if (open_image(a, argv[0], &j, e) < 0 || formats[format].make(&j, e) < 0)
+	if (store_cmd_paths(&a->common, &j.conf, &j.paths, e) < 0 ||
+	    store_cmd_image_open(&j.paths, argv[0], &j.image, e) < 0 ||
+	    formats[format].make(&j, e) < 0)
 		return hr_wrap(e, "cannot export '%s'", argv[0]);
 	if (rename(j.tmp, j.out) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot rename '%s' to '%s'", j.tmp, j.out);

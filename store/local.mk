@@ -85,6 +85,7 @@ hpcrun_store_SOURCES = \
 	store/cmd_doctor.c \
 	store/cmd_export.c \
 	store/cmd_gc.c \
+	store/cmd_image.c store/cmd_image.h \
 	store/cmd_images.c \
 	store/cmd_inspect.c \
 	store/cmd_login.c \
