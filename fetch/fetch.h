@@ -165,6 +165,13 @@ void fetch_docker_save_release(struct fetch_docker_save *s);
 
 /* ---- the client (http.c, auth.c, registry.c) ---- */
 
+/* What moves the bytes, for people who report faults; the strings live as long as the program. */
+struct fetch_about {
+	const char *curl, *tls; /* "7.88.1", "OpenSSL/3.0.9" */
+	bool http2;
+};
+struct fetch_about fetch_about(void);
+
 /* Everything is borrowed until fetch_client_free; zeroed means the defaults. */
 struct fetch_options {
 	/* "HOST" or "HOST:PORT" where plain http is allowed when https is not spoken; loopback

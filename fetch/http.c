@@ -11,6 +11,7 @@
 
 #include <curl/curl.h>
 
+#include "fetch/fetch.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
 
@@ -54,6 +55,15 @@ struct exchange {
 	uint64_t window_start_ns, window_bytes; /* stall detection */
 	char curl_text[CURL_ERROR_SIZE];
 };
+
+struct fetch_about fetch_about(void)
+{
+	const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
+
+	return (struct fetch_about) { .curl = v->version,
+				      .tls = v->ssl_version ? v->ssl_version : "none",
+				      .http2 = v->features & CURL_VERSION_HTTP2 };
+}
 
 static uint64_t now_ns(void)
 {

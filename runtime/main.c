@@ -35,6 +35,7 @@ static const struct verb {
 	{ "plan", "tell what a pull would download", NULL, "hpcrun-store" },
 	{ "images", "list the images of the store", NULL, "hpcrun-store" },
 	{ "inspect", "show what is known of an image", NULL, "hpcrun-store" },
+	{ "history", "show the steps that made an image, and its layers", NULL, "hpcrun-store" },
 	{ "tag", "give an image of the store another name", NULL, "hpcrun-store" },
 	{ "rmi", "remove the reference to an image", NULL, "hpcrun-store" },
 	{ "gc", "free what no reference reaches", NULL, "hpcrun-store" },
@@ -46,6 +47,8 @@ static const struct verb {
 	{ "doctor", "check this machine, its cache and its stores", &rt_cmd_doctor, NULL },
 	{ "login", "keep credentials for a registry", NULL, "hpcrun-store" },
 	{ "logout", "forget them", NULL, "hpcrun-store" },
+	{ "version", "print the version of hpcrun and of what it is built with", NULL,
+	  "hpcrun-store" },
 };
 
 static int print_help(void)

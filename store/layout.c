@@ -20,7 +20,7 @@
 #include "util/poison.h"
 
 #define FORMAT_FILE "format"
-#define FORMAT_LINE "hpcrun-store 1\n"
+#define FORMAT_LINE STORE_FORMAT "\n"
 /* A new store is private: images may be. Who shares one opens its top directory. */
 #define STORE_DIR_MODE 0700
 
@@ -214,7 +214,7 @@ static int check_format(struct store *st, enum store_mode mode, struct hr_err *e
 	}
 	if (line.len == strlen(FORMAT_LINE) && memcmp(line.p, FORMAT_LINE, line.len) == 0)
 		return 0;
-	hr_fail(e, HR_CORRUPT, 0, "its format is not 'hpcrun-store 1'");
+	hr_fail(e, HR_CORRUPT, 0, "its format is not '" STORE_FORMAT "'");
 	hr_hint(e, "another version of hpcrun made it; use that one, or another store");
 	return -1;
 }

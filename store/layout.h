@@ -20,6 +20,8 @@
 #include "util/conf.h"
 #include "util/err.h"
 
+#define STORE_FORMAT "hpcrun-store 1" /* the line of the file "format" */
+
 enum store_mode {
 	STORE_READ, /* it must be there */
 	STORE_WRITE /* it is made when it is missing or an empty directory */

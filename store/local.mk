@@ -85,6 +85,7 @@ hpcrun_store_SOURCES = \
 	store/cmd_doctor.c \
 	store/cmd_export.c \
 	store/cmd_gc.c \
+	store/cmd_history.c \
 	store/cmd_image.c store/cmd_image.h \
 	store/cmd_images.c \
 	store/cmd_inspect.c \
@@ -97,6 +98,7 @@ hpcrun_store_SOURCES = \
 	store/cmd_rmi.c \
 	store/cmd_tag.c \
 	store/cmd_stats.c \
+	store/cmd_version.c \
 	store/interrupt.c store/interrupt.h \
 	store/json_out.c store/json_out.h \
 	store/main_store.c \

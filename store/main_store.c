@@ -16,10 +16,11 @@
 #include "util/poison.h"
 
 static const struct hr_cmd *const verbs[] = {
-	&store_cmd_pull,     &store_cmd_import, &store_cmd_export, &store_cmd_images,
-	&store_cmd_inspect,  &store_cmd_rmi,	&store_cmd_gc,	   &store_cmd_cache,
-	&store_cmd_prefetch, &store_cmd_login,	&store_cmd_logout, &store_cmd_refill,
-	&store_cmd_stats,    &store_cmd_doctor, &store_cmd_plan,   &store_cmd_tag,
+	&store_cmd_pull,     &store_cmd_import,	 &store_cmd_export, &store_cmd_images,
+	&store_cmd_inspect,  &store_cmd_rmi,	 &store_cmd_gc,	    &store_cmd_cache,
+	&store_cmd_prefetch, &store_cmd_login,	 &store_cmd_logout, &store_cmd_refill,
+	&store_cmd_stats,    &store_cmd_doctor,	 &store_cmd_plan,   &store_cmd_tag,
+	&store_cmd_history,  &store_cmd_version,
 };
 
 static int print_help(void)
