@@ -48,9 +48,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self):
+        fault = self.fault() or [""]  # first: who sees a request in the log may set the fault of the next
         with lock, open(os.path.join(where, "log"), "a") as f:
             f.write("GET %s %s\n" % (self.path, self.headers.get("Range", "-")))
-        fault = self.fault() or [""]
         path = os.path.normpath(root + "/" + self.path)
         if fault[0] == "status":
             return self.send(int(fault[1]), b"", {})
