@@ -127,7 +127,8 @@ go() { : >"$BATS_TEST_TMPDIR/go"; }
 	for i in 2 3 4; do
 		"$HPCRUN" "$IMAGE" true 2>"$BATS_TEST_TMPDIR/err.$i" 3>&- &
 	done
-	wait_until 10 grep -q "waiting for another process of yours, which pulls '$IMAGE'" "$BATS_TEST_TMPDIR"/err.*
+	# by the directory: not all of the files need be there yet
+	wait_until 20 grep -rq --include 'err.*' "waiting for another process of yours, which pulls '$IMAGE'" "$BATS_TEST_TMPDIR"
 	sleep 1.5
 	go
 	wait
