@@ -58,11 +58,12 @@ inside() { "$HPCRUN" run --no-home "${opts[@]}" lab/large:1 "$@"; }
 opts=()
 mounted() { inside grep -q " $1 " /proc/self/mountinfo; }
 large() { mounted /data/large; }
-# start COMMAND...: a session that lives until release or the end of the test.
+# start sh ARG...: a session that lives until release or the end of the test. It is the shell's, by whose name the
+# list of large files is kept: nobody else may be the first to ask for it.
 start() {
 	"$HPCRUN" run --no-home "${opts[@]}" lab/large:1 "$@" 3>&- &
 	holder=$!
-	wait_until 20 inside true
+	wait_until 20 grep -qxE 'sh|sleep' "/proc/$holder/comm"
 }
 # hold: its program has read the large files.
 hold() { start sh -c 'cat /data/* >/dev/null; exec sleep 1000'; }
