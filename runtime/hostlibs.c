@@ -21,6 +21,9 @@ int rt_hostlibs_load(struct rt_hostlibs_job *job, const struct rt_session_args *
 						 [HR_MPI_OFF] = RT_MPI_OFF };
 
 	memset(job, 0, sizeof(*job));
+	if (args->mpi != RT_MPI_SITE &&
+	    hr_conf_check_override(conf, "mpi", "--mpi or HPCRUN_MPI", e) < 0)
+		return -1;
 	job->image = args->image;
 	job->gpu = gpu;
 	job->check = (enum rt_mpi_check)args->mpi_check;

@@ -125,6 +125,8 @@ static int make_targets(struct rt_session *s, struct hr_err *e)
 /* What --gpu means here, and what there is to say about it. */
 static int find_gpu(struct rt_session *s, struct hr_err *e)
 {
+	if (s->args->gpu && hr_conf_check_override(&s->conf, "gpu", "--gpu", e) < 0)
+		return -1;
 	if (rt_gpu_find(s->args->gpu, &s->conf, &s->gpu, e) < 0)
 		return hr_wrap(e, "--gpu");
 	if (s->gpu.label)

@@ -55,6 +55,8 @@ static void add_defaults(struct rt_binds *l)
 static int add_all(const struct rt_session_args *args, const struct hr_conf *conf,
 		   const struct rt_binds *gpu, struct rt_binds *l, struct hr_err *e)
 {
+	if (args->binds.n > 0 && hr_conf_check_override(conf, "bind", "--bind", e) < 0)
+		return -1;
 	add_defaults(l);
 	for (size_t i = 0; i < gpu->n; i++)
 		rt_binds_add(l, gpu->v[i].src, gpu->v[i].dst, gpu->v[i].ro, gpu->v[i].optional);

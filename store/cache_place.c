@@ -43,6 +43,15 @@ const char *store_cache_misfit(const char *dir)
 	return NULL;
 }
 
+int store_cache_place_check(const char *given, const struct hr_conf *conf, struct hr_err *e)
+{
+	const char *env = getenv("HPCRUN_CACHE");
+
+	if (given)
+		return hr_conf_check_override(conf, "cache", "--cache", e);
+	return env && env[0] == '/' ? hr_conf_check_override(conf, "cache", "HPCRUN_CACHE", e) : 0;
+}
+
 char *store_cache_place(const char *given, const struct hr_conf *conf)
 {
 	static const char *const disks[] = { "/var/tmp", "/tmp" };

@@ -12,6 +12,9 @@
  * frees.
  */
 char *store_cache_place(const char *given, const struct hr_conf *conf);
+/* May GIVEN, or HPCRUN_CACHE, choose it? Errors: HR_DENIED the site has locked its place. */
+int store_cache_place_check(const char *given, const struct hr_conf *conf,
+			    struct hr_err *e) HR_MUST_USE;
 
 /* What DIR is on that is no local disk, such as "NFS", or NULL; also NULL when it cannot be told.
  */

@@ -79,6 +79,7 @@ int store_cmd_grace(const struct store *st, const char *given, uint64_t *seconds
 	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
 
 	if (hr_conf_load(&conf, e) < 0 ||
+	    (given && hr_conf_check_override(&conf, "gc_grace", "--grace", e) < 0) ||
 	    (given &&
 	     hr_parse_u64(given, "--grace", 0, HR_CONF_GRACE_MAX_H, &conf.gc_grace_h, e) < 0))
 		return -1;

@@ -134,7 +134,7 @@ static int cache_main(void *args, int argc, char **argv, struct hr_err *e)
 	(void)argv;
 	if (a->limit > 0 && !a->clear)
 		return hr_fail(e, HR_USAGE, 0, "--limit goes with --clear");
-	if (hr_conf_load(&conf, e) < 0)
+	if (hr_conf_load(&conf, e) < 0 || store_cache_place_check(a->dir, &conf, e) < 0)
 		return -1;
 	dir = store_cache_place(a->dir, &conf);
 	r.dir = dir;

@@ -228,7 +228,8 @@ static int prefetch_main(void *args, int argc, char **argv, struct hr_err *e)
 	(void)argc;
 	j->args = a;
 	j->image = argv[0];
-	if (hr_conf_load(&j->conf, e) < 0 || store_list(&a->stores, &j->conf, &stores, e) < 0)
+	if (hr_conf_load(&j->conf, e) < 0 || store_list(&a->stores, &j->conf, &stores, e) < 0 ||
+	    store_cache_place_check(a->cache, &j->conf, e) < 0)
 		return -1;
 	for (size_t i = 0; i < stores.n; i++) {
 		const char *store = stores.v[i];

@@ -124,12 +124,17 @@ int store_list(const struct hr_strv *given, const struct hr_conf *conf, struct h
 	       struct hr_err *e)
 {
 	const char *env = getenv("HPCRUN_STORE");
+	bool from_env = env && env[strspn(env, " ")] != '\0';
 
 	if (given && given->n > 0) {
+		if (conf && hr_conf_check_override(conf, "store", "--store", e) < 0)
+			return -1;
 		for (size_t i = 0; i < given->n; i++)
 			if (add_path(out, given->v[i], strlen(given->v[i]), e) < 0)
 				return -1;
-	} else if (env && env[strspn(env, " ")] != '\0') {
+	} else if (from_env) {
+		if (conf && hr_conf_check_override(conf, "store", "HPCRUN_STORE", e) < 0)
+			return -1;
 		for (env += strspn(env, " "); *env; env += strspn(env, " ")) {
 			size_t n = strcspn(env, " ");
 

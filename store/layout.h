@@ -60,7 +60,7 @@ bool store_is_url(const char *name);
  * The first one is the one to write to.
  *
  * Errors:  HR_USAGE when there is none, or one is not an absolute path after all: relative paths
- *          are taken from the working directory.
+ *          are taken from the working directory; HR_DENIED those of CONF are locked.
  */
 int store_list(const struct hr_strv *given, const struct hr_conf *conf, struct hr_strv *out,
 	       struct hr_err *e) HR_MUST_USE;

@@ -420,6 +420,7 @@ static int serve_main(void *args, int argc, char **argv, struct hr_err *e)
 			       "program");
 	/* paths first: settling changes the working directory */
 	if (hr_conf_load(&conf, e) == 0 && store_list(&a->stores, &conf, &stores, e) == 0 &&
+	    store_cache_place_check(a->cache, &conf, e) == 0 &&
 	    settle(control, a->stats_fd ? (int)a->stats_fd : -1, e) == 0)
 		r = run(a, &conf, &stores, argv[0], control, &missing, e);
 	hr_strv_release(&stores);

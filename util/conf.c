@@ -3,21 +3,18 @@
 
 #include "util/conf.h"
 
-#include <fcntl.h>
-#include <ini.h>
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/buf.h"
 #include "util/cleanup.h"
-#include "util/io.h"
 #include "util/log.h"
 #include "util/opt.h"
 #include "util/poison.h"
 
-#define CONF_FILE_LIMIT (1024 * 1024)
-
-enum key_kind { KEY_STRING, KEY_LIST, KEY_U64, KEY_SIZE, KEY_CHOICE };
+enum key_kind { KEY_STRING, KEY_LIST, KEY_U64, KEY_SIZE, KEY_CHOICE, KEY_LOCKED };
 
 static const char *const verify_words[] = { "fast", "full", NULL };
 static const char *const no_yes_words[] = { "no", "yes", NULL };
@@ -25,74 +22,82 @@ static const char *const gpu_words[] = { "none", "auto", "all", NULL };
 static const char *const mpi_words[] = { "auto", "image", "off", NULL };
 static const char *const prefetch_words[] = { "none", "trace", "all", NULL };
 
+#define AT(member) offsetof(struct hr_conf, member)
+
+/* The defaults stand in hpcrun.conf(5), too: tests/lint/conf compares them. */
 static const struct conf_key {
 	const char *name;
 	enum key_kind kind;
 	size_t offset;
+	const char *preset; /* the default as it would be written, or NULL: nothing is set */
 	uint64_t min, max;
 	const char *const *words; /* CHOICE: the member is an int, the index into these */
 } keys[] = {
-	{ "store", KEY_LIST, offsetof(struct hr_conf, stores), 0, 0, NULL },
-	{ "bind", KEY_LIST, offsetof(struct hr_conf, binds), 0, 0, NULL },
-	{ "hooks_dir", KEY_LIST, offsetof(struct hr_conf, hooks_dirs), 0, 0, NULL },
-	{ "gpu", KEY_CHOICE, offsetof(struct hr_conf, gpu), 0, 0, gpu_words },
-	{ "cdi_dir", KEY_LIST, offsetof(struct hr_conf, cdi_dirs), 0, 0, NULL },
-	{ "gpu_lists", KEY_STRING, offsetof(struct hr_conf, gpu_lists), 0, 0, NULL },
-	{ "mpi", KEY_CHOICE, offsetof(struct hr_conf, mpi), 0, 0, mpi_words },
-	{ "mpi_stack", KEY_LIST, offsetof(struct hr_conf, mpi_stacks), 0, 0, NULL },
-	{ "insecure_registry", KEY_LIST, offsetof(struct hr_conf, insecure_registries), 0, 0,
+	{ "store", KEY_LIST, AT(stores), NULL, 0, 0, NULL },
+	{ "bind", KEY_LIST, AT(binds), NULL, 0, 0, NULL },
+	{ "hooks_dir", KEY_LIST, AT(hooks_dirs), NULL, 0, 0, NULL },
+	{ "gpu", KEY_CHOICE, AT(gpu), "none", 0, 0, gpu_words },
+	{ "cdi_dir", KEY_LIST, AT(cdi_dirs), NULL, 0, 0, NULL },
+	{ "gpu_lists", KEY_STRING, AT(gpu_lists), NULL, 0, 0, NULL },
+	{ "mpi", KEY_CHOICE, AT(mpi), "auto", 0, 0, mpi_words },
+	{ "mpi_stack", KEY_LIST, AT(mpi_stacks), NULL, 0, 0, NULL },
+	{ "insecure_registry", KEY_LIST, AT(insecure_registries), NULL, 0, 0, NULL },
+	{ "mirror", KEY_LIST, AT(mirrors), NULL, 0, 0, NULL },
+	{ "cache", KEY_STRING, AT(cache), NULL, 0, 0, NULL },
+	{ "cache_size", KEY_SIZE, AT(cache_bytes), "50G", UINT64_C(64) << 20, UINT64_C(1) << 60,
 	  NULL },
-	{ "mirror", KEY_LIST, offsetof(struct hr_conf, mirrors), 0, 0, NULL },
-	{ "cache", KEY_STRING, offsetof(struct hr_conf, cache), 0, 0, NULL },
-	{ "cache_size", KEY_SIZE, offsetof(struct hr_conf, cache_bytes), UINT64_C(64) << 20,
-	  UINT64_C(1) << 60, NULL },
-	{ "outage_wait", KEY_U64, offsetof(struct hr_conf, outage_s), 0, 86400, NULL },
-	{ "ca_file", KEY_STRING, offsetof(struct hr_conf, ca_file), 0, 0, NULL },
-	{ "proxy", KEY_STRING, offsetof(struct hr_conf, http_proxy), 0, 0, NULL },
-	{ "serve_memory", KEY_SIZE, offsetof(struct hr_conf, serve_memory), UINT64_C(16) << 20,
-	  UINT64_C(1) << 40, NULL },
-	{ "session_linger", KEY_U64, offsetof(struct hr_conf, linger_s), 0, 86400, NULL },
-	{ "compress_level", KEY_U64, offsetof(struct hr_conf, compress_level), 1, 19, NULL },
-	{ "import_max_bytes", KEY_SIZE, offsetof(struct hr_conf, import_max_bytes), 1,
-	  UINT64_C(1) << 50, NULL },
-	{ "gc_grace", KEY_U64, offsetof(struct hr_conf, gc_grace_h), 0, HR_CONF_GRACE_MAX_H, NULL },
-	{ "verify", KEY_CHOICE, offsetof(struct hr_conf, verify_full), 0, 0, verify_words },
-	{ "push", KEY_CHOICE, offsetof(struct hr_conf, push), 0, 0, no_yes_words },
-	{ "upstream", KEY_CHOICE, offsetof(struct hr_conf, upstream), 0, 0, no_yes_words },
-	{ "native_files", KEY_CHOICE, offsetof(struct hr_conf, native_files), 0, 0, no_yes_words },
-	{ "prefetch", KEY_CHOICE, offsetof(struct hr_conf, prefetch), 0, 0, prefetch_words },
+	{ "outage_wait", KEY_U64, AT(outage_s), "600", 0, 86400, NULL },
+	{ "ca_file", KEY_STRING, AT(ca_file), NULL, 0, 0, NULL },
+	{ "proxy", KEY_STRING, AT(http_proxy), NULL, 0, 0, NULL },
+	{ "serve_memory", KEY_SIZE, AT(serve_memory), "192M", UINT64_C(16) << 20, UINT64_C(1) << 40,
+	  NULL },
+	{ "session_linger", KEY_U64, AT(linger_s), "30", 0, 86400, NULL },
+	{ "compress_level", KEY_U64, AT(compress_level), "1", 1, 19, NULL },
+	{ "import_max_bytes", KEY_SIZE, AT(import_max_bytes), "1T", 1, UINT64_C(1) << 50, NULL },
+	{ "gc_grace", KEY_U64, AT(gc_grace_h), NULL, 0, HR_CONF_GRACE_MAX_H, NULL },
+	{ "verify", KEY_CHOICE, AT(verify_full), "fast", 0, 0, verify_words },
+	{ "push", KEY_CHOICE, AT(push), "no", 0, 0, no_yes_words },
+	{ "upstream", KEY_CHOICE, AT(upstream), "yes", 0, 0, no_yes_words },
+	{ "native_files", KEY_CHOICE, AT(native_files), "yes", 0, 0, no_yes_words },
+	{ "prefetch", KEY_CHOICE, AT(prefetch), "trace", 0, 0, prefetch_words },
+	{ "locked", KEY_LOCKED, 0, NULL, 0, 0, NULL },
 };
 
-void hr_conf_init(struct hr_conf *c)
+/* What was said of a key, and where: "FILE, line N". */
+struct hr_conf_set {
+	struct hr_strv origins; /* of the values, in their order; none: the default holds */
+	char *locked;		/* or NULL */
+	bool kept;		/* locked, and not by the files that are read now */
+};
+
+static const struct conf_key *find_key(const char *name)
 {
-	memset(c, 0, sizeof(*c));
-	c->serve_memory = UINT64_C(192) << 20;
-	c->linger_s = 30;
-	c->cache_bytes = UINT64_C(50) << 30;
-	c->outage_s = 600;
-	c->upstream = 1;
-	c->gc_grace_h = HR_CONF_GRACE_BY_FS;
-	c->prefetch = HR_PREFETCH_TRACE;
-	c->native_files = 1;
-	c->compress_level = 1;
-	c->import_max_bytes = UINT64_C(1) << 40;
+	for (size_t i = 0; i < HR_COUNT(keys); i++)
+		if (strcmp(keys[i].name, name) == 0)
+			return &keys[i];
+	return NULL;
 }
 
-void hr_conf_release(struct hr_conf *c)
+static struct hr_conf_set *set_of(const struct hr_conf *c, const struct conf_key *k)
 {
-	hr_strv_release(&c->stores);
-	hr_strv_release(&c->binds);
-	hr_strv_release(&c->mpi_stacks);
-	hr_strv_release(&c->hooks_dirs);
-	hr_strv_release(&c->cdi_dirs);
-	free(c->gpu_lists);
-	hr_strv_release(&c->insecure_registries);
-	hr_strv_release(&c->mirrors);
-	free(c->cache);
-	free(c->ca_file);
-	free(c->http_proxy);
-	memset(c, 0, sizeof(*c));
+	return &c->set[k - keys];
 }
+
+static int unknown_key(const char *name, struct hr_err *e)
+{
+	const char *names[HR_COUNT(keys) + 1] = { NULL };
+	const char *near;
+
+	for (size_t i = 0; i < HR_COUNT(keys); i++)
+		names[i] = keys[i].name;
+	hr_fail(e, HR_USAGE, 0, "unknown key '%s'", name);
+	near = hr_nearest(name, names);
+	if (near)
+		hr_hint(e, "did you mean '%s'? hpcrun.conf(5) lists the keys", near);
+	return -1;
+}
+
+/* ---- values ---- */
 
 static int set_choice(const struct conf_key *k, const char *value, int *at, struct hr_err *e)
 {
@@ -109,7 +114,8 @@ static int set_choice(const struct conf_key *k, const char *value, int *at, stru
 		       (const char *)known.p);
 }
 
-static int set_key(struct hr_conf *c, const struct conf_key *k, const char *value, struct hr_err *e)
+static int set_value(struct hr_conf *c, const struct conf_key *k, const char *value,
+		     struct hr_err *e)
 {
 	void *at = (char *)c + k->offset;
 
@@ -127,93 +133,185 @@ static int set_key(struct hr_conf *c, const struct conf_key *k, const char *valu
 		return hr_parse_size(value, k->name, k->min, k->max, at, e);
 	case KEY_CHOICE:
 		return set_choice(k, value, at, e);
+	case KEY_LOCKED:
+		break;
 	}
 	return 0;
 }
 
-struct parse_state {
-	struct hr_conf *c;
-	struct hr_err *e;
-};
-
-/* inih's handler: 0 is an error there. */
-static int on_key(void *user, const char *section, const char *name, const char *value)
+/* Back to the default, and as if nothing had been said of it. */
+static void reset(struct hr_conf *c, const struct conf_key *k)
 {
-	struct parse_state *s = user;
-	const char *names[HR_COUNT(keys) + 1] = { NULL };
-	const char *near;
+	void *at = (char *)c + k->offset;
+	struct hr_err e = { 0 };
 
-	if (s->e->kind != HR_OK)
-		return 0;
-	if (section[0] != '\0') {
-		hr_fail(s->e, HR_USAGE, 0, "unknown section '[%s]'", section);
-		return 0;
+	hr_strv_release(&set_of(c, k)->origins);
+	if (k->kind == KEY_STRING)
+		free(hr_steal((char **)at));
+	else if (k->kind == KEY_LIST)
+		hr_strv_release(at);
+	if (k->preset)
+		HR_BUG_ON(set_value(c, k, k->preset, &e) < 0);
+}
+
+void hr_conf_init(struct hr_conf *c)
+{
+	memset(c, 0, sizeof(*c));
+	c->set = hr_xmalloc(HR_COUNT(keys) * sizeof(*c->set));
+	for (size_t i = 0; i < HR_COUNT(keys); i++)
+		reset(c, &keys[i]);
+	c->gc_grace_h = HR_CONF_GRACE_BY_FS;
+}
+
+void hr_conf_release(struct hr_conf *c)
+{
+	for (size_t i = 0; c->set && i < HR_COUNT(keys); i++) {
+		reset(c, &keys[i]);
+		free(c->set[i].locked);
 	}
+	free(c->set);
+	memset(c, 0, sizeof(*c));
+}
+
+/* ---- locks ---- */
+
+/* "locked = KEY KEY" at WHERE. */
+static int lock_keys(struct hr_conf *c, const char *names, const char *where, struct hr_err *e)
+{
+	for (names += strspn(names, " \t"); *names; names += strspn(names, " \t")) {
+		size_t n = strcspn(names, " \t");
+		hr_autofree char *name = hr_xstrndup(names, n);
+		const struct conf_key *k = find_key(name);
+
+		if (!k)
+			return unknown_key(name, e);
+		if (!set_of(c, k)->locked)
+			set_of(c, k)->locked = hr_xstrdup(where);
+		names += n;
+	}
+	return 0;
+}
+
+void hr_conf_keep_locked(struct hr_conf *c)
+{
 	for (size_t i = 0; i < HR_COUNT(keys); i++) {
-		names[i] = keys[i].name;
-		if (strcmp(keys[i].name, name) == 0)
-			return set_key(s->c, &keys[i], value, s->e) == 0;
+		c->set[i].kept = c->set[i].locked != NULL;
+		if (!c->set[i].kept)
+			reset(c, &keys[i]);
 	}
-	hr_fail(s->e, HR_USAGE, 0, "unknown key '%s'", name);
-	near = hr_nearest(name, names);
-	if (near)
-		hr_hint(s->e, "did you mean '%s'? hpcrun.conf(5) lists the keys", near);
+	if (!set_of(c, find_key("gc_grace"))->locked)
+		c->gc_grace_h = HR_CONF_GRACE_BY_FS;
+}
+
+int hr_conf_check_override(const struct hr_conf *c, const char *key, const char *how,
+			   struct hr_err *e)
+{
+	const struct conf_key *k = find_key(key);
+
+	HR_BUG_ON(!k);
+	if (!set_of(c, k)->locked)
+		return 0;
+	hr_fail(e, HR_DENIED, 0, "%s cannot be used here: this site has locked '%s' (%s)", how, key,
+		set_of(c, k)->locked);
+	hr_hint(e, "leave it out; hpcrun.conf(5), LOCKED KEYS");
+	return -1;
+}
+
+int hr_conf_set(struct hr_conf *c, const char *key, const char *value, const char *where,
+		enum hr_conf_level level, struct hr_err *e)
+{
+	const struct conf_key *k = find_key(key);
+	struct hr_conf_set *set;
+
+	if (!k)
+		return unknown_key(key, e);
+	if (k->kind == KEY_LOCKED)
+		return level == HR_CONF_SITE ? lock_keys(c, value, where, e)
+					     : hr_fail(e, HR_USAGE, 0,
+						       "'locked' is for the site's configuration");
+	set = set_of(c, k);
+	if (set->locked && (level == HR_CONF_USER || set->kept)) {
+		hr_warn("%s: passing over '%s', which this site has locked (%s)", where, k->name,
+			set->locked);
+		return 0;
+	}
+	if (set_value(c, k, value, e) < 0)
+		return -1;
+	if (k->kind != KEY_LIST)
+		hr_strv_release(&set->origins);
+	hr_strv_add(&set->origins, where);
 	return 0;
 }
 
-int hr_conf_parse(struct hr_conf *c, const char *name, const char *text, struct hr_err *e)
+/* ---- showing ---- */
+
+static void add_size(struct hr_strv *l, uint64_t v)
 {
-	struct parse_state s = { c, e };
-	int line = ini_parse_string(text, on_key, &s);
+	static const char units[] = "KMGT";
+	const char *unit = "";
 
-	if (line == 0 && e->kind == HR_OK)
-		return 0;
-	if (e->kind == HR_OK)
-		hr_fail(e, HR_USAGE, 0, "not a 'key = value' line");
-	return hr_wrap(e, "%s, line %d", name, line);
-}
-
-static int load_file(struct hr_conf *c, const char *path, struct hr_err *e)
-{
-	hr_autobuf struct hr_buf text = { 0 };
-	struct hr_err missing = { 0 };
-
-	if (hr_file_read(AT_FDCWD, path, CONF_FILE_LIMIT, &text, &missing) < 0) {
-		if (missing.kind == HR_NOTFOUND)
-			return 0;
-		*e = missing;
-		return hr_wrap(e, "cannot read the configuration");
+	for (size_t i = 0; v > 0 && v % 1024 == 0 && units[i]; i++) {
+		v /= 1024;
+		unit = &units[i];
 	}
-	if (text.len == 0)
-		return 0;
-	return hr_conf_parse(c, path, (const char *)text.p, e);
+	hr_strv_take(l, hr_xasprintf("%" PRIu64 "%.1s", v, unit));
 }
 
-/* A HOME that is not the caller's, as after a change of user, is no reason to fail. */
-static int load_users(struct hr_conf *c, const char *path, struct hr_err *e)
+static void add_values(const struct hr_conf *c, const struct conf_key *k, struct hr_strv *out)
 {
-	if (load_file(c, path, e) == 0)
-		return 0;
-	if (e->kind != HR_DENIED)
-		return -1;
-	hr_warn("%s; going on without it", e->text);
-	hr_err_clear(e);
-	return 0;
+	const void *at = (const char *)c + k->offset;
+	const struct hr_strv *list = at;
+
+	switch (k->kind) {
+	case KEY_STRING:
+		if (*(char *const *)at)
+			hr_strv_add(out, *(char *const *)at);
+		return;
+	case KEY_LIST:
+		for (size_t i = 0; i < list->n; i++)
+			hr_strv_add(out, list->v[i]);
+		return;
+	case KEY_U64:
+		if (*(const uint64_t *)at <= k->max)
+			hr_strv_take(out, hr_xasprintf("%" PRIu64, *(const uint64_t *)at));
+		return;
+	case KEY_SIZE:
+		add_size(out, *(const uint64_t *)at);
+		return;
+	case KEY_CHOICE:
+		hr_strv_add(out, k->words[*(const int *)at]);
+		return;
+	case KEY_LOCKED:
+		for (size_t i = 0; i < HR_COUNT(keys); i++)
+			if (c->set[i].locked)
+				hr_strv_add(out, keys[i].name);
+		return;
+	}
 }
 
-int hr_conf_load(struct hr_conf *c, struct hr_err *e)
+size_t hr_conf_items(void)
 {
-	const char *site = getenv("HPCRUN_CONF");
-	const char *xdg = getenv("XDG_CONFIG_HOME");
-	const char *home = getenv("HOME");
-	hr_autofree char *user = NULL;
+	return HR_COUNT(keys);
+}
 
-	hr_conf_init(c);
-	if (load_file(c, site && site[0] ? site : HPCRUN_SYSCONFDIR "/hpcrun/hpcrun.conf", e) < 0)
-		return -1;
-	if (xdg && xdg[0] == '/')
-		user = hr_xasprintf("%s/hpcrun/hpcrun.conf", xdg);
-	else if (home && home[0] == '/')
-		user = hr_xasprintf("%s/.config/hpcrun/hpcrun.conf", home);
-	return user ? load_users(c, user, e) : 0;
+void hr_conf_item(const struct hr_conf *c, size_t i, struct hr_conf_item *out)
+{
+	const struct hr_conf_set *set = &c->set[i];
+
+	*out = (struct hr_conf_item) { .name = keys[i].name, .locked = set->locked };
+	add_values(c, &keys[i], &out->values);
+	if (keys[i].kind == KEY_LOCKED) {
+		for (size_t k = 0; k < HR_COUNT(keys); k++)
+			if (c->set[k].locked)
+				hr_strv_add(&out->origins, c->set[k].locked);
+		return;
+	}
+	for (size_t k = 0; k < out->values.n; k++)
+		hr_strv_add(&out->origins, k < set->origins.n ? set->origins.v[k] : "default");
+}
+
+void hr_conf_item_release(struct hr_conf_item *item)
+{
+	hr_strv_release(&item->values);
+	hr_strv_release(&item->origins);
 }

@@ -19,10 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	memcpy(s, p, n);
 	s[n] = '\0';
 	hr_conf_init(&c);
-	if (hr_conf_parse(&c, "conf", s, &e) < 0)
+	if (hr_conf_parse(&c, "conf", s, HR_CONF_SITE, &e) < 0)
 		FUZZ_CHECK(e.kind == HR_USAGE && strncmp(e.text, "conf, line ", 11) == 0);
 	else
-		FUZZ_CHECK(hr_conf_parse(&c, "conf", s, &e) == 0);
+		FUZZ_CHECK(hr_conf_parse(&c, "conf", s, HR_CONF_SITE, &e) == 0);
 	hr_conf_release(&c);
 	return 0;
 }

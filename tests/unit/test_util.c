@@ -238,7 +238,7 @@ static void configuration(void **state)
 		int r;
 
 		hr_conf_init(&c);
-		r = hr_conf_parse(&c, "conf", rows[i].text, &e);
+		r = hr_conf_parse(&c, "conf", rows[i].text, HR_CONF_SITE, &e);
 		if ((r == 0) != !rows[i].message ||
 		    (rows[i].message && !strstr(e.text, rows[i].message)))
 			fail_msg("row %zu: %d '%s'", i, r, e.text);
@@ -250,6 +250,90 @@ static void configuration(void **state)
 	}
 }
 
+/* The value that holds, and where it was set, of a key that has one at most. */
+static void assert_item(const struct hr_conf *c, const char *name, const char *value,
+			const char *origin)
+{
+	struct hr_conf_item item;
+
+	for (size_t i = 0; i < hr_conf_items(); i++) {
+		hr_conf_item(c, i, &item);
+		if (strcmp(item.name, name) == 0) {
+			assert_int_equal(item.values.n, value ? 1 : 0);
+			assert_int_equal(item.origins.n, item.values.n);
+			if (value) {
+				assert_string_equal(item.values.v[0], value);
+				assert_string_equal(item.origins.v[0], origin);
+			}
+			hr_conf_item_release(&item);
+			return;
+		}
+		hr_conf_item_release(&item);
+	}
+	fail_msg("no key '%s'", name);
+}
+
+static void configuration_says_what_holds_and_from_where(void **state)
+{
+	struct hr_err e = { 0 };
+	struct hr_conf c;
+
+	(void)state;
+	hr_conf_init(&c);
+	assert_item(&c, "serve_memory", "192M", "default");
+	assert_item(&c, "gc_grace", NULL, NULL);
+	assert_item(&c, "store", NULL, NULL);
+	assert_int_equal(hr_conf_parse(&c, "site",
+				       "# first\ngpu = auto\n\nstore = /a\nserve_memory = 1G\n",
+				       HR_CONF_SITE, &e),
+			 0);
+	assert_item(&c, "gpu", "auto", "site, line 2");
+	assert_item(&c, "store", "/a", "site, line 4");
+	assert_int_equal(hr_conf_parse(&c, "user", "gpu = none\n", HR_CONF_USER, &e), 0);
+	assert_item(&c, "gpu", "none", "user, line 1");
+	assert_item(&c, "serve_memory", "1G", "site, line 5");
+	hr_conf_release(&c);
+}
+
+static void what_the_site_locked_stays(void **state)
+{
+	struct hr_err e = { 0 };
+	struct hr_conf c;
+
+	(void)state;
+	hr_conf_init(&c);
+	/* a lock stands where it likes in the site's own files */
+	assert_int_equal(hr_conf_parse(&c, "site", "locked = gpu bind\ngpu = all\nmpi = off\n",
+				       HR_CONF_SITE, &e),
+			 0);
+	assert_int_equal(
+		hr_conf_parse(&c, "user", "gpu = none\nbind = /a\nmpi = auto\n", HR_CONF_USER, &e),
+		0);
+	assert_item(&c, "gpu", "all", "site, line 2");
+	assert_item(&c, "bind", NULL, NULL);
+	assert_item(&c, "mpi", "auto", "user, line 3");
+	assert_int_equal(hr_conf_check_override(&c, "mpi", "--mpi", &e), 0);
+	assert_int_equal(hr_conf_check_override(&c, "gpu", "--gpu", &e), -1);
+	assert_int_equal(e.kind, HR_DENIED);
+	assert_string_equal(e.text, "--gpu cannot be used here: this site has locked 'gpu' (site, "
+				    "line 1)");
+	hr_err_clear(&e);
+	assert_int_equal(hr_conf_parse(&c, "user", "locked = mpi\n", HR_CONF_USER, &e), -1);
+	hr_err_clear(&e);
+	assert_int_equal(hr_conf_parse(&c, "site", "locked = gpus\n", HR_CONF_SITE, &e), -1);
+	assert_string_equal(e.text, "site, line 1: unknown key 'gpus'");
+	hr_err_clear(&e);
+	/* another file in place of the site's does not get past its locks */
+	hr_conf_keep_locked(&c);
+	assert_int_equal(hr_conf_parse(&c, "other", "gpu = none\nlocked = push\npush = yes\n",
+				       HR_CONF_SITE, &e),
+			 0);
+	assert_item(&c, "gpu", "all", "site, line 2");
+	assert_item(&c, "mpi", "auto", "default");
+	assert_item(&c, "push", "yes", "other, line 3");
+	hr_conf_release(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +343,8 @@ int main(void)
 		cmocka_unit_test(untrusted_text_loses_its_escapes),
 		cmocka_unit_test(option_tables),
 		cmocka_unit_test(configuration),
+		cmocka_unit_test(configuration_says_what_holds_and_from_where),
+		cmocka_unit_test(what_the_site_locked_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
