@@ -372,6 +372,20 @@ static void let_go(struct store_chunks *c, struct store_chunk_slot *s, uint32_t 
 	list_push(s->used >= s->bytes ? &c->spent : &c->recent, s);
 }
 
+static void never(struct store_chunk_wait *wait, const struct store_chunk_ref *ref)
+{
+	(void)wait;
+	(void)ref;
+	HR_BUG_ON(true);
+}
+
+bool store_chunks_get_alone(struct store_chunks *c, uint32_t chunk, struct store_chunk_ref *ref)
+{
+	struct store_chunk_wait wait = { .done = never };
+
+	return store_chunks_get(c, chunk, &wait, ref) == STORE_CHUNK_READY;
+}
+
 void store_chunks_put(struct store_chunks *c, const struct store_chunk_ref *ref, uint32_t used)
 {
 	pthread_mutex_lock(&c->lock);

@@ -119,6 +119,8 @@ void store_chunks_freep(struct store_chunks **c);
  */
 enum store_chunk_got store_chunks_get(struct store_chunks *c, uint32_t chunk,
 				      struct store_chunk_wait *w, struct store_chunk_ref *ref);
+/* The same for the only thread that asks, so that nobody else can be loading: true when held. */
+bool store_chunks_get_alone(struct store_chunks *c, uint32_t chunk, struct store_chunk_ref *ref);
 /* Let go; USED is how many of its bytes a reader was given, a hint for what to keep. */
 void store_chunks_put(struct store_chunks *c, const struct store_chunk_ref *ref, uint32_t used);
 /* No longer wait: true when W was parked and will not be called; else it was or is being called. */

@@ -55,19 +55,11 @@ static int put_zeros(struct walk *w, uint64_t n, struct hr_err *e)
 	return 0;
 }
 
-static void never(struct store_chunk_wait *wait, const struct store_chunk_ref *ref)
-{
-	(void)wait;
-	(void)ref;
-	HR_BUG_ON(true); /* one thread asks, so nobody else can be loading */
-}
-
 static int put_content(struct walk *w, const struct store_inode *file, struct hr_err *e)
 {
 	struct store_piece piece;
 
 	for (uint64_t off = 0; off < file->size; off += piece.len) {
-		struct store_chunk_wait wait = { .done = never };
 		struct store_chunk_ref ref;
 		int r;
 
@@ -78,7 +70,7 @@ static int put_content(struct walk *w, const struct store_inode *file, struct hr
 				return -1;
 			continue;
 		}
-		if (store_chunks_get(w->chunks, piece.chunk, &wait, &ref) != STORE_CHUNK_READY)
+		if (!store_chunks_get_alone(w->chunks, piece.chunk, &ref))
 			return hr_fail(e, HR_CORRUPT, 0, "'%.300s' cannot be read",
 				       (const char *)w->path.p);
 		r = tar_out_data(&w->out, ref.p + piece.off, piece.len, e);
