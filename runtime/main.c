@@ -36,6 +36,7 @@ static const struct verb {
 	{ "images", "list the images of the store", NULL, "hpcrun-store" },
 	{ "inspect", "show what is known of an image", NULL, "hpcrun-store" },
 	{ "history", "show the steps that made an image, and its layers", NULL, "hpcrun-store" },
+	{ "diff", "tell what differs between two images", NULL, "hpcrun-store" },
 	{ "tag", "give an image of the store another name", NULL, "hpcrun-store" },
 	{ "rmi", "remove the reference to an image", NULL, "hpcrun-store" },
 	{ "gc", "free what no reference reaches", NULL, "hpcrun-store" },

@@ -69,6 +69,7 @@ libstore_a_SOURCES = \
 	store/tar_format.c store/tar_format.h \
 	store/tar_out.c store/tar_out.h \
 	store/trace.c store/trace.h \
+	store/tree_diff.c store/tree_diff.h \
 	store/tree_tar.c store/tree_tar.h \
 	store/tree_tar_dir.c \
 	store/upstream.c store/upstream.h \
@@ -82,6 +83,7 @@ hpcrun_store_LDADD = libstore.a libfetch.a libutil.a $(ARCHIVE_LIBS) $(ZSTD_LIBS
 hpcrun_store_SOURCES = \
 	store/cmd.c store/cmd.h \
 	store/cmd_cache.c \
+	store/cmd_diff.c \
 	store/cmd_doctor.c \
 	store/cmd_export.c \
 	store/cmd_gc.c \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-3-Clause
-# Verbs that tell what there is: history, version.
+# Verbs that tell what there is: history, diff, version.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2154  # each test is a subshell; bats sets output and status; $ is for sh
 
 bats_require_minimum_version 1.5.0
@@ -67,6 +67,80 @@ setup() { cd "$SCRATCH" || return; }
 	find "$BATS_TEST_TMPDIR/store/layers" "$BATS_TEST_TMPDIR/store/blobs" -type f -delete
 	"$HPCRUN" history --json --store "$BATS_TEST_TMPDIR/store" lab/told:1 |
 		jq -e '.[0] | .size == null and .compressed == null and .diff_id'
+}
+
+# trees: two directories that differ in each way, and content that does not but lies in other chunks
+trees() {
+	mkdir -p a/{dir,gone} b/{dir,new}
+	for d in a b; do
+		seq 100000 >$d/same
+		printf '%3000000s' '' | tr ' ' '\0' >$d/zeros
+		echo "$d" >$d/content
+		ln -s "$d" $d/link
+		echo x >$d/mode
+		echo x >$d/type
+		: >$d/grows
+	done
+	seq 9 >b/before_same # now 'same' lies elsewhere in its chunk
+	truncate -s 0 b/zeros && truncate -s 3000000 b/zeros
+	chmod 600 b/mode
+	rm b/type && mkdir b/type && echo y >b/type/below
+	echo more >b/grows
+	echo old >a/gone/$'\e[2J'
+	touch -d 2001-01-01 a/dir
+	touch -d 2001-01-01 b/same
+}
+
+@test "diff: each kind of change has its line, and nothing else has one" {
+	cd "$BATS_TEST_TMPDIR" && trees
+	"$HPCRUN" import a lab/a:1 2>/dev/null
+	"$HPCRUN" import b lab/b:1 2>/dev/null
+	"$HPCRUN" diff lab/a:1 lab/b:1 >out
+	head -n -2 out | sed -E 's/^(.) .{8}  /\1 /' | diff - <(cat <<-'EOF2'
+		+ /before_same
+		M /content  (content)
+		- /gone/
+		- /gone/\x1b[2J
+		M /grows  (content)
+		M /link  (content)
+		M /mode  (mode)
+		+ /new/
+		M /type/  (type)
+		+ /type/below
+	EOF2
+	)
+	grep -qx '3 added ([0-9]* B), 2 removed (4 B), 5 changed ([0-9]* B)' out
+	"$HPCRUN" diff --times lab/a:1 lab/b:1 | grep -q '/same  (time)$'
+	run -0 "$HPCRUN" diff -q lab/a:1 lab/a:1
+	[ "${lines[0]}" = '0 added (0 B), 0 removed (0 B), 0 changed (0 B)' ]
+	# the other way round, what was added is removed; as JSON
+	"$HPCRUN" diff --json lab/b:1 lab/a:1 | jq -e '[.removed[].path] == ["/before_same", "/new", "/type/below"]
+		and (.changed | map(select(.path == "/grows")) == [{path: "/grows", type: "file", size: 0, size_before: 5,
+		what: ["content"]}]) and .sums.removed.entries == 3 and .images[1].chunks > 0'
+}
+
+@test "diff: tells what two images share, and compares image files by their content" {
+	cd "$BATS_TEST_TMPDIR" && mkdir a b
+	head -c 3000000 /dev/urandom >a/large
+	cp a/large b && echo b >b/more
+	"$HPCRUN" import a lab/a:1 2>/dev/null
+	"$HPCRUN" import b lab/b:1 2>/dev/null
+	"$HPCRUN" diff --json -q lab/a:1 lab/b:1 >out
+	jq -e '.shared_bytes == 3000000 and .shared_chunks == 3 and .images[1].bytes == 3000002' out
+	"$HPCRUN" export lab/a:1 a.sqfs 2>/dev/null
+	run -0 "$HPCRUN" diff ./a.sqfs lab/b:1
+	[ "${#lines[@]}" = 2 ] && [[ ${lines[0]} == "+ "*" /more" ]]
+	"$HPCRUN" diff --json ./a.sqfs lab/b:1 | jq -e '.shared_bytes == null'
+}
+
+@test "diff: content that cannot be read is a failure, not a difference" {
+	cd "$BATS_TEST_TMPDIR" && mkdir a b
+	seq 1000 >a/x && cp a/x b/x && seq 10 >b/w
+	export HPCRUN_STORE=$PWD/store
+	"$HPCRUN" import a lab/a:1 2>/dev/null
+	"$HPCRUN" import b lab/b:1 2>/dev/null
+	find store/packs -type f -exec sh -c 'printf zzzzzzzz | dd of="$1" bs=1 seek=20 conv=notrunc' sh {} \; 2>/dev/null
+	fail_with "cannot compare 'lab/a:1' with 'lab/b:1': '/x' cannot be read" "$HPCRUN" diff lab/a:1 lab/b:1
 }
 
 @test "version: is one line as an option, all as a verb" {
