@@ -21,7 +21,7 @@ static const struct hr_opt version_opts[] = {
 	HR_OPT_FLAG(0, "json", struct version_args, json, "print a JSON object"), HR_OPT_END
 };
 
-#define LIBRARIES 12
+#define LIBRARIES 11
 
 /* What was built against, and what is loaded now where this program loads it. */
 struct library {
@@ -102,7 +102,6 @@ static int version_main(void *args, int argc, char **argv, struct hr_err *e)
 				   { "fuse3", BUILT_FUSE, NULL },
 				   { "inih", BUILT_INIH, NULL },
 				   { "jansson", BUILT_JANSSON, NULL },
-				   { "libcap", BUILT_CAP, NULL },
 				   { "libcrypto", BUILT_CRYPTO, crypto },
 				   { "libcurl", BUILT_CURL, net.curl },
 				   { "libelf", BUILT_ELF, NULL },
