@@ -3,12 +3,15 @@
 
 #include "runtime/cmd_run.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "runtime/enter.h"
 #include "runtime/join.h"
 #include "runtime/plan.h"
 #include "util/log.h"
+#include "util/optsrc.h"
 #include "util/poison.h"
 
 extern char **environ;
@@ -45,10 +48,29 @@ static const struct hr_opt run_opts[] = {
 		   "pull the image first: missing (the default), always or never"),
 	HR_OPT_STR(0, "mpi", "WHOSE", struct rt_run_args, mpi,
 		   "the MPI to use: auto, host, image or off; else as hpcrun.conf has it"),
+	HR_OPT_LIST(0, HR_OPTSRC_FILE, "FILE", struct rt_run_args, options,
+		    "take further options from FILE, one a line; may be repeated"),
 	HR_OPT_COUNT('v', "verbose", struct rt_run_args, verbose,
 		     "say more; twice: the steps and their times"),
 	HR_OPT_END
 };
+
+/* Their variables are read by the session and by other verbs, too, and have forms of their own. */
+static const char *const env_own[] = { "store", "cache", NULL };
+
+/* A variable that is almost one of ours says nothing, which may surprise. */
+static void look_for_misspelt(void)
+{
+	static const char *const others[] = { "STORE", "CACHE", "CONF", "LIBEXECDIR", NULL };
+	char *near;
+
+	for (int i = 0; (i = hr_optsrc_misspelt(&rt_cmd_run, others, environ, i, &near)) >= 0;
+	     i++) {
+		hr_info("variable '%.*s' means nothing to hpcrun; was '%s' meant?",
+			(int)strcspn(environ[i], "="), environ[i], near);
+		free(near);
+	}
+}
 
 /* Join (or start) the session and become the program: returns on failure only. */
 static int run(const struct rt_run_args *args, bool shell, char **argv, struct hr_err *e)
@@ -61,6 +83,8 @@ static int run(const struct rt_run_args *args, bool shell, char **argv, struct h
 	hr_log_setup("hpcrun", args->verbose > 1   ? HR_LOG_DEBUG
 			       : args->verbose > 0 ? HR_LOG_INFO
 						   : HR_LOG_WARN);
+	if (args->verbose > 0)
+		look_for_misspelt();
 	if (rt_plan_make(args, shell, argv, environ, &plan, e) == 0 &&
 	    rt_session_join(&plan, &j, e) == 0)
 		status = rt_enter(&plan, &j, e);
@@ -94,6 +118,8 @@ const struct hr_cmd rt_cmd_run = {
 		"squashfs or SIF file.",
 	.opts = run_opts,
 	.args_size = sizeof(struct rt_run_args),
+	.env_prefix = "HPCRUN_",
+	.env_own = env_own,
 	.min_operands = 1,
 	.max_operands = -1,
 	.main = run_main,
@@ -106,6 +132,8 @@ const struct hr_cmd rt_cmd_exec = {
 	.summary = "the same as run, but COMMAND must be given",
 	.opts = run_opts,
 	.args_size = sizeof(struct rt_run_args),
+	.env_prefix = "HPCRUN_",
+	.env_own = env_own,
 	.min_operands = 2,
 	.max_operands = -1,
 	.main = run_main,
@@ -118,6 +146,8 @@ const struct hr_cmd rt_cmd_shell = {
 	.summary = "run a shell of the image: /bin/bash, else /bin/sh",
 	.opts = run_opts,
 	.args_size = sizeof(struct rt_run_args),
+	.env_prefix = "HPCRUN_",
+	.env_own = env_own,
 	.min_operands = 1,
 	.max_operands = 1,
 	.main = shell_main,

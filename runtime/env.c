@@ -14,6 +14,8 @@
 /* MAX_ARG_STRLEN of the kernel: execve refuses a longer string with E2BIG */
 #define ENTRY_MAX (128u * 1024u)
 
+#define FORWARDED "HPCRUNENV_" /* and a name: the name is set inside */
+
 /*
  * A name, or a prefix when it ends in '*'. These point into the host's software, which is not there
  * or would not fit: search paths, loader settings, locale data, start-up files of shells.
@@ -21,7 +23,7 @@
 static const char *const not_from_host[] = {
 	"PATH",	    "LD_*",    "GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH",    "NLSPATH",
 	"BASH_ENV", "ENV",     "BASH_FUNC_*",	 "PYTHONHOME", "PYTHONPATH", "PERLLIB",
-	"PERL5LIB", "RUBYLIB", "R_HOME",	 "OLDPWD",     "_",
+	"PERL5LIB", "RUBYLIB", "R_HOME",	 "OLDPWD",     "_",	     FORWARDED "*",
 };
 
 /* What the launcher of a parallel job sets: the same inside as outside, whoever says otherwise. */
@@ -209,6 +211,22 @@ int rt_env_set(struct rt_env *env, char *const *host, const char *word, const ch
 			take_entry(env, hr_xstrdup(*host), len);
 			return 0;
 		}
+	}
+	return 0;
+}
+
+int rt_env_forwarded(struct rt_env *env, char *const *host, struct hr_err *e)
+{
+	size_t prefix = strlen(FORWARDED);
+
+	for (char *const *v = host; *v; v++) {
+		hr_autofree char *where = NULL;
+
+		if (strncmp(*v, FORWARDED, prefix) != 0 || !strchr(*v, '='))
+			continue;
+		where = hr_xstrndup(*v, strcspn(*v, "="));
+		if (rt_env_set(env, host, *v + prefix, where, e) < 0)
+			return -1;
 	}
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The environment of the container: host, less what would point into the host's software; then the
- * image's; then --env-file; then --env; the launcher's variables always as on the host.
- * hpcrun-session(7), ENVIRONMENT, lists the tables.
+ * image's; then HPCRUNENV_*; then --env-file; then --env; the launcher's variables always as on the
+ * host. hpcrun-session(7), ENVIRONMENT, lists the tables.
  *
  * Sequence: rt_env_set and rt_env_file collect what the user asks for in one environment; then
  * rt_env_host, rt_env_image, rt_env_overlay and rt_env_finish make the one for execve (vars.v).
@@ -68,6 +68,13 @@ int rt_env_set(struct rt_env *env, char *const *host, const char *word, const ch
  */
 int rt_env_file(struct rt_env *env, char *const *host, const char *name, const char *text,
 		size_t len, struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Apply the variables HPCRUNENV_NAME of HOST: each sets NAME.
+ *
+ * Errors:  HR_USAGE for an empty name or a variable of the launcher.
+ */
+int rt_env_forwarded(struct rt_env *env, char *const *host, struct hr_err *e) HR_MUST_USE;
 
 /* Put back what HOST says of the devices that this rank is to use: they differ between ranks. */
 void rt_env_devices(struct rt_env *env, char *const *host);

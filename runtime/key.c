@@ -139,6 +139,7 @@ int rt_key_of_plan(struct rt_plan *plan, struct hr_err *e)
 		rt_key_add(&k, "target", plan->binds.v[i].dst);
 		rt_key_add_u64(&k, "ro", plan->binds.v[i].ro);
 	}
+	rt_key_add(&k, "foreign binds", plan->foreign_binds); /* the session says so */
 	rt_key_add(&k, "home source", plan->home_src);
 	rt_key_add(&k, "home", plan->home_dst);
 	rt_key_add(&k, "cwd", plan->cwd_bind);

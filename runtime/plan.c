@@ -40,7 +40,7 @@ static int plan_pull(const struct rt_run_args *args, struct rt_plan *plan, struc
 		i++;
 	if (!rt_pull_words[i])
 		return hr_fail(e, HR_USAGE, 0, "%s '%s' is none of: missing, always, never",
-			       args->pull ? "--pull" : "HPCRUN_PULL", word);
+			       word == env ? "HPCRUN_PULL" : "--pull", word);
 	plan->pull = (enum rt_pull)i;
 	if (plan->pull == RT_PULL_ALWAYS &&
 	    (strchr(plan->image, '@') || strncmp(plan->image, "sha256:", 7) == 0))
@@ -86,7 +86,7 @@ static int plan_mpi(const struct rt_run_args *args, struct rt_plan *plan, struct
 		i++;
 	if (!rt_mpi_words[i])
 		return hr_fail(e, HR_USAGE, 0, "%s '%s' is none of: auto, host, image, off",
-			       args->mpi ? "--mpi" : "HPCRUN_MPI", word);
+			       word == env ? "HPCRUN_MPI" : "--mpi", word);
 	plan->mpi = (enum rt_mpi_mode)i;
 	return 0;
 }
@@ -117,11 +117,41 @@ static int plan_home(const struct rt_run_args *args, struct rt_plan *plan, struc
 	return 0;
 }
 
+/*
+ * What users of Apptainer and Singularity have set for their jobs: SRC[:DST[:ro]] with commas
+ * between. The first variable that is set counts, as with them.
+ */
+static int plan_foreign_binds(struct rt_plan *plan, struct hr_err *e)
+{
+	static const char *const names[] = { "APPTAINER_BIND", "APPTAINER_BINDPATH",
+					     "SINGULARITY_BIND", "SINGULARITY_BINDPATH" };
+	const char *value = NULL;
+
+	for (size_t i = 0; i < HR_COUNT(names) && !value; i++) {
+		value = getenv(names[i]);
+		if (value && value[0])
+			plan->foreign_binds = names[i];
+		else
+			value = NULL;
+	}
+	while (value && *value) {
+		size_t len = strcspn(value, ",");
+		hr_autofree char *spec = hr_xstrndup(value, len);
+
+		if (len > 0 && rt_bind_parse(&plan->binds, spec, plan->cwd, e) < 0)
+			return hr_wrap(e, "%s", plan->foreign_binds);
+		value += len + (value[len] == ',');
+	}
+	return 0;
+}
+
 static int plan_binds(const struct rt_run_args *args, struct rt_plan *plan, struct hr_err *e)
 {
 	static const char *const always[] = { "/tmp", "/var/tmp" };
 	struct rt_binds seen = { 0 };
 
+	if (plan_foreign_binds(plan, e) < 0)
+		return -1;
 	for (size_t i = 0; i < args->binds.n; i++)
 		if (rt_bind_parse(&plan->binds, args->binds.v[i], plan->cwd, e) < 0)
 			return -1;
@@ -170,6 +200,8 @@ static int plan_env(const struct rt_run_args *args, struct rt_plan *plan, char *
 	rt_env_host(&plan->env, host, plan->cleanenv);
 	if (plan->home_dst)
 		rt_env_put(&plan->env, "HOME", plan->home_dst);
+	if (rt_env_forwarded(&plan->user_env, host, e) < 0)
+		return -1;
 	for (size_t i = 0; i < args->env_files.n; i++) {
 		hr_autobuf struct hr_buf text = { 0 };
 		const char *name = args->env_files.v[i];

@@ -42,7 +42,7 @@ extern const char *const rt_mpi_check_words[]; /* likewise */
 
 /* The options of run, exec and shell. */
 struct rt_run_args {
-	struct hr_strv binds, env, env_files, stores;
+	struct hr_strv binds, env, env_files, stores, options;
 	bool cleanenv, no_home, writable, fakeroot;
 	const char *workdir, *home, *entrypoint, *cache, *pull, *mpi, *gpu;
 	enum rt_mpi_check mpi_check;
@@ -61,7 +61,8 @@ struct rt_plan {
 	char *cwd;		      /* of the caller */
 	char *cwd_bind;		      /* the same, when it needs a bind; or NULL */
 	char *home_src, *home_dst;    /* or NULL */
-	struct rt_binds binds;	      /* --bind */
+	struct rt_binds binds;	      /* --bind, and of FOREIGN_BINDS */
+	const char *foreign_binds;    /* another runtime's variable that names binds, or NULL */
 	const struct hr_strv *stores; /* --store */
 	const char *cache;	      /* --cache, or NULL */
 	struct rt_env env;	      /* of the host, and HOME: the image's goes on top of it */

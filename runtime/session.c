@@ -161,6 +161,9 @@ static int start(struct rt_session *s, struct hr_err *e)
 				    .writable = s->args->writable };
 
 	open_stats(s);
+	if (s->args->foreign_binds)
+		rt_clients_note(&s->clients, HR_LOG_WARN, "%s is honoured: %s",
+				s->args->foreign_binds, getenv(s->args->foreign_binds));
 	if (hr_conf_load(&s->conf, e) < 0)
 		return -1;
 	if (s->args->pull == RT_PULL_ALWAYS)

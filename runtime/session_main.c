@@ -31,6 +31,8 @@ static const struct hr_opt opts[] = {
 	HR_OPT_STR(0, "home-target", "DIR", struct rt_session_args, home_target, "and where"),
 	HR_OPT_LIST(0, "bind", "SRC:DST:MODE", struct rt_session_args, binds,
 		    "bind as the user asks"),
+	HR_OPT_STR(0, "foreign-binds", "NAME", struct rt_session_args, foreign_binds,
+		   "the variable of another runtime that names some of them"),
 	HR_OPT_LIST(0, "store", "PATH", struct rt_session_args, stores, "look for the image here"),
 	HR_OPT_STR(0, "cache", "DIR", struct rt_session_args, cache, "the cache of this node"),
 	HR_OPT_STR(0, "app", "NAME", struct rt_session_args, app, "the program of the first rank"),

@@ -65,6 +65,8 @@ static void add_args(const struct rt_plan *plan, int dirfd, int sock, int lock, 
 		hr_strv_take(l,
 			     hr_xasprintf("--bind=%s:%s:%s", plan->binds.v[i].src,
 					  plan->binds.v[i].dst, plan->binds.v[i].ro ? "ro" : "rw"));
+	if (plan->foreign_binds)
+		hr_strv_take(l, hr_xasprintf("--foreign-binds=%s", plan->foreign_binds));
 	for (size_t i = 0; i < plan->stores->n; i++)
 		add_path(plan, "store", plan->stores->v[i], l);
 	if (plan->cache)

@@ -18,6 +18,8 @@ struct rt_session_args {
 	uint64_t listen_fd, lock_fd, dir_fd;
 	const char *key, *caller_cwd, *bind_cwd, *home_source, *home_target;
 	struct hr_strv binds, stores;
+	const char
+		*foreign_binds; /* another runtime's variable that some of them are of, or NULL */
 	bool writable, fakeroot;
 	const char *app;     /* the program that the first rank runs, for the server; or NULL */
 	const char *gpu;     /* --gpu, or NULL: as the configuration says */

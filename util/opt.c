@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "util/cleanup.h"
+#include "util/optsrc.h"
 #include "util/poison.h"
 
 #define HELP_COLUMN   28
@@ -53,8 +54,8 @@ const char *hr_nearest(const char *word, const char *const *known)
 	return best;
 }
 
-/* The I-th option of the verb: its own, then the common ones; NULL behind the last. */
-static const struct hr_opt *opt_at(const struct hr_cmd *cmd, size_t i)
+/* Its own options, then the common ones. */
+const struct hr_opt *hr_opt_at(const struct hr_cmd *cmd, size_t i)
 {
 	const struct hr_opt *tables[] = { cmd->opts, cmd->common };
 
@@ -65,21 +66,21 @@ static const struct hr_opt *opt_at(const struct hr_cmd *cmd, size_t i)
 	return NULL;
 }
 
-static const struct hr_opt *find_long(const struct hr_cmd *cmd, const char *name, size_t len)
+const struct hr_opt *hr_opt_long(const struct hr_cmd *cmd, const char *name, size_t len)
 {
 	const struct hr_opt *o;
 
-	for (size_t i = 0; (o = opt_at(cmd, i)); i++)
+	for (size_t i = 0; (o = hr_opt_at(cmd, i)); i++)
 		if (strlen(o->name) == len && memcmp(o->name, name, len) == 0)
 			return o;
 	return NULL;
 }
 
-static const struct hr_opt *find_letter(const struct hr_cmd *cmd, char letter)
+const struct hr_opt *hr_opt_letter(const struct hr_cmd *cmd, char letter)
 {
 	const struct hr_opt *o;
 
-	for (size_t i = 0; (o = opt_at(cmd, i)); i++)
+	for (size_t i = 0; (o = hr_opt_at(cmd, i)); i++)
 		if (o->letter != 0 && o->letter == letter)
 			return o;
 	return NULL;
@@ -91,7 +92,8 @@ static bool takes_value(const struct hr_opt *o)
 	       o->kind != HR_OPT_KIND_WORD;
 }
 
-static int store_enum(const struct hr_opt *o, void *at, const char *value, struct hr_err *e)
+static int store_enum(const struct hr_opt *o, void *at, const char *value, const char *what,
+		      struct hr_err *e)
 {
 	const char *near;
 	int index = 0;
@@ -102,23 +104,40 @@ static int store_enum(const struct hr_opt *o, void *at, const char *value, struc
 			return 0;
 		}
 	}
-	hr_fail(e, HR_USAGE, 0, "--%s: '%s' is not one of %s", o->name, value, o->value);
+	hr_fail(e, HR_USAGE, 0, "%s: '%s' is not one of %s", what, value, o->value);
 	near = hr_nearest(value, o->values);
 	if (near)
 		hr_hint(e, "did you mean '%s'?", near);
 	return -1;
 }
 
-static int store_value(const struct hr_opt *o, void *args, const char *value, struct hr_err *e)
+static int store_flag(bool *at, const char *value, const char *what, struct hr_err *e)
+{
+	static const char *const words[] = { "no", "yes", "0", "1", "false", "true", "off", "on" };
+
+	*at = true;
+	for (size_t i = 0; value && i < HR_COUNT(words); i++) {
+		if (strcmp(words[i], value) == 0) {
+			*at = i % 2 == 1;
+			return 0;
+		}
+	}
+	return value ? hr_fail(e, HR_USAGE, 0, "%s: '%s' is neither yes nor no", what, value) : 0;
+}
+
+int hr_opt_set(const struct hr_opt *o, void *args, const char *value, const char *what,
+	       struct hr_err *e)
 {
 	void *at = (char *)args + o->offset;
-	hr_autofree char *what = hr_xasprintf("--%s", o->name);
 
+	if (takes_value(o) && !value)
+		return hr_fail(e, HR_USAGE, 0, "%s needs a value (%s)", what, o->value);
 	switch (o->kind) {
 	case HR_OPT_KIND_FLAG:
-		*(bool *)at = true;
-		return 0;
+		return store_flag(at, value, what, e);
 	case HR_OPT_KIND_COUNT:
+		if (value)
+			return hr_fail(e, HR_USAGE, 0, "%s takes no value, got '%s'", what, value);
 		*(unsigned int *)at += 1;
 		return 0;
 	case HR_OPT_KIND_STR:
@@ -135,7 +154,7 @@ static int store_value(const struct hr_opt *o, void *args, const char *value, st
 		hr_strv_add(at, value);
 		return 0;
 	case HR_OPT_KIND_ENUM:
-		return store_enum(o, at, value, e);
+		return store_enum(o, at, value, what, e);
 	case HR_OPT_KIND_END:
 		break;
 	}
@@ -143,15 +162,15 @@ static int store_value(const struct hr_opt *o, void *args, const char *value, st
 	return -1;
 }
 
-static int unknown_option(const char *program, const struct hr_cmd *cmd, const char *word,
-			  size_t len, struct hr_err *e)
+int hr_opt_unknown(const char *program, const struct hr_cmd *cmd, const char *word, size_t len,
+		   struct hr_err *e)
 {
 	hr_autofree char *name = hr_xstrndup(word, len);
 	const char *names[128] = { "help" };
 	const struct hr_opt *o;
 	const char *near;
 
-	for (size_t i = 0; (o = opt_at(cmd, i)) && i + 2 < HR_COUNT(names); i++)
+	for (size_t i = 0; (o = hr_opt_at(cmd, i)) && i + 2 < HR_COUNT(names); i++)
 		names[i + 1] = o->name;
 	hr_fail(e, HR_USAGE, 0, "%s %s: unknown option '--%s'", program, cmd->name, name);
 	near = hr_nearest(name, names);
@@ -169,21 +188,17 @@ static int parse_long(const char *program, const struct hr_cmd *cmd, void *args,
 	const char *word = argv[*i] + 2;
 	size_t len = strcspn(word, "=");
 	const char *value = word[len] == '=' ? word + len + 1 : NULL;
-	const struct hr_opt *o = find_long(cmd, word, len);
+	const struct hr_opt *o = hr_opt_long(cmd, word, len);
+	hr_autofree char *what = NULL;
 
 	if (!o && len == 4 && memcmp(word, "help", 4) == 0)
 		return 1;
 	if (!o)
-		return unknown_option(program, cmd, word, len, e);
-	if (!takes_value(o) && value && o->kind != HR_OPT_KIND_WORD)
-		return hr_fail(e, HR_USAGE, 0, "--%s takes no value, got '%s'", o->name, value);
-	if (takes_value(o) && !value) {
-		if (*i + 1 >= argc)
-			return hr_fail(e, HR_USAGE, 0, "--%s needs a value (%s)", o->name,
-				       o->value);
+		return hr_opt_unknown(program, cmd, word, len, e);
+	if (takes_value(o) && !value && *i + 1 < argc)
 		value = argv[++*i];
-	}
-	return store_value(o, args, value, e);
+	what = hr_xasprintf("--%s", o->name);
+	return hr_opt_set(o, args, value, what, e);
 }
 
 /* One "-abc" or "-nVALUE" at argv[*i]; 1 when it asks for help. */
@@ -191,14 +206,15 @@ static int parse_short(const char *program, const struct hr_cmd *cmd, void *args
 		       char **argv, int *i, struct hr_err *e)
 {
 	for (const char *p = argv[*i] + 1; *p; p++) {
-		const struct hr_opt *o = find_letter(cmd, *p);
+		const struct hr_opt *o = hr_opt_letter(cmd, *p);
+		const char what[] = { '-', *p, '\0' };
 		const char *value = NULL;
 
 		if (!o && *p == 'h')
 			return 1;
 		if (!o) {
-			hr_fail(e, HR_USAGE, 0, "%s %s: unknown option '-%c'", program, cmd->name,
-				*p);
+			hr_fail(e, HR_USAGE, 0, "%s %s: unknown option '%s'", program, cmd->name,
+				what);
 			hr_hint(e, "'%s %s --help' lists the options", program, cmd->name);
 			return -1;
 		}
@@ -207,20 +223,17 @@ static int parse_short(const char *program, const struct hr_cmd *cmd, void *args
 				value = p + 1;
 			else if (*i + 1 < argc)
 				value = argv[++*i];
-			else
-				return hr_fail(e, HR_USAGE, 0, "-%c needs a value (%s)", *p,
-					       o->value);
-			return store_value(o, args, value, e);
+			return hr_opt_set(o, args, value, what, e);
 		}
-		if (store_value(o, args, NULL, e) < 0)
+		if (hr_opt_set(o, args, NULL, what, e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
 /* Parse options and move operands to the front of argv, in order; *n is their number. */
-static int parse_words(const char *program, const struct hr_cmd *cmd, void *args, int argc,
-		       char **argv, int *n, struct hr_err *e)
+int hr_opt_words(const char *program, const struct hr_cmd *cmd, void *args, int argc, char **argv,
+		 int *n, struct hr_err *e)
 {
 	int i = 0, r;
 
@@ -240,8 +253,6 @@ static int parse_words(const char *program, const struct hr_cmd *cmd, void *args
 		}
 		r = word[1] == '-' ? parse_long(program, cmd, args, argc, argv, &i, e)
 				   : parse_short(program, cmd, args, argc, argv, &i, e);
-		if (r > 0)
-			hr_cmd_help(stdout, program, cmd);
 		if (r != 0)
 			return r;
 	}
@@ -253,8 +264,10 @@ static int parse_words(const char *program, const struct hr_cmd *cmd, void *args
 int hr_opt_parse(const char *program, const struct hr_cmd *cmd, void *args, int argc, char **argv,
 		 int *n, struct hr_err *e)
 {
-	int r = parse_words(program, cmd, args, argc, argv, n, e);
+	int r = hr_opt_words(program, cmd, args, argc, argv, n, e);
 
+	if (r > 0)
+		hr_cmd_help(stdout, program, cmd);
 	if (r != 0)
 		return r;
 	if (*n < cmd->min_operands || (cmd->max_operands >= 0 && *n > cmd->max_operands)) {
@@ -273,7 +286,7 @@ void hr_opt_release(const struct hr_cmd *cmd, void *args)
 {
 	const struct hr_opt *o;
 
-	for (size_t i = 0; (o = opt_at(cmd, i)); i++)
+	for (size_t i = 0; (o = hr_opt_at(cmd, i)); i++)
 		if (o->kind == HR_OPT_KIND_LIST)
 			hr_strv_release((struct hr_strv *)((char *)args + o->offset));
 }
@@ -283,10 +296,13 @@ int hr_cmd_run(const char *program, const struct hr_cmd *cmd, int argc, char **a
 {
 	void *args = hr_xmalloc(cmd->args_size);
 	char **words = hr_xmalloc(((size_t)argc + 1) * sizeof(*words));
+	struct hr_strv texts = { 0 };
 	int n = 0, r;
 
 	memcpy(words, argv, (size_t)argc * sizeof(*words));
-	r = hr_opt_parse(program, cmd, args, argc, words, &n, e);
+	r = hr_optsrc_load(program, cmd, args, argc, argv, &texts, e);
+	if (r == 0)
+		r = hr_opt_parse(program, cmd, args, argc, words, &n, e);
 	if (r == 0) {
 		words[n] = NULL;
 		r = cmd->main(args, n, words, e);
@@ -294,6 +310,7 @@ int hr_cmd_run(const char *program, const struct hr_cmd *cmd, int argc, char **a
 		r = 0;
 	}
 	hr_opt_release(cmd, args);
+	hr_strv_release(&texts);
 	free(args);
 	free(words);
 	return r;
@@ -329,7 +346,7 @@ void hr_cmd_help(FILE *f, const char *program, const struct hr_cmd *cmd)
 	if (cmd->more)
 		fprintf(f, "\n%s\n", cmd->more);
 	fprintf(f, "\noptions:\n");
-	for (size_t i = 0; (o = opt_at(cmd, i)); i++) {
+	for (size_t i = 0; (o = hr_opt_at(cmd, i)); i++) {
 		char letter[8] = "    ";
 		hr_autofree char *left = NULL;
 

@@ -9,8 +9,10 @@
  * main calls hr_cmd_run(), which parses into a zeroed args struct and calls .main.
  *
  * Grammar: --name VALUE, --name=VALUE (the only form when the value may be left out), -n VALUE,
- * -nVALUE, bundled flags -vq, "--" ends options. An option given twice: the last wins; lists
- * collect; counters count. -h and --help are always there.
+ * -nVALUE, --flag=yes or no, bundled flags -vq, "--" ends options. An option given twice: the last
+ * wins; lists collect; counters count. -h and --help are always there.
+ *
+ * A verb with an env_prefix takes its options from variables and files, too (optsrc.h).
  */
 #ifndef HR_OPT_H
 #define HR_OPT_H
@@ -95,6 +97,8 @@ struct hr_cmd {
 	const struct hr_opt
 		*common; /* options shared by several verbs, same args struct, or NULL */
 	size_t args_size;
+	const char *env_prefix; /* "HPCRUN_": options are also variables, "--a-b" as HPCRUN_A_B */
+	const char *const *env_own;	/* options whose variable somebody else reads; NULL-ended */
 	int min_operands, max_operands; /* max -1: any number */
 	bool stop_at_operand;		/* the first operand ends the options */
 	/*
@@ -123,6 +127,28 @@ int hr_cmd_run(const char *program, const struct hr_cmd *cmd, int argc, char **a
 int hr_opt_parse(const char *program, const struct hr_cmd *cmd, void *args, int argc, char **argv,
 		 int *first, struct hr_err *e) HR_MUST_USE;
 void hr_opt_release(const struct hr_cmd *cmd, void *args);
+
+/*
+ * For optsrc.c. Parse the words of ARGV into ARGS without looking at the number of operands, *N;
+ * 1: help is asked for.
+ */
+int hr_opt_words(const char *program, const struct hr_cmd *cmd, void *args, int argc, char **argv,
+		 int *n, struct hr_err *e) HR_MUST_USE;
+/* The I-th option of the verb, NULL behind the last; the one of that name, or letter, or NULL. */
+const struct hr_opt *hr_opt_at(const struct hr_cmd *cmd, size_t i);
+const struct hr_opt *hr_opt_long(const struct hr_cmd *cmd, const char *name, size_t len);
+const struct hr_opt *hr_opt_letter(const struct hr_cmd *cmd, char letter);
+/*
+ * Set option O in ARGS. VALUE is borrowed; NULL: the option was given without one. WHAT names the
+ * option in messages, as the user wrote it.
+ *
+ * Errors:  HR_USAGE.
+ */
+int hr_opt_set(const struct hr_opt *o, void *args, const char *value, const char *what,
+	       struct hr_err *e) HR_MUST_USE;
+/* Fail for want of an option --NAME, with the nearest known one as hint; -1. */
+int hr_opt_unknown(const char *program, const struct hr_cmd *cmd, const char *name, size_t len,
+		   struct hr_err *e);
 
 /* Print the help of one verb; fits 80 columns. */
 void hr_cmd_help(FILE *f, const char *program, const struct hr_cmd *cmd);
