@@ -112,9 +112,13 @@ hpcrun_store_SOURCES = \
 # Reads the metadata of hostile squashfs files, confined.
 pkglibexec_PROGRAMS += hpcrun-sqfs
 hpcrun_sqfs_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS)
-hpcrun_sqfs_LDADD = libstore.a libfetch.a libutil.a -lsquashfuse $(SECCOMP_LIBS) $(ZSTD_LIBS) \
-	$(ISAL_LIBS) $(DL_LIBS)
-hpcrun_sqfs_SOURCES = store/main_sqfs.c store/sqfs_index.c store/sqfs_index.h
+hpcrun_sqfs_LDADD = libstore.a libfetch.a libutil.a $(SECCOMP_LIBS) $(ZSTD_LIBS) $(ISAL_LIBS) \
+	$(DL_LIBS)
+hpcrun_sqfs_SOURCES = \
+	store/main_sqfs.c \
+	store/sqfs_index.c store/sqfs_index.h \
+	store/sqfs_meta.c store/sqfs_meta.h \
+	store/sqfs_table.c store/sqfs_table.h
 
 # Two programs from the same sources: who reads files does not load libcurl.
 pkglibexec_PROGRAMS += hpcrun-serve hpcrun-serve-net

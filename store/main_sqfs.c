@@ -19,6 +19,7 @@
 
 #include "store/sqfs_child.h"
 #include "store/sqfs_index.h"
+#include "store/sqfs_meta.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/mem.h"
@@ -77,14 +78,26 @@ static int confine(struct hr_err *e)
 static int index_it(char **argv, struct hr_err *e)
 {
 	hr_autobuf struct hr_buf index = { 0 }, loc = { 0 };
+	uint8_t head[STORE_SQFS_SUPER_BYTES];
+	hr_autofree uint8_t *metadata = NULL;
+	struct store_sqfs_super super;
 	struct fetch_digest name;
-	uint64_t off, space;
+	uint64_t off, space, n;
 
+	/* the superblock names the library that is to be loaded before nothing can be loaded */
 	if (hr_parse_u64(argv[1], "OFFSET", 0, INT64_MAX, &off, e) < 0 ||
 	    hr_parse_u64(argv[2], "SPACE", 0, INT64_MAX, &space, e) < 0 ||
-	    fetch_digest_parse(argv[3], &name, e) < 0 || confine(e) < 0)
+	    fetch_digest_parse(argv[3], &name, e) < 0 ||
+	    hr_pread_all(STDIN_FILENO, head, sizeof(head), off, "the squashfs", e) < 0 ||
+	    store_sqfs_super_parse(head, sizeof(head), space, &super, e) < 0 ||
+	    store_sqfs_load(super.compressor, e) < 0 || confine(e) < 0)
 		return -1;
-	if (store_sqfs_index(STDIN_FILENO, off, space, &name, &index, &loc, e) < 0)
+	n = super.bytes - super.metadata;
+	metadata = hr_alloc_bounded(n, 1, STORE_SQFS_TABLES_MAX, e);
+	if (!metadata ||
+	    hr_pread_all(STDIN_FILENO, metadata, n, off + super.metadata, "its metadata", e) < 0)
+		return hr_wrap(e, "the tables of the squashfs");
+	if (store_sqfs_index(&super, off, metadata, &name, &index, &loc, e) < 0)
 		return -1;
 	if (hr_write_all(STORE_SQFS_INDEX_FD, index.p, index.len, "the index", e) < 0)
 		return -1;

@@ -19,11 +19,17 @@ enum { /* the superblock */
        SB_FRAGMENTS = 16,
        SB_COMPRESSOR = 20,
        SB_BLOCK_LOG = 22,
+       SB_IDS = 26,
        SB_MAJOR = 28,
        SB_MINOR = 30,
+       SB_ROOT = 32,
        SB_BYTES = 40,
+       SB_ID_TABLE = 48,
+       SB_XATTR_TABLE = 56,
        SB_INODE_TABLE = 64,
        SB_DIRECTORY_TABLE = 72,
+       SB_FRAGMENT_TABLE = 80,
+       SB_EXPORT_TABLE = 88,
 };
 #define BLOCK_MIN 4096u
 
@@ -35,7 +41,7 @@ bool store_sqfs_is(const uint8_t *p, size_t n)
 }
 
 static int check_layout(const struct store_sqfs_super *s, unsigned int log, uint64_t space,
-			uint64_t directories, struct hr_err *e)
+			struct hr_err *e)
 {
 	if (s->block_bytes < BLOCK_MIN || s->block_bytes > STORE_CHUNK_MAX || log > 31 ||
 	    s->block_bytes != 1u << log)
@@ -51,11 +57,11 @@ static int check_layout(const struct store_sqfs_super *s, unsigned int log, uint
 			       "the squashfs says it has %" PRIu64 " bytes, there are %" PRIu64,
 			       s->bytes, space);
 	if (s->metadata < STORE_SQFS_SUPER_BYTES || s->metadata >= s->bytes ||
-	    directories < s->metadata || directories >= s->bytes)
+	    s->directory_table < s->metadata || s->directory_table >= s->bytes)
 		return hr_fail(e, HR_CORRUPT, 0,
 			       "the squashfs puts its tables at %" PRIu64 " and %" PRIu64
 			       " of %" PRIu64 " bytes",
-			       s->metadata, directories, s->bytes);
+			       s->metadata, s->directory_table, s->bytes);
 	return 0;
 }
 
@@ -81,9 +87,15 @@ int store_sqfs_super_parse(const uint8_t *p, size_t n, uint64_t space, struct st
 		.compressor = (enum store_sqfs_compressor)compressor,
 		.bytes = hr_le64(p + SB_BYTES),
 		.metadata = hr_le64(p + SB_INODE_TABLE),
+		.ids = hr_le16(p + SB_IDS),
+		.directory_table = hr_le64(p + SB_DIRECTORY_TABLE),
+		.fragment_table = hr_le64(p + SB_FRAGMENT_TABLE),
+		.export_table = hr_le64(p + SB_EXPORT_TABLE),
+		.id_table = hr_le64(p + SB_ID_TABLE),
+		.xattr_table = hr_le64(p + SB_XATTR_TABLE),
+		.root = hr_le64(p + SB_ROOT),
 	};
-	if (check_layout(&s, hr_le16(p + SB_BLOCK_LOG), space, hr_le64(p + SB_DIRECTORY_TABLE), e) <
-	    0)
+	if (check_layout(&s, hr_le16(p + SB_BLOCK_LOG), space, e) < 0)
 		return -1;
 	*out = s;
 	return 0;
@@ -128,7 +140,7 @@ int store_sqfs_place_get(const struct fetch_digest *d, struct store_sqfs_place *
 /* sqfs_decompressor of squashfuse/decompress.h; 0 is success. */
 typedef int other_fn(void *in, size_t in_len, void *out, size_t *out_len);
 
-static other_fn *other; /* set once, before any thread */
+static other_fn *others[STORE_SQFS_COMPRESSORS]; /* set before any thread */
 
 /*
  * gzip is done by ISA-L, which is thrice as fast as zlib, and zstd with a context that is used
@@ -140,7 +152,7 @@ int store_sqfs_load(enum store_sqfs_compressor compressor, struct hr_err *e)
 	get_fn *get = NULL;
 	void *lib, *symbol;
 
-	if (compressor == STORE_SQFS_GZIP || compressor == STORE_SQFS_ZSTD || other)
+	if (compressor == STORE_SQFS_GZIP || compressor == STORE_SQFS_ZSTD || others[compressor])
 		return 0;
 	lib = dlopen("libsquashfuse.so.0", RTLD_NOW | RTLD_LOCAL);
 	symbol = lib ? dlsym(lib, "sqfs_decompressor_get") : NULL;
@@ -148,8 +160,8 @@ int store_sqfs_load(enum store_sqfs_compressor compressor, struct hr_err *e)
 		return hr_fail(e, HR_SYS, 0, "cannot load libsquashfuse, which decompresses %s: %s",
 			       names[compressor], dlerror());
 	memcpy(&get, &symbol, sizeof(get)); /* a cast is not ISO C, dlopen(3) */
-	other = get((int)compressor);
-	if (!other)
+	others[compressor] = get((int)compressor);
+	if (!others[compressor])
 		return hr_fail(e, HR_USAGE, 0, "libsquashfuse was built without %s",
 			       names[compressor]);
 	return 0;
@@ -171,9 +183,8 @@ static bool gunzip(const uint8_t *in, size_t n, uint8_t *out, size_t *len)
 	return true;
 }
 
-/* Up to *LEN bytes; false when the block is damaged or, but for gzip, holds more. */
-static bool decompress(ZSTD_DCtx *zstd, enum store_sqfs_compressor compressor, const uint8_t *in,
-		       size_t n, uint8_t *out, size_t *len)
+bool store_sqfs_decompress(ZSTD_DCtx *zstd, enum store_sqfs_compressor compressor,
+			   const uint8_t *in, size_t n, uint8_t *out, size_t *len)
 {
 	size_t got;
 
@@ -187,7 +198,7 @@ static bool decompress(ZSTD_DCtx *zstd, enum store_sqfs_compressor compressor, c
 		*len = got;
 		return true;
 	default:
-		return other((void *)(uintptr_t)in, n, out, len) == 0;
+		return others[compressor]((void *)(uintptr_t)in, n, out, len) == 0;
 	}
 }
 
@@ -209,14 +220,14 @@ int store_sqfs_open(ZSTD_DCtx *zstd, const struct store_sqfs_place *at, const ui
 
 	if (at->size & STORE_SQFS_UNCOMPRESSED)
 		return stored(at, in, n, out, e);
-	if (decompress(zstd, at->compressor, in, n, out, &len) && len == at->bytes)
+	if (store_sqfs_decompress(zstd, at->compressor, in, n, out, &len) && len == at->bytes)
 		return 0;
 	/* the ends of files that nobody uses any more may follow */
 	whole = hr_alloc_bounded(1, STORE_CHUNK_MAX, STORE_CHUNK_MAX, e);
 	len = STORE_CHUNK_MAX;
 	if (!whole)
 		return -1;
-	if (!decompress(zstd, at->compressor, in, n, whole, &len))
+	if (!store_sqfs_decompress(zstd, at->compressor, in, n, whole, &len))
 		return hr_fail(e, HR_CORRUPT, 0, "a %s block of %zu bytes is damaged",
 			       names[at->compressor], n);
 	return stored(at, whole, len, out, e);

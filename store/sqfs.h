@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The words of squashfs that we need beside libsquashfuse: the superblock, how a block is named as
- * a chunk, and how it is decompressed.
+ * The superblock of a squashfs, how a block is named as a chunk, and how it is decompressed.
  *
- * For: whoever reads a squashfs in place. Not for: its metadata, which hpcrun-sqfs alone looks at,
- * with libsquashfuse and nothing to lose (sqfs_index.h).
+ * For: whoever reads a squashfs in place. Not for: its metadata, which hpcrun-sqfs alone looks at
+ * (sqfs_meta.h).
  * Source: hpcrun-store(5) FILES RUN IN PLACE; Linux, Documentation/filesystems/squashfs.rst.
  */
 #ifndef STORE_SQFS_H
@@ -34,10 +33,13 @@ enum store_sqfs_compressor {
 
 /* A checked superblock. */
 struct store_sqfs_super {
-	uint32_t block_bytes, inodes, fragments;
+	uint32_t block_bytes, inodes, fragments, ids;
 	enum store_sqfs_compressor compressor;
 	uint64_t bytes;	   /* of the file system */
-	uint64_t metadata; /* it begins here, and ends with the file system */
+	uint64_t metadata; /* it begins here, with the inodes, and ends with the file system */
+	uint64_t directory_table; /* lies in it */
+	/* not checked: where the others are, UINT64_MAX for none, and the root directory */
+	uint64_t fragment_table, export_table, id_table, xattr_table, root;
 };
 
 /* Whether the N bytes at P are the beginning of a squashfs. */
@@ -66,6 +68,14 @@ void store_sqfs_place_put(const struct store_sqfs_place *p, struct fetch_digest 
 /* Errors:  HR_CORRUPT: no such place can be. */
 int store_sqfs_place_get(const struct fetch_digest *d, struct store_sqfs_place *out,
 			 struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Decompress the N bytes at IN to OUT, which has room for *LEN; *len receives how many there were.
+ * False when they are damaged or, but for gzip, more. Threads: any, each with a ZSTD context of its
+ * own.
+ */
+bool store_sqfs_decompress(ZSTD_DCtx *zstd, enum store_sqfs_compressor compressor,
+			   const uint8_t *in, size_t n, uint8_t *out, size_t *len) HR_MUST_USE;
 
 /* Make COMPRESSOR ready; before any thread uses it. Errors: HR_SYS: its library is not there. */
 int store_sqfs_load(enum store_sqfs_compressor compressor, struct hr_err *e) HR_MUST_USE;

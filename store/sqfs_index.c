@@ -4,33 +4,46 @@
 #include "store/sqfs_index.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#include <squashfuse/squashfuse.h>
 
 #include "store/idmap.h"
 #include "store/layer.h"
 #include "store/merge.h"
+#include "store/sqfs_meta.h"
 #include "util/cleanup.h"
-#include "util/io.h"
+#include "util/le.h"
 #include "util/mem.h"
 #include "util/poison.h"
 
-#define XATTRS_MAX 65536u /* of one inode */
+/*
+ * What a squashfs can ask of us is bounded by its own size, but xattrs: files share them. They are
+ * copied for each.
+ */
+#define XATTR_BYTES_MAX (UINT64_C(4) << 30)
+
+/* A directory that is being listed. */
+struct level {
+	struct store_sqfs_dir dir;
+	size_t path_len; /* of its own path */
+};
 
 /* A walk over a file system, and what it has found. */
 struct walk {
-	sqfs fs;
-	struct store_sqfs_super super;
+	const struct store_sqfs_super *super;
 	uint64_t off; /* of the file system in the file */
-	bool intact;  /* libsquashfuse has read all of it */
+	struct store_sqfs_meta *meta;
 	struct store_layer_builder builder;
-	struct hr_buf target, value;
+	struct hr_buf path;
+	struct level *levels; /* from the root down */
+	size_t depth, levels_cap;
+	bool runscript; /* of Singularity and Apptainer; it is there */
+	uint64_t inode_bytes, xattr_bytes;
 
-	/* by inode number: directories met, and the entry that a hardlink refers to */
-	uint8_t *seen;
-	uint32_t *paths; /* offset of its path in the list and 1, or 0 */
+	/* by inode number: where it was met, and the path that a hardlink refers to */
+	uint64_t *met;	 /* as directories name it, and 1; or 0 */
+	uint32_t *paths; /* offset in the list */
 	struct hr_buf path_list;
 
 	struct store_sqfs_place *places; /* the chunks */
@@ -41,25 +54,16 @@ struct walk {
 
 static void walk_release(struct walk *w)
 {
-	/* after a failed read a block of its cache may be one that was never filled (0.1.105) */
-	if (w->intact)
-		sqfs_destroy(&w->fs);
+	store_sqfs_meta_close(w->meta);
 	store_layer_build_release(&w->builder);
-	hr_buf_release(&w->target);
-	hr_buf_release(&w->value);
+	hr_buf_release(&w->path);
 	hr_buf_release(&w->path_list);
 	store_idmap_release(&w->by_place);
-	free(w->seen);
+	free(w->levels);
+	free(w->met);
 	free(w->paths);
 	free(w->places);
 	free(w->fragments);
-}
-
-/* What libsquashfuse says is little; what we were looking at is more. */
-static int broken(const char *what, sqfs_err why, struct hr_err *e)
-{
-	return hr_fail(e, HR_CORRUPT, 0, "%s cannot be read%s", what,
-		       why == SQFS_UNSUP ? " (not supported by libsquashfuse)" : "");
 }
 
 /* ---- chunks ---- */
@@ -87,8 +91,8 @@ static int check_block(const struct walk *w, uint64_t at, uint32_t size, struct 
 {
 	uint32_t bytes = size & ~STORE_SQFS_UNCOMPRESSED;
 
-	if (bytes == 0 || bytes > w->super.block_bytes || at < STORE_SQFS_SUPER_BYTES ||
-	    at > w->super.bytes || bytes > w->super.bytes - at)
+	if (bytes == 0 || bytes > w->super->block_bytes || at < STORE_SQFS_SUPER_BYTES ||
+	    at > w->super->bytes || bytes > w->super->bytes - at)
 		return hr_fail(e, HR_CORRUPT, 0,
 			       "its block of %" PRIu32 " bytes at %" PRIu64 " is out of range",
 			       bytes, at);
@@ -108,7 +112,7 @@ static int block_chunk(struct walk *w, uint64_t at, uint32_t size, uint32_t byte
 	p.off = w->off + at;
 	p.size = size;
 	p.bytes = bytes;
-	p.compressor = w->super.compressor;
+	p.compressor = w->super->compressor;
 	hash = store_idmap_hash(&w->by_place, &p, sizeof(p));
 	if (store_idmap_find(&w->by_place, hash, same_place, w, &p, sizeof(p), id))
 		return 0;
@@ -121,23 +125,20 @@ static int block_chunk(struct walk *w, uint64_t at, uint32_t size, uint32_t byte
 static int fragment_chunk(struct walk *w, uint32_t number, uint64_t off, uint64_t bytes,
 			  uint32_t *id, struct hr_err *e)
 {
-	struct squashfs_fragment_entry f;
-	sqfs_err why;
+	struct store_sqfs_fragment f;
 
-	if (number >= w->super.fragments || off + bytes > w->super.block_bytes)
+	if (number >= w->super->fragments || off + bytes > w->super->block_bytes)
 		return hr_fail(e, HR_CORRUPT, 0,
 			       "its end is %" PRIu64 " bytes at %" PRIu64 " of fragment %" PRIu32
 			       " of %" PRIu32,
-			       bytes, off, number, w->super.fragments);
+			       bytes, off, number, w->super->fragments);
 	if (w->fragments[number] == 0) {
-		struct store_sqfs_place p = { .compressor = w->super.compressor };
+		struct store_sqfs_place p = { .compressor = w->super->compressor };
 
-		why = sqfs_frag_entry(&w->fs, &f, number);
-		if (why)
-			return broken("its fragment", why, e);
-		if (check_block(w, f.start_block, f.size, e) < 0)
+		f = store_sqfs_fragment_get(w->meta, number);
+		if (check_block(w, f.off, f.size, e) < 0)
 			return -1;
-		p.off = w->off + f.start_block;
+		p.off = w->off + f.off;
 		p.size = f.size;
 		w->fragments[number] = add_place(w, &p) + 1;
 	}
@@ -150,235 +151,217 @@ static int fragment_chunk(struct walk *w, uint32_t number, uint64_t off, uint64_
 
 /* ---- entries ---- */
 
-static int add_blocks(struct walk *w, sqfs_inode *inode, uint64_t size, struct hr_err *e)
+static int add_blocks(struct walk *w, const struct store_sqfs_inode *i, struct hr_err *e)
 {
-	uint32_t block = w->super.block_bytes;
-	uint64_t off = 0;
-	sqfs_blocklist bl;
-	sqfs_err why;
+	uint64_t at = i->file.start, off = 0;
 
-	for (sqfs_blocklist_init(&w->fs, inode, &bl); bl.remain > 0; off += block) {
+	for (uint32_t k = 0; k < i->file.n; k++, off += w->super->block_bytes) {
 		struct store_extent x = { off, STORE_HOLE, 0 };
-		uint64_t bytes = size - off < block ? size - off : block;
+		uint64_t left = i->size - off;
+		uint32_t size = hr_le32(i->file.sizes + (size_t)k * 4),
+			 block = w->super->block_bytes;
 
-		why = sqfs_blocklist_next(&bl);
-		if (why)
-			return broken("its list of blocks", why, e);
-		if (off >= size)
-			return hr_fail(e, HR_CORRUPT, 0, "it has more blocks than bytes");
-		if (bl.input_size > 0 &&
-		    block_chunk(w, bl.block, bl.header, (uint32_t)bytes, &x.chunk, e) < 0)
+		if (size != 0 && block_chunk(w, at, size, left < block ? (uint32_t)left : block,
+					     &x.chunk, e) < 0)
+			return -1;
+		store_layer_build_extent(&w->builder, &x);
+		at += size & ~STORE_SQFS_UNCOMPRESSED;
+	}
+	if (off < i->size) { /* then it has a fragment: the parser has counted */
+		struct store_extent x = { off, STORE_HOLE, i->file.off };
+
+		if (fragment_chunk(w, i->file.fragment, x.chunk_off, i->size - off, &x.chunk, e) <
+		    0)
 			return -1;
 		store_layer_build_extent(&w->builder, &x);
 	}
-	if (off < size && inode->xtra.reg.frag_idx != SQUASHFS_INVALID_FRAG) {
-		struct store_extent x = { off, STORE_HOLE, inode->xtra.reg.frag_off };
-
-		if (fragment_chunk(w, inode->xtra.reg.frag_idx, x.chunk_off, size - off, &x.chunk,
-				   e) < 0)
-			return -1;
-		store_layer_build_extent(&w->builder, &x);
-		off = size;
-	}
-	return off >= size ? 0 : hr_fail(e, HR_CORRUPT, 0, "it has fewer blocks than bytes");
-}
-
-static int add_xattrs(struct walk *w, sqfs_inode *inode, struct hr_err *e)
-{
-	char name[STORE_NAME_MAX + 1];
-	sqfs_xattr x;
-	sqfs_err why;
-	size_t n, len;
-
-	if (inode->xattr == SQUASHFS_INVALID_XATTR)
-		return 0;
-	why = sqfs_xattr_open(&w->fs, inode, &x);
-	for (n = 0; !why && x.remain > 0 && n < XATTRS_MAX; n++) {
-		struct store_xattr out;
-
-		why = sqfs_xattr_read(&x);
-		if (why || (x.type & SQUASHFS_XATTR_PREFIX_MASK) != SQUASHFS_XATTR_USER)
-			continue;
-		len = sqfs_xattr_name_size(&x);
-		if (len > STORE_NAME_MAX)
-			return hr_fail(e, HR_CORRUPT, 0, "an xattr has a name of %zu bytes", len);
-		out.name = (struct store_string) { name, (uint32_t)len };
-		why = sqfs_xattr_name(&x, name, true);
-		if (!why)
-			why = sqfs_xattr_value_size(&x, &len);
-		if (why)
-			continue;
-		if (len > STORE_XATTR_MAX)
-			return hr_fail(e, HR_CORRUPT, 0, "an xattr has %zu bytes", len);
-		w->value.len = 0;
-		hr_buf_reserve(&w->value, len);
-		why = sqfs_xattr_value(&x, w->value.p);
-		out.value = (struct store_string) { (const char *)w->value.p, (uint32_t)len };
-		if (!why)
-			store_layer_build_xattr(&w->builder, &out);
-	}
-	return why ? broken("its xattrs", why, e) : 0;
-}
-
-static int add_attr(struct walk *w, sqfs_inode *inode, struct store_attr *a, struct hr_err *e)
-{
-	sqfs_id_t uid, gid;
-
-	/* libsquashfuse 0.1.105 reads behind the end of the table */
-	if (inode->base.uid >= w->fs.sb.no_ids || inode->base.guid >= w->fs.sb.no_ids ||
-	    sqfs_id_get(&w->fs, inode->base.uid, &uid) ||
-	    sqfs_id_get(&w->fs, inode->base.guid, &gid))
-		return hr_fail(e, HR_CORRUPT, 0, "its owner is none of the table");
-	*a = (struct store_attr) { .mode = inode->base.mode, /* with the type, by libsquashfuse */
-				   .uid = uid,
-				   .gid = gid,
-				   .mtime = inode->base.mtime };
-	if (S_ISBLK(a->mode) || S_ISCHR(a->mode))
-		a->dev = (uint32_t)inode->xtra.dev.major << 20 |
-			 ((uint32_t)inode->xtra.dev.minor & 0xfffff);
 	return 0;
 }
 
-static int add_symlink(struct walk *w, sqfs_inode *inode, struct store_layer_entry *row,
+static int add_xattrs(struct walk *w, uint32_t number, struct hr_err *e)
+{
+	struct store_sqfs_xattrs set;
+	struct store_sqfs_xattr x;
+	int r;
+
+	if (store_sqfs_xattrs_open(w->meta, number, &set, e) < 0)
+		return -1;
+	while ((r = store_sqfs_xattrs_next(&set, &x, e)) > 0) {
+		hr_autobuf struct hr_buf name = { 0 };
+		struct store_xattr out = { .value = x.value };
+
+		w->xattr_bytes += 8 + (uint64_t)x.name.len + x.value.len;
+		if (w->xattr_bytes > XATTR_BYTES_MAX)
+			return hr_fail(e, HR_CORRUPT, 0,
+				       "the files have xattrs of more than 4 GiB");
+		if (x.prefix != STORE_SQFS_XATTR_USER)
+			continue;
+		hr_buf_str(&name, "user.");
+		hr_buf_add(&name, x.name.p, x.name.len);
+		if (name.len > STORE_NAME_MAX || x.value.len > STORE_XATTR_MAX)
+			return hr_fail(e, HR_CORRUPT, 0,
+				       "an xattr has a name of %zu bytes and %" PRIu32
+				       ", at most %u and %u",
+				       name.len, x.value.len, STORE_NAME_MAX, STORE_XATTR_MAX);
+		out.name = (struct store_string) { (const char *)name.p, (uint32_t)name.len };
+		store_layer_build_xattr(&w->builder, &out);
+	}
+	return r;
+}
+
+static int add_symlink(const struct store_sqfs_inode *i, struct store_layer_entry *row,
 		       struct hr_err *e)
 {
-	size_t n = inode->xtra.symlink_size + 1;
-	sqfs_err why;
-
-	if (n < 2 || n > STORE_PATH_MAX + 1)
-		return hr_fail(e, HR_CORRUPT, 0, "its target has %zu bytes, at most %u", n - 1,
+	if (i->size == 0 || i->size > STORE_PATH_MAX)
+		return hr_fail(e, HR_CORRUPT, 0,
+			       "its target has %" PRIu64 " bytes, expected 1 to %u", i->size,
 			       STORE_PATH_MAX);
-	w->target.len = 0;
-	hr_buf_reserve(&w->target, n);
-	why = sqfs_readlink(&w->fs, inode, (char *)w->target.p, &n);
-	if (why)
-		return broken("its target", why, e);
-	n = strlen((char *)w->target.p);
-	if (n != inode->xtra.symlink_size)
+	if (memchr(i->target, '\0', i->size))
 		return hr_fail(e, HR_CORRUPT, 0, "its target holds a NUL");
-	row->target = (struct store_string) { (const char *)w->target.p, (uint32_t)n };
-	row->attr.size = n;
+	row->target = (struct store_string) { (const char *)i->target, (uint32_t)i->size };
 	return 0;
 }
 
 /*
- * Whether an inode of several names was met before: then ROW becomes a hardlink to it. A directory
- * has one name, or the tree has no end.
+ * Whether the inode AT was met before: then ROW becomes a hardlink to it. A directory has one name,
+ * or the tree has no end; and inodes that lie within others would let a small file ask for much.
  */
-static int meet(struct walk *w, sqfs_inode *inode, struct store_layer_entry *row, bool *again,
-		struct hr_err *e)
+static int meet(struct walk *w, uint64_t at, const struct store_sqfs_inode *i,
+		struct store_layer_entry *row, bool *again, struct hr_err *e)
 {
-	uint32_t number = inode->base.inode_number;
+	const uint64_t met = w->met[i->number];
+	const char *path;
 
-	*again = false;
-	if (number == 0 || number > w->super.inodes)
-		return hr_fail(e, HR_CORRUPT, 0, "it is inode %" PRIu32 " of %" PRIu32, number,
-			       w->super.inodes);
-	if (S_ISDIR(inode->base.mode)) {
-		if (w->seen[number])
-			return hr_fail(e, HR_CORRUPT, 0, "the directory is there twice");
-		w->seen[number] = 1;
-	} else if (w->paths[number] != 0) {
-		const char *path = (const char *)w->path_list.p + w->paths[number] - 1;
-
-		*again = true;
+	*again = met != 0;
+	if (met != 0 && met != at + 1)
+		return hr_fail(e, HR_CORRUPT, 0, "another file is inode %" PRIu32 ", too",
+			       i->number);
+	if (met != 0 && S_ISDIR(i->mode))
+		return hr_fail(e, HR_CORRUPT, 0, "the directory is there twice");
+	if (met != 0) {
+		path = (const char *)w->path_list.p + w->paths[i->number];
 		row->kind = STORE_ENTRY_HARDLINK;
 		row->target = (struct store_string) { path, (uint32_t)strlen(path) };
-	} else if (inode->nlink > 1) {
-		if (w->path_list.len > UINT32_MAX - (STORE_PATH_MAX + 2))
-			return hr_fail(e, HR_CORRUPT, 0, "too many hardlinks");
-		w->paths[number] = (uint32_t)w->path_list.len + 1;
-		hr_buf_add(&w->path_list, row->path.p, row->path.len);
-		hr_buf_add(&w->path_list, "", 1);
+		return 0;
 	}
+	w->met[i->number] = at + 1;
+	w->inode_bytes += i->bytes;
+	if (w->inode_bytes > store_sqfs_meta_inode_bytes(w->meta))
+		return hr_fail(e, HR_CORRUPT, 0, "the inodes of the files lie one in the other");
+	if (w->path_list.len > UINT32_MAX - (STORE_PATH_MAX + 2))
+		return hr_fail(e, HR_CORRUPT, 0, "the paths have more than 4 GiB");
+	w->paths[i->number] = (uint32_t)w->path_list.len;
+	hr_buf_add(&w->path_list, row->path.p, row->path.len);
+	hr_buf_add(&w->path_list, "", 1);
 	return 0;
 }
 
-static int add_inode(struct walk *w, sqfs_inode *inode, struct store_string path, struct hr_err *e)
+/* Add the inode AT by the path of the walk; *i receives it. */
+static int add_inode(struct walk *w, uint64_t at, struct store_sqfs_inode *i, struct hr_err *e)
 {
-	struct store_layer_entry row = { .kind = STORE_ENTRY_NODE, .path = path };
+	struct store_layer_entry row = {
+		.kind = STORE_ENTRY_NODE,
+		.path = { (const char *)w->path.p, (uint32_t)w->path.len },
+	};
 	bool again;
+	int r = 0;
 
-	if (meet(w, inode, &row, &again, e) < 0)
+	if (store_sqfs_inode_get(w->meta, at, i, e) < 0 || meet(w, at, i, &row, &again, e) < 0)
 		return -1;
 	if (again)
 		return store_layer_build_entry(&w->builder, &row, e);
-	if (add_attr(w, inode, &row.attr, e) < 0 || add_xattrs(w, inode, e) < 0)
+	row.attr = (struct store_attr) {
+		.mode = i->mode, .uid = i->uid, .gid = i->gid, .dev = i->dev, .mtime = i->mtime
+	};
+	if (!S_ISDIR(i->mode))
+		row.attr.size = i->size;
+	if (S_ISREG(i->mode))
+		r = add_blocks(w, i, e);
+	else if (S_ISLNK(i->mode))
+		r = add_symlink(i, &row, e);
+	if (r < 0 || add_xattrs(w, i->xattr, e) < 0)
 		return -1;
-	if (S_ISREG(row.attr.mode)) {
-		row.attr.size = inode->xtra.reg.file_size;
-		if (row.attr.size > INT64_MAX)
-			return hr_fail(e, HR_CORRUPT, 0, "it has %" PRIu64 " bytes", row.attr.size);
-		if (add_blocks(w, inode, row.attr.size, e) < 0)
-			return -1;
-	} else if (S_ISLNK(row.attr.mode) && add_symlink(w, inode, &row, e) < 0) {
-		return -1;
-	}
 	return store_layer_build_entry(&w->builder, &row, e);
 }
 
 /* What can be no name is refused here, in the words of the image; the index knows no such names. */
-static int check_name(const char *name, size_t n, struct hr_err *e)
+static int check_name(struct store_string name, struct hr_err *e)
 {
-	if (n == 0 || n > STORE_NAME_MAX || memchr(name, '/', n) || memchr(name, '\0', n) ||
-	    strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+	if (name.len > STORE_NAME_MAX || memchr(name.p, '/', name.len) ||
+	    memchr(name.p, '\0', name.len) || (name.len == 1 && name.p[0] == '.') ||
+	    (name.len == 2 && name.p[0] == '.' && name.p[1] == '.'))
 		return hr_fail(e, HR_CORRUPT, 0, "that is no name of a file");
 	return 0;
 }
 
-static int name_entry(const char *path, struct hr_err *e)
+static int name_path(const struct walk *w, struct hr_err *e)
 {
 	hr_autobuf struct hr_buf text = { 0 };
-	size_t n = strlen(path);
 
-	hr_buf_untrusted(&text, path, n < 200 ? n : 200);
-	return hr_wrap(e, "'%s'", text.p ? (const char *)text.p : "");
+	if (w->path.len == 0)
+		return hr_wrap(e, "the root directory");
+	hr_buf_untrusted(&text, (const char *)w->path.p, w->path.len < 200 ? w->path.len : 200);
+	return hr_wrap(e, "'%s'", (const char *)text.p);
 }
 
-static int add_entry(struct walk *w, sqfs_traverse *t, struct hr_err *e)
+/* Begin to list the directory I, which the path of the walk names. */
+static int enter(struct walk *w, const struct store_sqfs_inode *i, struct hr_err *e)
 {
-	struct store_string path = { t->path, (uint32_t)strlen(t->path) };
-	sqfs_inode inode;
-	sqfs_err why;
-
-	if (check_name(sqfs_dentry_name(&t->entry), sqfs_dentry_name_size(&t->entry), e) < 0)
+	if (w->depth == w->levels_cap) { /* at most one for two bytes of a path */
+		w->levels_cap = w->levels_cap ? 2 * w->levels_cap : 16;
+		w->levels = hr_xrealloc(w->levels, w->levels_cap * sizeof(*w->levels));
+	}
+	w->levels[w->depth].path_len = w->path.len;
+	if (store_sqfs_dir_open(w->meta, i, &w->levels[w->depth].dir, e) < 0)
 		return -1;
-	if (path.len > STORE_PATH_MAX)
-		return hr_fail(e, HR_CORRUPT, 0, "its path has %" PRIu32 " bytes, at most %u",
-			       path.len, STORE_PATH_MAX);
-	why = sqfs_inode_get(&w->fs, &inode, sqfs_dentry_inode(&t->entry));
-	if (why)
-		return broken("its inode", why, e);
-	return add_inode(w, &inode, path, e);
+	w->depth++;
+	return 0;
+}
+
+static int add_entry(struct walk *w, const struct store_sqfs_entry *entry, struct hr_err *e)
+{
+	static const char runscript[] = ".singularity.d/runscript";
+	struct store_sqfs_inode i;
+
+	if (w->path.len > 0)
+		hr_buf_str(&w->path, "/");
+	hr_buf_add(&w->path, entry->name.p, entry->name.len);
+	if (check_name(entry->name, e) < 0)
+		return -1;
+	if (w->path.len > STORE_PATH_MAX)
+		return hr_fail(e, HR_CORRUPT, 0, "its path has %zu bytes, at most %u", w->path.len,
+			       STORE_PATH_MAX);
+	if (add_inode(w, entry->inode, &i, e) < 0)
+		return -1;
+	if (strcmp((const char *)w->path.p, runscript) == 0)
+		w->runscript = true;
+	return S_ISDIR(i.mode) ? enter(w, &i, e) : 0;
 }
 
 static int walk_tree(struct walk *w, struct hr_err *e)
 {
-	sqfs_traverse t;
-	sqfs_inode root;
-	sqfs_err why = sqfs_inode_get(&w->fs, &root, sqfs_inode_root(&w->fs));
+	struct store_sqfs_inode root;
 	int r = 0;
 
-	if (why)
-		return broken("the root directory", why, e);
-	if (!S_ISDIR(root.base.mode))
+	hr_buf_str(&w->path, "");
+	if (add_inode(w, w->super->root, &root, e) < 0)
+		return name_path(w, e);
+	if (!S_ISDIR(root.mode))
 		return hr_fail(e, HR_CORRUPT, 0, "the root is no directory");
-	if (add_inode(w, &root, (struct store_string) { "", 0 }, e) < 0)
-		return hr_wrap(e, "the root directory");
-	why = sqfs_traverse_open_inode(&t, &w->fs, &root);
-	if (why)
-		return broken("the root directory", why, e);
-	while (r == 0 && sqfs_traverse_next(&t, &why)) {
-		if (t.dir_end)
-			continue;
-		r = add_entry(w, &t, e);
-		if (r < 0)
-			name_entry(t.path, e);
+	r = enter(w, &root, e);
+	while (r >= 0 && w->depth > 0) {
+		struct level *l = &w->levels[w->depth - 1];
+		struct store_sqfs_entry entry;
+
+		w->path.len = l->path_len;
+		w->path.p[w->path.len] = '\0';
+		r = store_sqfs_dir_next(&l->dir, &entry, e);
+		if (r == 0)
+			w->depth--;
+		else if (r > 0)
+			r = add_entry(w, &entry, e);
 	}
-	if (r == 0 && why)
-		r = broken("a directory", why, e);
-	sqfs_traverse_close(&t);
-	return r;
+	return r < 0 ? name_path(w, e) : 0;
 }
 
 /* ---- the index ---- */
@@ -391,15 +374,6 @@ static const char config[] =
 static const char config_sif[] =
 	"{\"os\":\"linux\",\"config\":{\"Env\":[\"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:"
 	"/usr/bin:/sbin:/bin\"],\"Entrypoint\":[\"/.singularity.d/runscript\"]}}";
-
-static bool has_runscript(struct walk *w)
-{
-	sqfs_inode inode;
-	bool found = false;
-
-	return sqfs_inode_get(&w->fs, &inode, sqfs_inode_root(&w->fs)) == 0 &&
-	       sqfs_lookup_path(&w->fs, &inode, ".singularity.d/runscript", &found) == 0 && found;
-}
 
 /* The places as chunks, and where they lie in the one pack that there is. */
 static void make_chunks(const struct walk *w, struct store_chunk *chunks,
@@ -429,7 +403,7 @@ static int finish(struct walk *w, const struct fetch_digest *name, struct hr_buf
 	hr_autofree uint32_t *same = hr_xmalloc((size_t)w->n * sizeof(*same) + 1), *order = NULL;
 	HR_CLEANUP(store_merge_freep) struct store_merge *m = store_merge_new();
 	hr_autobuf struct hr_buf layer_bytes = { 0 }, loc_bytes = { 0 };
-	const char *json = has_runscript(w) ? config_sif : config;
+	const char *json = w->runscript ? config_sif : config;
 	struct fetch_digest none = { { 0 } };
 	struct store_merge_image image = { name, &none, json, strlen(json) };
 	struct store_loc_pack pack = { *name, w->n };
@@ -453,33 +427,19 @@ static int finish(struct walk *w, const struct fetch_digest *name, struct hr_buf
 	return store_merge_finish(m, &image, index, loc, &sums, e);
 }
 
-static int open_fs(struct walk *w, int fd, uint64_t space, struct hr_err *e)
+int store_sqfs_index(const struct store_sqfs_super *s, uint64_t off, const uint8_t *p,
+		     const struct fetch_digest *name, struct hr_buf *index, struct hr_buf *loc,
+		     struct hr_err *e)
 {
-	uint8_t super[STORE_SQFS_SUPER_BYTES];
-	sqfs_err why;
+	HR_CLEANUP(walk_release) struct walk w = { .super = s, .off = off };
 
-	if (hr_pread_all(fd, super, sizeof(super), w->off, "the squashfs", e) < 0 ||
-	    store_sqfs_super_parse(super, sizeof(super), space, &w->super, e) < 0)
+	if (store_sqfs_meta_open(s, p, &w.meta, e) < 0)
 		return -1;
-	why = sqfs_init(&w->fs, fd, (size_t)w->off);
-	if (why == SQFS_BADCOMP)
-		return hr_fail(e, HR_USAGE, 0, "libsquashfuse was built without its compressor");
-	return why ? broken("its superblock or a table", why, e) : 0;
-}
-
-int store_sqfs_index(int fd, uint64_t off, uint64_t space, const struct fetch_digest *name,
-		     struct hr_buf *index, struct hr_buf *loc, struct hr_err *e)
-{
-	HR_CLEANUP(walk_release) struct walk w = { .off = off };
-
-	if (open_fs(&w, fd, space, e) < 0)
-		return -1;
-	/* the superblock was checked: 16 Mi of each at most */
-	w.seen = hr_xmalloc((size_t)w.super.inodes + 1);
-	w.paths = hr_xmalloc(((size_t)w.super.inodes + 1) * sizeof(*w.paths));
-	w.fragments = hr_xmalloc(((size_t)w.super.fragments + 1) * sizeof(*w.fragments));
+	/* the counts were compared with the tables */
+	w.met = hr_xmalloc(((size_t)s->inodes + 1) * sizeof(*w.met));
+	w.paths = hr_xmalloc(((size_t)s->inodes + 1) * sizeof(*w.paths));
+	w.fragments = hr_xmalloc(((size_t)s->fragments + 1) * sizeof(*w.fragments));
 	if (walk_tree(&w, e) < 0)
 		return -1;
-	w.intact = true;
 	return finish(&w, name, index, loc, e);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From the metadata of a squashfs to an image index. Runs in hpcrun-sqfs alone, which has nothing
- * to lose: libsquashfuse trusts what it reads more than we do.
+ * From the metadata of a squashfs to an image index. Pure, but runs in hpcrun-sqfs alone, which has
+ * nothing to lose.
  *
  * Source: hpcrun-store(5) FILES RUN IN PLACE.
  */
@@ -14,12 +14,13 @@
 #include "util/err.h"
 
 /*
- * Append the image index and the locations of the file system at OFF of FD, SPACE bytes at most.
- * NAME stands for the file in both.
+ * Append the image index and the locations of the file system S at OFF of a file. P has its bytes
+ * from s->metadata to its end, store_sqfs_load() was called. NAME stands for the file in both.
  *
- * Errors:  HR_CORRUPT naming the entry; HR_USAGE what store_sqfs_super_parse() refuses; HR_SYS.
+ * Errors:  HR_CORRUPT naming the entry.
  */
-int store_sqfs_index(int fd, uint64_t off, uint64_t space, const struct fetch_digest *name,
-		     struct hr_buf *index, struct hr_buf *loc, struct hr_err *e) HR_MUST_USE;
+int store_sqfs_index(const struct store_sqfs_super *s, uint64_t off, const uint8_t *p,
+		     const struct fetch_digest *name, struct hr_buf *index, struct hr_buf *loc,
+		     struct hr_err *e) HR_MUST_USE;
 
 #endif

@@ -58,10 +58,11 @@ tests_fuzz_fuzz_sif_SOURCES = tests/fuzz/fuzz_sif.c $(FUZZ_REPLAY)
 tests_fuzz_fuzz_sif_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/sif"'
 tests_fuzz_fuzz_sif_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_sif_LDADD = libstore.a libutil.a
-tests_fuzz_fuzz_sqfs_SOURCES = tests/fuzz/fuzz_sqfs.c $(FUZZ_REPLAY) store/sqfs_index.c
+tests_fuzz_fuzz_sqfs_SOURCES = tests/fuzz/fuzz_sqfs.c $(FUZZ_REPLAY) store/sqfs_index.c store/sqfs_meta.c \
+	store/sqfs_table.c
 tests_fuzz_fuzz_sqfs_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/sqfs"'
 tests_fuzz_fuzz_sqfs_CFLAGS = $(AM_CFLAGS)
-tests_fuzz_fuzz_sqfs_LDADD = libstore.a libfetch.a libutil.a -lsquashfuse $(ZSTD_LIBS) $(ISAL_LIBS) $(DL_LIBS)
+tests_fuzz_fuzz_sqfs_LDADD = libstore.a libfetch.a libutil.a $(ZSTD_LIBS) $(ISAL_LIBS) $(DL_LIBS)
 
 check_PROGRAMS += tests/fuzz/fuzz_native
 TESTS += tests/fuzz/fuzz_native

@@ -37,6 +37,12 @@ tests_unit_test_store_sif_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_sqfs_SOURCES = tests/unit/test_store_sqfs.c
 tests_unit_test_store_sqfs_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_sqfs_LDADD = $(STORE_TEST_LIBS) $(DL_LIBS)
+check_PROGRAMS += tests/unit/test_store_sqfs_meta
+TESTS += tests/unit/test_store_sqfs_meta
+tests_unit_test_store_sqfs_meta_SOURCES = tests/unit/test_store_sqfs_meta.c store/sqfs_index.c store/sqfs_meta.c \
+	store/sqfs_table.c
+tests_unit_test_store_sqfs_meta_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_sqfs_meta_LDADD = $(STORE_TEST_LIBS) $(DL_LIBS)
 check_PROGRAMS += tests/unit/test_store_trace
 TESTS += tests/unit/test_store_trace
 tests_unit_test_store_trace_SOURCES = tests/unit/test_store_trace.c
