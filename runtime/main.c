@@ -46,6 +46,7 @@ static const struct verb {
 	{ "stats", "show what sessions on this node have read, and how long it took", NULL,
 	  "hpcrun-store" },
 	{ "doctor", "check this machine, its cache and its stores", &rt_cmd_doctor, NULL },
+	{ "config", "show which settings hold, and where each comes from", NULL, "hpcrun-store" },
 	{ "login", "keep credentials for a registry", NULL, "hpcrun-store" },
 	{ "logout", "forget them", NULL, "hpcrun-store" },
 	{ "version", "print the version of hpcrun and of what it is built with", NULL,

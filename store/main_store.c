@@ -20,7 +20,7 @@ static const struct hr_cmd *const verbs[] = {
 	&store_cmd_inspect,  &store_cmd_rmi,	 &store_cmd_gc,	    &store_cmd_cache,
 	&store_cmd_prefetch, &store_cmd_login,	 &store_cmd_logout, &store_cmd_refill,
 	&store_cmd_stats,    &store_cmd_doctor,	 &store_cmd_plan,   &store_cmd_tag,
-	&store_cmd_history,  &store_cmd_version, &store_cmd_diff,
+	&store_cmd_history,  &store_cmd_version, &store_cmd_diff,   &store_cmd_config,
 };
 
 static int print_help(void)

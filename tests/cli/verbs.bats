@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-3-Clause
-# Verbs that tell what there is: history, diff, version.
+# Verbs that tell what is there: history, diff, config, version.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2154  # each test is a subshell; bats sets output and status; $ is for sh
 
 bats_require_minimum_version 1.5.0
@@ -141,6 +141,37 @@ trees() {
 	"$HPCRUN" import b lab/b:1 2>/dev/null
 	find store/packs -type f -exec sh -c 'printf zzzzzzzz | dd of="$1" bs=1 seek=20 conv=notrunc' sh {} \; 2>/dev/null
 	fail_with "cannot compare 'lab/a:1' with 'lab/b:1': '/x' cannot be read" "$HPCRUN" diff lab/a:1 lab/b:1
+}
+
+@test "config: each key has its value, its default and where it comes from" {
+	cd "$BATS_TEST_TMPDIR"
+	unset HPCRUN_STORE HPCRUN_CACHE SSL_CERT_FILE
+	export HPCRUN_CONF=$PWD/site.conf XDG_CONFIG_HOME=$PWD/mine XDG_DATA_HOME=$PWD/data
+	mkdir -p mine/hpcrun
+	printf '# a site\nstore = /site\ncache_size = 10G\nlocked = mpi\nmpi = image\n' >site.conf
+	printf 'store = https://h.example/s\ncache_size = 20G\n' >mine/hpcrun/hpcrun.conf
+	"$HPCRUN" config --json >out
+	key() { jq -c --arg k "$1" '.[] | select(.key == $k) | [.values, .defaults, .from]' out; }
+	[ "$(key cache_size)" = "[[\"20G\"],[\"50G\"],[\"$PWD/mine/hpcrun/hpcrun.conf, line 2\"]]" ]
+	[ "$(key outage_wait)" = '[["600"],["600"],["default"]]' ]
+	[ "$(key proxy)" = '[[],[],[]]' ]
+	[ "$(key store)" = "[[\"$PWD/data/hpcrun\",\"/site\",\"https://h.example/s\"],[],[\"default\",\"$PWD/site.conf, line 2\",$(:
+		)\"$PWD/mine/hpcrun/hpcrun.conf, line 1\"]]" ]
+	jq -e --arg where "$PWD/site.conf, line 4" '.[] | select(.key == "mpi") | .locked == $where' out
+	# the variables, where nothing is locked
+	HPCRUN_STORE='/a /b' HPCRUN_MPI=off https_proxy=http://me:secret@p.example:1/ "$HPCRUN" config >out
+	grep -qE '^store +/a +- +HPCRUN_STORE$' out
+	grep -qE '^ +/b +- +HPCRUN_STORE$' out
+	grep -qE '^mpi +image +auto +.*site.conf, line 5 \(locked\)$' out
+	grep -qE '^proxy +http://\*\*\*@p.example:1/ +- +https_proxy$' out
+	run -1 grep secret out
+	# one key, and those that are set
+	[ "$("$HPCRUN" config cache_size)" = 20G ]
+	[ -z "$("$HPCRUN" config proxy)" ]
+	[ "$("$HPCRUN" config --set --json | jq -c '[.[].key]')" = '["store","mpi","cache_size","locked"]' ]
+	fail_with "there is no key 'cash_size'" "$HPCRUN" config cash_size
+	echo 'cash_size = 1' >>site.conf
+	fail_with 'site.conf, line 6: unknown key' "$HPCRUN" config
 }
 
 @test "version: is one line as an option, all as a verb" {
