@@ -44,35 +44,68 @@ static const uint32_t initial[8] = {
 
 #define ROTR(x, n) ((x) >> (n) | (x) << (32 - (n)))
 
+/* Lanes picked out of two vectors, by constants; a builtin of GCC and clang since GCC 12. */
+#if defined(__clang__) || __GNUC__ >= 12
+#define PICK(type, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PICK(type, a, b, ...) __builtin_shuffle(a, b, (type) { __VA_ARGS__ })
+#endif
+#define WEAVE_LOW_8   0, 8, 1, 9, 2, 10, 3, 11
+#define WEAVE_HIGH_8  4, 12, 5, 13, 6, 14, 7, 15
+#define WEAVE_LOW_16  0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define WEAVE_HIGH_16 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+
+/*
+ * Rows to columns: from a vector for each message to one for each word. In each of log2(LANES)
+ * rounds every vector is woven with the one half the rows away.
+ */
+#define DEFINE_TRANSPOSE(name, lanes, isa)                                                         \
+	typedef uint32_t name##_v __attribute__((vector_size(4 * (lanes))));                       \
+	__attribute__((target(isa), always_inline)) static inline void name(name##_v *m)           \
+	{                                                                                          \
+		name##_v woven[lanes];                                                             \
+                                                                                                   \
+		for (int round = 1; round < (lanes); round *= 2) {                                 \
+			for (int i = 0; i < (lanes) / 2; i++) {                                    \
+				name##_v a = m[i], b = m[i + (lanes) / 2];                         \
+                                                                                                   \
+				woven[2 * i] = PICK(name##_v, a, b, WEAVE_LOW_##lanes);            \
+				woven[2 * i + 1] = PICK(name##_v, a, b, WEAVE_HIGH_##lanes);       \
+			}                                                                          \
+			memcpy(m, woven, sizeof(woven));                                           \
+		}                                                                                  \
+	}
+
 /*
  * The compression function over LANES independent messages, in the compiler's vectors: h[word]
  * holds that word of every lane, data[lane] the lane's next bytes, which are advanced.
  */
 #define DEFINE_COMPRESS(name, lanes, isa)                                                          \
-	typedef uint32_t name##_v __attribute__((vector_size(4 * (lanes))));                       \
 	__attribute__((target(isa))) static void name(uint32_t state[8][LANES_MAX],                \
 						      const uint8_t *data[LANES_MAX],              \
 						      const size_t step[LANES_MAX], size_t blocks) \
 	{                                                                                          \
-		name##_v h[8];                                                                     \
+		name##_words_v h[8];                                                               \
                                                                                                    \
 		for (int i = 0; i < 8; i++)                                                        \
 			memcpy(&h[i], state[i], sizeof(h[i]));                                     \
 		while (blocks-- > 0) {                                                             \
-			name##_v w[16], v[8];                                                      \
+			name##_words_v w[16], v[8];                                                \
                                                                                                    \
-			for (int t = 0; t < 16; t++)                                               \
-				for (int j = 0; j < (lanes); j++) {                                \
-					uint32_t word;                                             \
-                                                                                                   \
-					memcpy(&word, data[j] + 4 * t, 4);                         \
-					w[t][j] = __builtin_bswap32(word);                         \
-				}                                                                  \
+			for (int k = 0; k < 16; k += (lanes)) {                                    \
+				for (int j = 0; j < (lanes); j++)                                  \
+					memcpy(&w[k + j], data[j] + 4 * k, sizeof(w[0]));          \
+				name##_words(&w[k]);                                               \
+			}                                                                          \
+			for (int t = 0; t < 16; t++) /* big endian */                              \
+				w[t] = (ROTR(w[t], 8) & 0xff00ff00) |                              \
+				       (ROTR(w[t], 24) & 0x00ff00ff);                              \
 			for (int j = 0; j < (lanes); j++)                                          \
 				data[j] += step[j];                                                \
 			memcpy(v, h, sizeof(v));                                                   \
-			for (int t = 0; t < 64; t++) {                                             \
-				name##_v s1, s0, t1, t2;                                           \
+			_Pragma("GCC unroll 64") for (int t = 0; t < 64; t++)                      \
+			{                                                                          \
+				name##_words_v s1, s0, t1, t2;                                     \
                                                                                                    \
 				if (t >= 16) {                                                     \
 					s0 = w[(t + 1) & 15];                                      \
@@ -102,6 +135,8 @@ static const uint32_t initial[8] = {
 			memcpy(state[i], &h[i], sizeof(h[i]));                                     \
 	}
 
+DEFINE_TRANSPOSE(compress8_words, 8, "avx2")
+DEFINE_TRANSPOSE(compress16_words, 16, "avx512f")
 DEFINE_COMPRESS(compress8, 8, "avx2")
 DEFINE_COMPRESS(compress16, 16, "avx512f")
 
@@ -228,8 +263,8 @@ void store_sha256_many(const uint8_t *const *p, const size_t *len, size_t n,
 	size_t lanes = store_sha256_lanes();
 	struct work w = { .p = p, .len = len, .n = n, .out = out };
 
-	/* Below a third of the lanes in use, libcrypto's single stream is as fast. */
-	if (lanes == 1 || n * 3 < lanes)
+	/* Below a quarter of the lanes in use, libcrypto's single stream is as fast. */
+	if (lanes == 1 || n * 4 < lanes)
 		one_by_one(p, len, n, out);
 	else
 		side_by_side(&w, lanes);
