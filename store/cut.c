@@ -121,7 +121,7 @@ static int end_small(struct store_cut *c, struct hr_err *e)
 
 static uint32_t piece_used(const struct store_cut *c)
 {
-	return (uint32_t)(c->at % STORE_CHUNK_MAX);
+	return (uint32_t)(c->at % STORE_CUT_PIECE);
 }
 
 /* The piece that ends at c->at, N bytes, is complete. */
@@ -159,18 +159,18 @@ static int pass(struct store_cut *c, const uint8_t *p, uint32_t n, struct hr_err
 	else if (c->piece)
 		memset(c->piece + used, 0, n);
 	c->at += n;
-	return used + n == STORE_CHUNK_MAX ? end_piece(c, STORE_CHUNK_MAX, e) : 0;
+	return used + n == STORE_CUT_PIECE ? end_piece(c, STORE_CUT_PIECE, e) : 0;
 }
 
 /* Zeros up to END; whole pieces of them in one step, there may be 2^43. */
 static int pass_zeros(struct store_cut *c, uint64_t end, struct hr_err *e)
 {
 	while (c->at < end) {
-		uint64_t n = end - c->at, rest = STORE_CHUNK_MAX - piece_used(c);
+		uint64_t n = end - c->at, rest = STORE_CUT_PIECE - piece_used(c);
 
-		if (rest == STORE_CHUNK_MAX && n >= STORE_CHUNK_MAX) {
+		if (rest == STORE_CUT_PIECE && n >= STORE_CUT_PIECE) {
 			add_extent(c, c->at, STORE_HOLE, 0);
-			c->at += n / STORE_CHUNK_MAX * STORE_CHUNK_MAX;
+			c->at += n / STORE_CUT_PIECE * STORE_CUT_PIECE;
 		} else if (pass(c, NULL, (uint32_t)(n < rest ? n : rest), e) < 0) {
 			return -1;
 		}
@@ -184,7 +184,7 @@ static int large_data(struct store_cut *c, uint64_t off, const uint8_t *p, size_
 	if (pass_zeros(c, off, e) < 0)
 		return -1;
 	while (n > 0) {
-		size_t rest = STORE_CHUNK_MAX - piece_used(c), part = n < rest ? n : rest;
+		size_t rest = STORE_CUT_PIECE - piece_used(c), part = n < rest ? n : rest;
 
 		if (pass(c, p, (uint32_t)part, e) < 0)
 			return -1;

@@ -17,6 +17,7 @@
 #include "util/err.h"
 
 #define STORE_CUT_SMALL	    (256u << 10) /* a file of more bytes is cut alone */
+#define STORE_CUT_PIECE	    (256u << 10) /* bytes of a chunk of a large file */
 #define STORE_CUT_GROUP_MAX (512u << 10)
 #define STORE_CUT_GROUP_MIN (128u << 10)
 #define STORE_CUT_MASK	    15u
@@ -47,7 +48,7 @@ struct store_cut {
 	uint32_t group_ticket; /* while group_len > 0 */
 
 	uint64_t size, at; /* of the current file: bytes, and how many have been passed */
-	uint8_t *piece;	   /* of a large file, STORE_CHUNK_MAX; NULL while it is zeros only */
+	uint8_t *piece;	   /* of a large file; NULL while it is zeros only */
 };
 
 void store_cut_init(struct store_cut *c, const struct store_cut_owner *owner);

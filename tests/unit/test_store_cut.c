@@ -19,7 +19,6 @@
 #include "util/poison.h"
 
 #define K 1024u
-#define M (1024u * 1024u)
 
 /* The chunks and extents as text: "c0=131072 e0:0+0 ..." */
 struct record {
@@ -106,7 +105,7 @@ static const struct {
 	  "e0@0+0 e0@0+262144 c0=262145 " },
 	{ "a large file at its limit",
 	  { { 'x', 256 * K + 1 }, { 'x', 1 } },
-	  "e0@0+0 c0=262145 e1@0+0 c1=1 " },
+	  "e0@0+0 c0=262144 e1@262144+0 c1=1 e2@0+0 c2=1 " },
 	{ "a group below the least",
 	  { { 'x', 1 }, { 'c', 128 * K - 2 }, { 'x', 1 } },
 	  "e0@0+0 e0@0+1 e0@0+131071 c0=131072 " },
@@ -125,13 +124,17 @@ static const struct {
 	{ "zeros do not end a full group",
 	  { { 'x', 256 * K }, { 'x', 256 * K }, { 'z', 9 } },
 	  "e0@0+0 e0@0+262144 hole@0 c0=524288 " },
-	{ "one piece less a byte", { { 'x', M - 1 } }, "e0@0+0 c0=1048575 " },
-	{ "one piece", { { 'x', M } }, "e0@0+0 c0=1048576 " },
-	{ "one piece and a byte", { { 'x', M + 1 } }, "e0@0+0 c0=1048576 e1@1048576+0 c1=1 " },
+	{ "two pieces less a byte",
+	  { { 'x', 512 * K - 1 } },
+	  "e0@0+0 c0=262144 e1@262144+0 c1=262143 " },
+	{ "two pieces", { { 'x', 512 * K } }, "e0@0+0 c0=262144 e1@262144+0 c1=262144 " },
+	{ "two pieces and a byte",
+	  { { 'x', 512 * K + 1 } },
+	  "e0@0+0 c0=262144 e1@262144+0 c1=262144 e2@524288+0 c2=1 " },
 	{ "a large file inside a group",
 	  { { 'x', 7 }, { 'x', 300 * K }, { 'x', 5 } },
-	  "e0@0+0 e1@0+0 c1=307200 e0@0+7 c0=12 " },
-	{ "large zeros", { { 'z', 2 * M + 1 } }, "hole@0 hole@1048576 hole@2097152 " },
+	  "e0@0+0 e1@0+0 c1=262144 e2@262144+0 c2=45056 e0@0+7 c0=12 " },
+	{ "large zeros", { { 'z', 512 * K + 1 } }, "hole@0 hole@262144 hole@524288 " },
 };
 
 static struct store_cut make_cut(struct record *r)
@@ -173,19 +176,19 @@ static void sparse_files(void **state)
 		{ "nothing but a hole",
 		  INT64_MAX,
 		  { UINT64_MAX },
-		  "hole@0 hole@9223372036853727232 " },
+		  "hole@0 hole@9223372036854513664 " },
 		{ "a byte at 1 TiB",
-		  (UINT64_C(1) << 40) + 2 * M,
+		  (UINT64_C(1) << 40) + 512 * K,
 		  { UINT64_C(1) << 40, UINT64_MAX },
-		  "hole@0 e0@1099511627776+0 c0=1048576 hole@1099512676352 " },
+		  "hole@0 e0@1099511627776+0 c0=262144 hole@1099511889920 " },
 		{ "the last byte",
-		  2 * M,
-		  { 2 * M - 1, UINT64_MAX },
-		  "hole@0 e0@1048576+0 c0=1048576 " },
+		  512 * K,
+		  { 512 * K - 1, UINT64_MAX },
+		  "hole@0 e0@262144+0 c0=262144 " },
 		{ "two bytes of a piece",
-		  M + 9,
-		  { 0, M - 1, UINT64_MAX },
-		  "e0@0+0 c0=1048576 hole@1048576 " },
+		  256 * K + 9,
+		  { 0, 256 * K - 1, UINT64_MAX },
+		  "e0@0+0 c0=262144 hole@262144 " },
 		{ "a small file", 100, { 99, UINT64_MAX }, "e0@0+0 c0=100 " },
 	};
 
