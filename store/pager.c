@@ -19,7 +19,7 @@
 
 #define NONE		0xffffffffu
 #define REFUSED_MS	1000 /* how long a chunk that could not be had is not asked for again */
-#define GUESSES_MAX	4    /* of one request */
+#define GUESSES_MAX	16    /* of one request */
 #define GUESS_TENTHS	3
 #define GUESS_TENTHS_OF 10
 #define MARK_SEEN	1
