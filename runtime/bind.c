@@ -19,6 +19,14 @@ void rt_binds_add(struct rt_binds *l, const char *src, const char *dst, bool ro,
 	};
 }
 
+void rt_binds_add_made(struct rt_binds *l, enum rt_bind_kind kind, const char *src, const char *dst)
+{
+	rt_binds_add(l, src, dst, false, false);
+	l->v[l->n - 1].kind = kind;
+	l->v[l->n - 1].file = kind == RT_BIND_FILE;
+	l->v[l->n - 1].ro = kind == RT_BIND_FILE;
+}
+
 static void bind_release(struct rt_bind *b)
 {
 	free(b->src);
@@ -162,6 +170,16 @@ void rt_binds_order(struct rt_binds *l)
 			l->v[j] = l->v[j - 1];
 		l->v[j] = b;
 	}
+}
+
+int rt_binds_below(const struct rt_binds *l, size_t i)
+{
+	int below = -1;
+
+	for (size_t j = 0; j < i; j++) /* the deepest comes last */
+		if (rt_path_within(l->v[i].dst, l->v[j].dst))
+			below = (int)j;
+	return below;
 }
 
 /* What an image brings itself; a host directory there would hide it. */

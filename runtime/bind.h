@@ -13,13 +13,20 @@
 
 #include "util/err.h"
 
+enum rt_bind_kind {
+	RT_BIND_HOST,  /* src is a path of the host */
+	RT_BIND_FILE,  /* a file that the builder writes; src is its name there */
+	RT_BIND_TMPFS, /* a new file system in memory; src are its options */
+	RT_BIND_DEV,   /* the same, with the links that /dev has */
+};
+
 struct rt_bind {
-	char *src;     /* absolute path on the host */
+	enum rt_bind_kind kind;
+	char *src;     /* absolute path on the host, if it is one */
 	char *dst;     /* absolute, normal path in the container */
 	bool ro;       /* read-only, submounts too */
 	bool optional; /* skipped when the source does not exist */
 	bool file;     /* not a directory; known once the source was looked at (view.h) */
-	bool made;     /* a file that the builder writes; src is its name there */
 };
 
 /* A zeroed struct is an empty list. */
@@ -30,7 +37,13 @@ struct rt_binds {
 
 /* Append one bind; SRC and DST are copied. */
 void rt_binds_add(struct rt_binds *l, const char *src, const char *dst, bool ro, bool optional);
+/* Append what the builder makes, of another KIND than RT_BIND_HOST. */
+void rt_binds_add_made(struct rt_binds *l, enum rt_bind_kind kind, const char *src,
+		       const char *dst);
 void rt_binds_release(struct rt_binds *l);
+
+/* The index of the one before the I-th, in mounting order, that it is mounted in; -1: the image. */
+int rt_binds_below(const struct rt_binds *l, size_t i);
 
 /*
  * Parse "SRC[:DST[:ro|rw]]" and append it.

@@ -19,12 +19,17 @@ extern char **environ;
 static const char *const all_gpus[] = { "all" }; /* --gpu without a value */
 
 static const struct hr_opt run_opts[] = {
-	HR_OPT_LIST('b', "bind", "SRC[:DST[:ro]]", struct rt_run_args, binds,
-		    "make host path SRC visible at DST; may be repeated"),
+	HR_OPT_LIST('b', "bind", "SRC[:DST[:MODE]]", struct rt_run_args, binds,
+		    "make host path SRC visible at DST, MODE ro or rw; may be repeated"),
+	HR_OPT_LIST(0, "ro", "SRC[:DST]", struct rt_run_args, ro_binds,
+		    "the same, read-only; counts after all --bind"),
+	HR_OPT_LIST(0, "rw", "SRC[:DST]", struct rt_run_args, rw_binds,
+		    "the same, writable; counts after all --ro"),
 	HR_OPT_LIST('e', "env", "NAME[=VALUE]", struct rt_run_args, env,
 		    "set a variable, or pass the host's through; may be repeated"),
 	HR_OPT_LIST(0, "env-file", "FILE", struct rt_run_args, env_files,
 		    "set the variables that FILE lists, one per line; may be repeated"),
+	HR_OPT_FLAG(0, "containall", struct rt_run_args, containall, "--contain and --cleanenv"),
 	HR_OPT_FLAG(0, "cleanenv", struct rt_run_args, cleanenv,
 		    "take next to nothing of the host's environment"),
 	HR_OPT_STR('w', "workdir", "DIR", struct rt_run_args, workdir,
@@ -117,6 +122,7 @@ const struct hr_cmd rt_cmd_run = {
 		"IMAGE is a reference as in 'hpcrun pull', a manifest digest, or the path of a\n"
 		"squashfs or SIF file.",
 	.opts = run_opts,
+	.common = rt_shape_opts,
 	.args_size = sizeof(struct rt_run_args),
 	.env_prefix = "HPCRUN_",
 	.env_own = env_own,
@@ -131,6 +137,7 @@ const struct hr_cmd rt_cmd_exec = {
 	.operands = "IMAGE COMMAND [ARG]...",
 	.summary = "the same as run, but COMMAND must be given",
 	.opts = run_opts,
+	.common = rt_shape_opts,
 	.args_size = sizeof(struct rt_run_args),
 	.env_prefix = "HPCRUN_",
 	.env_own = env_own,
@@ -145,6 +152,7 @@ const struct hr_cmd rt_cmd_shell = {
 	.operands = "IMAGE",
 	.summary = "run a shell of the image: /bin/bash, else /bin/sh",
 	.opts = run_opts,
+	.common = rt_shape_opts,
 	.args_size = sizeof(struct rt_run_args),
 	.env_prefix = "HPCRUN_",
 	.env_own = env_own,

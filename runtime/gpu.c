@@ -255,6 +255,7 @@ void rt_gpu_release(struct rt_gpu *g)
 {
 	free(g->label);
 	rt_binds_release(&g->binds);
+	rt_binds_release(&g->nodes);
 	hr_strv_release(&g->env);
 	for (size_t i = 0; i < g->n_libs; i++) {
 		free(g->libs[i].path);

@@ -29,7 +29,8 @@ struct rt_gpu {
 	bool wanted; /* by --gpu, or "gpu = all": what goes wrong is a failure */
 	char *label; /* "nvidia.com/gpu=all", for messages; NULL: no GPU */
 	struct rt_binds binds;
-	struct hr_strv env; /* NAME=VALUE, for all ranks */
+	struct rt_binds nodes; /* devices, to be bound if the host's /dev is not shown */
+	struct hr_strv env;    /* NAME=VALUE, for all ranks */
 	struct rt_gpu_lib *libs;
 	size_t n_libs;
 	struct hr_strv warnings, notes; /* for people */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +108,7 @@ static int check_node(const struct rt_cdi_node *node, struct nodes_seen *seen, s
 	return 0;
 }
 
-/* /dev is the host's: a node is there already, unless it has another name inside. */
+/* Where /dev is the host's, a node is there already, unless it has another name inside. */
 static int apply_nodes(const struct rt_cdi_edits *x, struct rt_gpu *out, struct hr_err *e)
 {
 	struct nodes_seen seen = { 0 };
@@ -119,6 +120,8 @@ static int apply_nodes(const struct rt_cdi_edits *x, struct rt_gpu *out, struct 
 			return -1;
 		if (strcmp(node->path, node->host) != 0 || !rt_path_within(node->path, "/dev"))
 			rt_binds_add(&out->binds, node->host, node->path, false, false);
+		else
+			rt_binds_add(&out->nodes, node->host, node->path, false, false);
 	}
 	if (seen.all > 0 && seen.denied == seen.all)
 		hr_strv_add(&out->warnings, "the job's cgroup allows no GPU device: was one asked "
@@ -316,6 +319,22 @@ static int find_libs(const struct rt_gpu_list *list, struct rt_libtree *host,
 	return 0;
 }
 
+/* A list names no nodes; these are the compute devices of the vendors there are lists for. */
+static void add_nodes(struct rt_gpu *out)
+{
+	static const char *const patterns[] = { "/dev/nvidia*", "/dev/kfd", "/dev/dri" };
+
+	for (size_t i = 0; i < HR_COUNT(patterns); i++) {
+		glob_t g = { 0 };
+
+		if (glob(patterns[i], 0, NULL, &g) == 0)
+			for (size_t k = 0; k < g.gl_pathc; k++)
+				rt_binds_add(&out->nodes, g.gl_pathv[k], g.gl_pathv[k], false,
+					     true);
+		globfree(&g);
+	}
+}
+
 int rt_gpu_apply_list(const struct rt_gpu_list *list, struct rt_gpu *out, struct hr_err *e)
 {
 	hr_autofd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -329,6 +348,7 @@ int rt_gpu_apply_list(const struct rt_gpu_list *list, struct rt_gpu *out, struct
 	    read_self(&self, e) == 0)
 		r = find_libs(list, host, &self, out, e);
 	rt_elf_release(&self);
+	add_nodes(out);
 	for (size_t i = 0; i < list->file.n; i++)
 		rt_binds_add(&out->binds, list->file.v[i], list->file.v[i], true, true);
 	return r;

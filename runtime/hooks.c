@@ -20,22 +20,49 @@
 #include "util/poison.h"
 
 #define OCI_VERSION "1.0.2"
-#define PAIRS_MAX   3
 
 /* What a session is known by; conditions are matched against it, and hooks are told. */
-static size_t annotations(const struct rt_session_args *args, struct rt_hook_pair pairs[PAIRS_MAX])
-{
-	static char image[] = "org.hpcrun.image", job[] = "org.hpcrun.slurm.job",
-		    step[] = "org.hpcrun.slurm.step";
-	struct rt_hook_pair all[PAIRS_MAX] = { { image, (char *)(uintptr_t)args->image },
-					       { job, getenv("SLURM_JOB_ID") },
-					       { step, getenv("SLURM_STEP_ID") } };
-	size_t n = 0;
+struct annotations {
+	struct rt_hook_pair *v;
+	size_t n;
+};
 
-	for (size_t i = 0; i < PAIRS_MAX; i++)
-		if (all[i].value)
-			pairs[n++] = all[i];
-	return n;
+static void annotate(struct annotations *l, const char *key, size_t key_len, const char *value)
+{
+	l->v = hr_xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
+	l->v[l->n++] = (struct rt_hook_pair) { .key = hr_xstrndup(key, key_len),
+					       .value = hr_xstrdup(value) };
+}
+
+static void annotations_release(struct annotations *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->v[i].key);
+		free(l->v[i].value);
+	}
+	free(l->v);
+}
+
+/* Those of --label first: of two of one name hooks are told the last one, which is ours. */
+static struct annotations annotations(const struct rt_session_args *args)
+{
+	const struct {
+		const char *key, *value;
+	} ours[] = { { "org.hpcrun.image", args->image },
+		     { "org.hpcrun.slurm.job", getenv("SLURM_JOB_ID") },
+		     { "org.hpcrun.slurm.step", getenv("SLURM_STEP_ID") } };
+	struct annotations l = { 0 };
+
+	for (size_t i = 0; i < args->shape.labels.n; i++) {
+		const char *label = args->shape.labels.v[i];
+		size_t key_len = strcspn(label, "=");
+
+		annotate(&l, label, key_len, label + key_len + (label[key_len] == '='));
+	}
+	for (size_t i = 0; i < HR_COUNT(ours); i++)
+		if (ours[i].value)
+			annotate(&l, ours[i].key, strlen(ours[i].key), ours[i].value);
+	return l;
 }
 
 static int check_program(const struct rt_hook *h, struct hr_err *e)
@@ -51,11 +78,11 @@ static int load_one(int dirfd, const char *dir, const char *name, struct rt_hook
 		    struct hr_err *e)
 {
 	hr_autobuf struct hr_buf text = { 0 };
-	struct rt_hook_pair pairs[PAIRS_MAX];
+	HR_CLEANUP(annotations_release) struct annotations known = annotations(l->args);
 	struct rt_hook_facts facts = { .command = l->args->command ? l->args->command : "",
 				       .binds = l->args->binds.n > 0,
-				       .pairs = pairs,
-				       .n_pairs = annotations(l->args, pairs) };
+				       .pairs = known.v,
+				       .n_pairs = known.n };
 	struct rt_hook h = { 0 };
 	int r = rt_trust_read(dirfd, dir, name, RT_HOOK_FILE_MAX, &text, e);
 
@@ -126,17 +153,16 @@ bool rt_hooks_any(const struct rt_hooks *l, enum rt_hook_stage stage)
 static char *state_text(const struct rt_hooks *l, enum rt_hook_stage stage, pid_t pid)
 {
 	static const char *const status[] = { "creating", "creating", "created", "stopped" };
-	struct rt_hook_pair pairs[PAIRS_MAX];
-	size_t n = annotations(l->args, pairs);
+	HR_CLEANUP(annotations_release) struct annotations known = annotations(l->args);
 	json_auto_t *o =
 		json_pack("{s:s, s:s, s:s, s:s, s:{}}", "ociVersion", OCI_VERSION, "id",
 			  l->args->key, "status", status[stage], "bundle", "/", "annotations");
 	char *text;
 
 	HR_BUG_ON(!o);
-	for (size_t i = 0; i < n; i++) /* a name that is not UTF-8 is left out */
-		(void)json_object_set_new(json_object_get(o, "annotations"), pairs[i].key,
-					  json_string(pairs[i].value));
+	for (size_t i = 0; i < known.n; i++) /* what is not UTF-8 is left out */
+		(void)json_object_set_new(json_object_get(o, "annotations"), known.v[i].key,
+					  json_string(known.v[i].value));
 	if (pid > 0)
 		json_object_set_new(o, "pid", json_integer(pid));
 	/* the kernel shows the image to processes in the container's namespaces only */

@@ -119,6 +119,7 @@ static void add_file(struct rt_key *k, const char *path)
 
 int rt_key_of_plan(struct rt_plan *plan, struct hr_err *e)
 {
+	struct hr_strv shape = { 0 };
 	struct rt_key k;
 
 	rt_key_init(&k);
@@ -149,6 +150,9 @@ int rt_key_of_plan(struct rt_plan *plan, struct hr_err *e)
 	rt_key_add(&k, "gpu", plan->gpu);
 	rt_key_add_u64(&k, "mpi", plan->mpi);
 	rt_key_add_u64(&k, "mpi check", plan->mpi_check);
+	hr_opt_unparse(rt_shape_opts, &plan->shape, &shape);
+	add_list(&k, "shape", &shape);
+	hr_strv_release(&shape);
 	if (plan->writable && !plan->in_step) {
 		struct timespec now = { 0 };
 

@@ -23,8 +23,8 @@ libruntime_a_SOURCES = \
 	runtime/place.c runtime/place.h runtime/plan.c runtime/plan.h \
 	runtime/pull.c runtime/pull.h \
 	runtime/say.c runtime/say.h \
-	runtime/seccomp.c runtime/seccomp.h runtime/server.c runtime/server.h \
-	runtime/session.c runtime/session.h runtime/slurm.c runtime/slurm.h \
+	runtime/scratch.c runtime/scratch.h runtime/seccomp.c runtime/seccomp.h runtime/server.c runtime/server.h \
+	runtime/session.c runtime/session.h runtime/shape.c runtime/shape.h runtime/slurm.c runtime/slurm.h \
 	runtime/start.c runtime/start.h runtime/stats.c runtime/stats.h runtime/steps.c runtime/steps.h \
 	runtime/tasks.c runtime/tasks.h runtime/trust.c runtime/trust.h \
 	runtime/userns.c runtime/userns.h runtime/view.c runtime/view.h runtime/yaml.c runtime/yaml.h

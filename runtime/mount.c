@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -14,6 +15,7 @@
 
 #include "runtime/userns.h"
 #include "util/cleanup.h"
+#include "util/mem.h"
 #include "util/poison.h"
 
 /* linux/mount.h and sys/mount.h of glibc 2.36 exclude each other, and 2.34 lacks these: the values
@@ -33,9 +35,17 @@
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
 #endif
-#define ATTR_RDONLY 0x00000001
-#define ATTR_NOSUID 0x00000002
-#define ATTR_NODEV  0x00000004
+#ifndef FSOPEN_CLOEXEC
+#define FSOPEN_CLOEXEC 1
+#endif
+#ifndef FSMOUNT_CLOEXEC
+#define FSMOUNT_CLOEXEC 1
+#endif
+#define CONFIG_STRING 1 /* enum fsconfig_command */
+#define CONFIG_CREATE 6
+#define ATTR_RDONLY   0x00000001
+#define ATTR_NOSUID   0x00000002
+#define ATTR_NODEV    0x00000004
 
 struct attr {
 	uint64_t attr_set, attr_clr, propagation, userns_fd;
@@ -98,6 +108,42 @@ int rt_mount_attach(int tree, int target, struct hr_err *e)
 		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0)
 		return 0;
 	return hr_fail(e, HR_SYS, errno, "cannot attach a mount");
+}
+
+/* One "NAME=VALUE" of a file system that is being made. */
+static int configure(int fs, char *option)
+{
+	char *value = strchr(option, '=');
+
+	if (!value)
+		return (int)syscall(SYS_fsconfig, fs, 0, option, NULL, 0);
+	*value++ = '\0';
+	return (int)syscall(SYS_fsconfig, fs, CONFIG_STRING, option, value, 0);
+}
+
+int rt_mount_new(const char *type, const char *options, struct hr_err *e)
+{
+	hr_autofree char *copy = hr_xstrdup(options);
+	hr_autofd int fs = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
+	long fd = -1;
+	int r = fs;
+
+	for (char *p = copy, *next; r >= 0 && *p; p = next) {
+		next = p + strcspn(p, ",");
+		if (*next)
+			*next++ = '\0';
+		r = configure(fs, p);
+	}
+	if (r >= 0)
+		r = (int)syscall(SYS_fsconfig, fs, CONFIG_CREATE, NULL, NULL, 0);
+	if (r >= 0)
+		fd = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, ATTR_NOSUID);
+	if (fd >= 0)
+		return (int)fd;
+	hr_fail(e, HR_SYS, errno, "cannot make a file system of type %s", type);
+	if (errno == ENOSYS)
+		hr_hint(e, "hpcrun needs the fsopen system call: Linux 5.2 or newer");
+	return -1;
 }
 
 /* "/" names our root directory, which lies beneath what was stacked on it; ".." of it is the top.

@@ -35,6 +35,12 @@ int rt_mount_seal(int tree, struct hr_err *e) HR_MUST_USE;
 /* Attach a detached copy on what TARGET (a descriptor) refers to. */
 int rt_mount_attach(int tree, int target, struct hr_err *e) HR_MUST_USE;
 
+/*
+ * A new, empty file system of TYPE, nosuid, detached, as a descriptor for rt_mount_attach. OPTIONS
+ * are "NAME=VALUE" with commas between, or "".
+ */
+int rt_mount_new(const char *type, const char *options, struct hr_err *e) HR_MUST_USE;
+
 /* Stack a file system on "/" and open its root, O_PATH. */
 int rt_mount_tmpfs(const char *options, struct hr_err *e) HR_MUST_USE;
 /*

@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/mem.h"
 #include "util/poison.h"
 
 static int open_in(int root, const char *path, int flags, uint64_t resolve, struct hr_err *e)
@@ -41,6 +43,33 @@ int rt_path_open(int root, const char *path, int flags, struct hr_err *e)
 int rt_path_open_plain(int root, const char *path, struct hr_err *e)
 {
 	return open_in(root, path, O_PATH | O_NOFOLLOW, RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV, e);
+}
+
+int rt_path_make(int root, const char *path, bool file, struct hr_err *e)
+{
+	hr_autofree char *part = hr_xstrdup(path);
+	hr_autofd int dir = rt_path_open(root, "/", O_PATH | O_DIRECTORY, e);
+
+	for (char *p = part + 1, *slash; dir >= 0 && *p; p = slash) {
+		bool last;
+		int r;
+
+		slash = p + strcspn(p, "/");
+		last = *slash == '\0';
+		if (!last)
+			*slash = '\0';
+		r = last && file ? openat(dir, p, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644)
+				 : mkdirat(dir, p, 0755);
+		if (r < 0 && errno != EEXIST && errno != EROFS)
+			return hr_fail(e, HR_SYS, errno, "cannot make '%s' of the container", part);
+		if (last && file)
+			hr_fd_cleanup(&r);
+		hr_fd_cleanup(&dir);
+		dir = rt_path_open(root, part, O_PATH, e);
+		if (!last)
+			*slash++ = '/';
+	}
+	return dir < 0 ? -1 : 0;
 }
 
 int rt_path_read(int root, const char *path, size_t limit, struct hr_buf *b, struct hr_err *e)

@@ -6,6 +6,8 @@
 #ifndef RT_PATH_H
 #define RT_PATH_H
 
+#include <stdbool.h>
+
 #include "util/buf.h"
 #include "util/err.h"
 
@@ -24,6 +26,14 @@ int rt_path_open(int root, const char *path, int flags, struct hr_err *e) HR_MUS
  * Errors:  as above; also where one of these stands in the way.
  */
 int rt_path_open_plain(int root, const char *path, struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Make PATH inside the tree at ROOT, a directory or an empty file, and what it lies in, where it is
+ * missing. For file systems that we have just made: no path of an image or a host.
+ *
+ * Errors:  HR_SYS.
+ */
+int rt_path_make(int root, const char *path, bool file, struct hr_err *e) HR_MUST_USE;
 
 /*
  * Append the file PATH of the tree to B: nothing if there is no such regular file.

@@ -91,6 +91,28 @@ static int plan_mpi(const struct rt_run_args *args, struct rt_plan *plan, struct
 	return 0;
 }
 
+/*
+ * The options that shape the container. Devices of CDI are --gpu's affair, which knows all of them.
+ */
+static int plan_shape(const struct rt_run_args *args, struct rt_plan *plan, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf names = { 0 };
+
+	plan->shape = args->shape;
+	plan->shape.contain |= args->containall;
+	plan->cleanenv |= args->containall;
+	for (size_t i = 0; i < args->shape.devices.n; i++)
+		if (rt_shape_is_cdi(args->shape.devices.v[i]))
+			hr_buf_printf(&names, "%s%s", names.len > 0 ? "," : "",
+				      args->shape.devices.v[i]);
+	if (names.len > 0) {
+		if (plan->gpu && strcmp(plan->gpu, "none") != 0)
+			hr_buf_printf(&names, ",%s", plan->gpu);
+		plan->gpu = plan->gpu_names = hr_xstrndup((const char *)names.p, names.len);
+	}
+	return rt_shape_check(&plan->shape, e);
+}
+
 /* --home SRC[:DST], else $HOME, unless it is no directory of the user's: unset, relative or "/". */
 static int plan_home(const struct rt_run_args *args, struct rt_plan *plan, struct hr_err *e)
 {
@@ -99,7 +121,7 @@ static int plan_home(const struct rt_run_args *args, struct rt_plan *plan, struc
 
 	if (args->home && args->no_home)
 		return hr_fail(e, HR_USAGE, 0, "--home and --no-home exclude each other");
-	if (args->no_home)
+	if (args->no_home || rt_shape_left_out(&plan->shape, "home"))
 		return 0;
 	if (args->home) {
 		if (rt_bind_parse(&one, args->home, plan->cwd, e) < 0)
@@ -110,10 +132,10 @@ static int plan_home(const struct rt_run_args *args, struct rt_plan *plan, struc
 		return 0;
 	}
 	plan->home_dst = home && home[0] == '/' ? rt_path_normal(home) : NULL;
-	if (plan->home_dst && strcmp(plan->home_dst, "/") != 0)
-		plan->home_src = hr_xstrdup(plan->home_dst);
-	else
+	if (!plan->home_dst || strcmp(plan->home_dst, "/") == 0)
 		free(hr_steal(&plan->home_dst));
+	else if (!plan->shape.contain) /* else it is an empty one */
+		plan->home_src = hr_xstrdup(plan->home_dst);
 	return 0;
 }
 
@@ -145,6 +167,24 @@ static int plan_foreign_binds(struct rt_plan *plan, struct hr_err *e)
 	return 0;
 }
 
+/* --ro and --rw: SRC[:DST], where a mode of its own may agree. */
+static int plan_mode_binds(const struct hr_strv *specs, const char *mode, struct rt_plan *plan,
+			   struct hr_err *e)
+{
+	bool ro = strcmp(mode, "ro") == 0;
+
+	for (size_t i = 0; i < specs->n; i++) {
+		const char *spec = specs->v[i], *colon = strchr(spec, ':');
+
+		if (rt_bind_parse(&plan->binds, spec, plan->cwd, e) < 0)
+			return hr_wrap(e, "--%s", mode);
+		if (colon && strchr(colon + 1, ':') && plan->binds.v[plan->binds.n - 1].ro != ro)
+			return hr_fail(e, HR_USAGE, 0, "--%s '%s' says two modes", mode, spec);
+		plan->binds.v[plan->binds.n - 1].ro = ro;
+	}
+	return 0;
+}
+
 static int plan_binds(const struct rt_run_args *args, struct rt_plan *plan, struct hr_err *e)
 {
 	static const char *const always[] = { "/tmp", "/var/tmp" };
@@ -155,6 +195,11 @@ static int plan_binds(const struct rt_run_args *args, struct rt_plan *plan, stru
 	for (size_t i = 0; i < args->binds.n; i++)
 		if (rt_bind_parse(&plan->binds, args->binds.v[i], plan->cwd, e) < 0)
 			return -1;
+	if (plan_mode_binds(&args->ro_binds, "ro", plan, e) < 0 ||
+	    plan_mode_binds(&args->rw_binds, "rw", plan, e) < 0)
+		return -1;
+	if (plan->shape.contain || rt_shape_left_out(&plan->shape, "cwd"))
+		return 0;
 	for (size_t i = 0; i < HR_COUNT(always); i++)
 		rt_binds_add(&seen, always[i], always[i], false, true);
 	for (size_t i = 0; i < plan->binds.n; i++)
@@ -237,8 +282,9 @@ int rt_plan_make(const struct rt_run_args *args, bool shell, char **argv, char *
 	plan->libexecdir = rt_libexecdir();
 	plan->in_step = getenv("SLURM_JOB_ID") && getenv("SLURM_STEP_ID");
 	if (check_words(args, plan, e) < 0 || plan_pull(args, plan, e) < 0 ||
-	    plan_mpi(args, plan, e) < 0 || plan_cwd(plan, e) < 0 || plan_source(plan, e) < 0 ||
-	    plan_home(args, plan, e) < 0 || plan_binds(args, plan, e) < 0)
+	    plan_shape(args, plan, e) < 0 || plan_mpi(args, plan, e) < 0 || plan_cwd(plan, e) < 0 ||
+	    plan_source(plan, e) < 0 || plan_home(args, plan, e) < 0 ||
+	    plan_binds(args, plan, e) < 0)
 		return -1;
 	if (plan_env(args, plan, environ_, e) < 0)
 		return -1;
@@ -250,6 +296,7 @@ void rt_plan_release(struct rt_plan *plan)
 	free(plan->image_file);
 	free(plan->cwd);
 	free(plan->cwd_bind);
+	free(plan->gpu_names);
 	free(plan->home_src);
 	free(plan->home_dst);
 	rt_binds_release(&plan->binds);

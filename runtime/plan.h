@@ -13,6 +13,7 @@
 
 #include "runtime/bind.h"
 #include "runtime/env.h"
+#include "runtime/shape.h"
 #include "util/err.h"
 #include "util/mem.h"
 
@@ -42,6 +43,9 @@ extern const char *const rt_mpi_check_words[]; /* likewise */
 
 /* The options of run, exec and shell. */
 struct rt_run_args {
+	struct rt_shape shape; /* first: rt_shape_opts */
+	struct hr_strv ro_binds, rw_binds;
+	bool containall;
 	struct hr_strv binds, env, env_files, stores, options;
 	bool cleanenv, no_home, writable, fakeroot;
 	const char *workdir, *home, *entrypoint, *cache, *pull, *mpi, *gpu;
@@ -50,6 +54,7 @@ struct rt_run_args {
 };
 
 struct rt_plan {
+	struct rt_shape shape;	/* its lists are borrowed */
 	const char *image;	/* of a file: its absolute path */
 	char *image_file;	/* that path, or NULL */
 	const char *workdir;	/* --workdir, or NULL */
@@ -70,7 +75,8 @@ struct rt_plan {
 	enum rt_pull pull;
 	enum rt_mpi_mode mpi;
 	enum rt_mpi_check mpi_check;
-	const char *gpu; /* --gpu, or NULL */
+	const char *gpu; /* --gpu, and names that --device has, or NULL */
+	char *gpu_names; /* both, if there are both */
 	bool in_step;	 /* of Slurm */
 	const char *libexecdir;
 	char key[RT_KEY_SIZE]; /* names the session */

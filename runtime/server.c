@@ -24,16 +24,22 @@ extern char **environ;
 
 void rt_server_init(struct rt_server *s)
 {
-	*s = (struct rt_server) { .pid = -1, .sock = -1, .log = -1 };
+	*s = (struct rt_server) { .pid = -1, .sock = -1, .log = -1, .locks = { -1, -1 } };
 }
 
-static void build_argv(const struct rt_session_args *args, const struct hr_conf *conf, bool stats,
-		       struct hr_strv *l)
+static void build_argv(const struct rt_server *s, const struct rt_session_args *args,
+		       const struct hr_conf *conf, bool stats, struct hr_strv *l)
 {
+	unsigned int locks = 0;
+
+	for (size_t i = 0; i < RT_SERVER_LOCKS; i++)
+		locks += s->locks[i] >= 0;
 	hr_strv_take(l, hr_xasprintf("%s/hpcrun-serve", rt_libexecdir()));
 	hr_strv_take(l, hr_xasprintf("--control-fd=%d", CONTROL_FD));
 	if (stats)
 		hr_strv_take(l, hr_xasprintf("--stats-fd=%d", STATS_FD));
+	if (locks > 0)
+		hr_strv_take(l, hr_xasprintf("--keep-fds=%u", locks));
 	for (size_t i = 0; i < args->stores.n; i++)
 		hr_strv_take(l, hr_xasprintf("--store=%s", args->stores.v[i]));
 	hr_strv_take(l, hr_xasprintf("--memory=%" PRIu64, conf->serve_memory));
@@ -52,8 +58,10 @@ static void build_argv(const struct rt_session_args *args, const struct hr_conf 
 
 /* posix_spawn: neither copies our memory nor runs anything between. Every descriptor of ours is
  * close-on-exec; what the child keeps is placed by the actions. */
-static int spawn(char *const *argv, int control, int log, int stats, pid_t *pid)
+static int spawn(const struct rt_server *s, char *const *argv, int control, int log, int stats,
+		 pid_t *pid)
 {
+	int next = stats >= 0 ? STATS_FD + 1 : STATS_FD;
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t none;
@@ -67,6 +75,9 @@ static int spawn(char *const *argv, int control, int log, int stats, pid_t *pid)
 		r = posix_spawn_file_actions_adddup2(&actions, control, CONTROL_FD);
 	if (r == 0 && stats >= 0)
 		r = posix_spawn_file_actions_adddup2(&actions, stats, STATS_FD);
+	for (size_t i = 0; r == 0 && i < RT_SERVER_LOCKS; i++)
+		if (s->locks[i] >= 0)
+			r = posix_spawn_file_actions_adddup2(&actions, s->locks[i], next++);
 	if (r == 0)
 		r = posix_spawnattr_setsigmask(&attr, &none);
 	if (r == 0)
@@ -96,8 +107,8 @@ int rt_server_spawn(struct rt_server *s, const struct rt_session_args *args,
 	/* the session must never wait for a log line, nor the server for the session to read one */
 	if (fcntl(log, F_SETFL, O_NONBLOCK) < 0 || fcntl(log_theirs, F_SETFL, O_NONBLOCK) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot set up a pipe");
-	build_argv(args, conf, stats_fd >= 0, &argv);
-	r = spawn(argv.v, control_theirs, log_theirs, stats_fd, &s->pid);
+	build_argv(s, args, conf, stats_fd >= 0, &argv);
+	r = spawn(s, argv.v, control_theirs, log_theirs, stats_fd, &s->pid);
 	if (r != 0) {
 		s->pid = -1;
 		hr_fail(e, HR_SYS, r, "cannot start '%s'", argv.v[0]);

@@ -18,12 +18,14 @@
 #include "util/err.h"
 #include "util/serve_proto.h"
 
-#define RT_SERVER_TAIL 512
+#define RT_SERVER_TAIL	512
+#define RT_SERVER_LOCKS 2
 
 struct rt_server {
-	pid_t pid; /* -1: none */
-	int sock;  /* control socket, -1: closed */
-	int log;   /* its standard error */
+	pid_t pid;		    /* -1: none */
+	int sock;		    /* control socket, -1: closed */
+	int log;		    /* its standard error */
+	int locks[RT_SERVER_LOCKS]; /* that it is to keep as long as it lives, borrowed; or -1 */
 	uint8_t init[SERVE_DATA_MAX];
 	uint32_t init_len;	   /* 0 until SERVE_INIT came */
 	char tail[RT_SERVER_TAIL]; /* the end of what it wrote on stderr */

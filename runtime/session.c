@@ -65,6 +65,7 @@ static void init(struct rt_session *s, const struct rt_session_args *args)
 	s->ids = (struct rt_ids) { .uid = geteuid(), .gid = getegid() };
 	s->ids.uid_inside = args->fakeroot ? 0 : s->ids.uid;
 	s->ids.gid_inside = args->fakeroot ? 0 : s->ids.gid;
+	rt_scratch_init(&s->scratch);
 	rt_server_init(&s->server);
 	rt_clients_init(&s->clients, s->ids.uid, s->in_step);
 	s->clients.last_ended = last_ended;
@@ -166,13 +167,17 @@ static int start(struct rt_session *s, struct hr_err *e)
 				s->args->foreign_binds, getenv(s->args->foreign_binds));
 	if (hr_conf_load(&s->conf, e) < 0)
 		return -1;
+	/* before the server, which has its lock */
+	if (rt_scratch_make(&s->scratch, &s->args->shape.scratch, s->args->key, e) < 0)
+		return -1;
+	s->server.locks[0] = s->scratch.lock;
 	if (s->args->pull == RT_PULL_ALWAYS)
 		s->pull = PULL_WANTED;
 	else if (rt_session_serve(s, e) < 0)
 		return -1;
 	if (rt_hostlibs_load(&s->hostlibs, s->args, &s->conf, &s->gpu, e) < 0 ||
 	    find_gpu(s, e) < 0 ||
-	    rt_view_make(s->args, &s->conf, &s->gpu.binds, &s->binds, e) < 0 ||
+	    rt_view_make(s->args, &s->conf, &s->gpu, &s->scratch.binds, &s->binds, e) < 0 ||
 	    make_targets(s, e) < 0)
 		return -1;
 	if (rt_hooks_load(&s->conf.hooks_dirs, s->args, &s->hooks, e) < 0)
@@ -424,6 +429,7 @@ static void release(struct rt_session *s)
 		hr_fd_cleanup(fds[i]);
 	rt_clients_release(&s->clients);
 	rt_binds_release(&s->binds);
+	rt_scratch_remove(&s->scratch);
 	rt_hooks_release(&s->hooks);
 	rt_gpu_release(&s->gpu);
 	rt_identity_release(&s->identity);

@@ -15,6 +15,7 @@
 #include "runtime/hostlibs.h"
 #include "runtime/identity.h"
 #include "runtime/params.h"
+#include "runtime/scratch.h"
 #include "runtime/server.h"
 #include "runtime/stats.h"
 #include "runtime/userns.h"
@@ -50,6 +51,7 @@ struct rt_session {
 	bool closed; /* no rank will come any more, nor could it: the names are removed */
 	struct hr_conf conf;
 	struct rt_binds binds;
+	struct rt_scratch scratch;
 	struct rt_hooks hooks;
 	struct rt_gpu gpu;
 	struct rt_ids ids;

@@ -77,6 +77,7 @@ static const struct hr_cmd cmd = {
 	.operands = "IMAGE",
 	.summary = "hold a container for the ranks of this node",
 	.opts = opts,
+	.common = rt_shape_opts,
 	.args_size = sizeof(struct rt_session_args),
 	.min_operands = 1,
 	.max_operands = 1,

@@ -57,10 +57,11 @@ static void add_args(const struct rt_plan *plan, int dirfd, int sock, int lock, 
 	hr_strv_take(l, hr_xasprintf("--caller-cwd=%s", plan->cwd));
 	if (plan->cwd_bind)
 		hr_strv_take(l, hr_xasprintf("--bind-cwd=%s", plan->cwd_bind));
-	if (plan->home_src) {
+	if (plan->home_src)
 		hr_strv_take(l, hr_xasprintf("--home-source=%s", plan->home_src));
+	if (plan->home_dst)
 		hr_strv_take(l, hr_xasprintf("--home-target=%s", plan->home_dst));
-	}
+	hr_opt_unparse(rt_shape_opts, &plan->shape, l);
 	for (size_t i = 0; i < plan->binds.n; i++)
 		hr_strv_take(l,
 			     hr_xasprintf("--bind=%s:%s:%s", plan->binds.v[i].src,

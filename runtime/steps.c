@@ -60,6 +60,41 @@ static int make_private(struct build *b, struct hr_err *e)
 	return rt_mount_private(e);
 }
 
+/* What every /dev has besides nodes, makedev(8); they lead to the process that follows them. */
+static int make_dev(const char *options, struct hr_err *e)
+{
+	static const struct {
+		const char *name, *to;
+	} links[] = {
+		{ "fd", "/proc/self/fd" },
+		{ "stdin", "/proc/self/fd/0" },
+		{ "stdout", "/proc/self/fd/1" },
+		{ "stderr", "/proc/self/fd/2" },
+	};
+	hr_autofd int fd = rt_mount_new("tmpfs", options, e);
+
+	for (size_t i = 0; fd >= 0 && i < HR_COUNT(links); i++)
+		if (symlinkat(links[i].to, fd, links[i].name) < 0)
+			return hr_fail(e, HR_SYS, errno, "cannot make a link in /dev");
+	return hr_steal_fd(&fd);
+}
+
+static int copy_source(const struct rt_bind *bind, struct hr_err *e)
+{
+	switch (bind->kind) {
+	case RT_BIND_HOST:
+		return rt_mount_clone(bind->src, e);
+	case RT_BIND_TMPFS:
+		return rt_mount_new("tmpfs", bind->src, e);
+	case RT_BIND_DEV:
+		return make_dev(bind->src, e);
+	case RT_BIND_FILE:
+		break;
+	}
+	HR_BUG_ON(true);
+	return -1;
+}
+
 static int copy_sources(struct build *b, struct hr_err *e)
 {
 	const struct rt_binds *l = b->job->binds;
@@ -67,9 +102,9 @@ static int copy_sources(struct build *b, struct hr_err *e)
 	b->trees = hr_xmalloc(l->n * sizeof(*b->trees));
 	for (size_t i = 0; i < l->n; i++) {
 		b->trees[i] = -1;
-		if (l->v[i].made)
+		if (l->v[i].kind == RT_BIND_FILE)
 			continue;
-		b->trees[i] = rt_mount_clone(l->v[i].src, e);
+		b->trees[i] = copy_source(&l->v[i], e);
 		if (b->trees[i] < 0 || (l->v[i].ro && rt_mount_set_readonly(b->trees[i], e) < 0))
 			return hr_wrap(e, "cannot bind '%s'", l->v[i].src);
 	}
@@ -166,16 +201,27 @@ static int make_files(struct build *b, struct hr_err *e)
 	const struct rt_binds *l = b->job->binds;
 
 	for (size_t i = 0; i < l->n; i++)
-		if (l->v[i].made && make_file(b, &l->v[i], &b->trees[i], e) < 0)
+		if (l->v[i].kind == RT_BIND_FILE && make_file(b, &l->v[i], &b->trees[i], e) < 0)
 			return hr_wrap(e, "cannot provide '%s'", l->v[i].dst);
 	return 0;
+}
+
+/* It lies in a file system that we have made, where nothing exists yet. */
+static bool lies_in_ours(const struct rt_binds *l, size_t i)
+{
+	int below = rt_binds_below(l, i);
+
+	return below >= 0 && (l->v[below].kind == RT_BIND_TMPFS || l->v[below].kind == RT_BIND_DEV);
 }
 
 static int attach(struct build *b, size_t i, struct hr_err *e)
 {
 	const struct rt_bind *bind = &b->job->binds->v[i];
-	hr_autofd int target = rt_path_open(b->root, bind->dst, O_PATH, e);
+	hr_autofd int target = -1;
 
+	if (lies_in_ours(b->job->binds, i) && rt_path_make(b->root, bind->dst, bind->file, e) < 0)
+		return -1;
+	target = rt_path_open(b->root, bind->dst, O_PATH, e);
 	if (target >= 0)
 		return rt_mount_attach(b->trees[i], target, e);
 	if (e->kind == HR_NOTFOUND)

@@ -9,12 +9,15 @@
 #define RT_VIEW_H
 
 #include "runtime/bind.h"
+#include "runtime/gpu.h"
+#include "runtime/shape.h"
 #include "util/buf.h"
 #include "util/conf.h"
 #include "util/err.h"
 
 /* hpcrun-session's command line: what the rank that started it has planned. */
 struct rt_session_args {
+	struct rt_shape shape; /* first: rt_shape_opts */
 	uint64_t listen_fd, lock_fd, dir_fd;
 	const char *key, *caller_cwd, *bind_cwd, *home_source, *home_target;
 	struct hr_strv binds, stores;
@@ -31,15 +34,17 @@ struct rt_session_args {
 };
 
 /*
- * Fill BINDS, with those of GPU, in mounting order, and look at each source, which also makes the
- * host mount what it mounts on demand.
+ * Fill BINDS, with those of GPU and SCRATCH, in mounting order, and look at each source, which also
+ * makes the host mount what it mounts on demand.
  *
  * Owns:    BINDS; rt_binds_release, also after an error.
- * Errors:  HR_USAGE for an ill-formed bind of the site; HR_NOTFOUND or HR_SYS naming a source that
- *          the user asked for and that cannot be used. Others that are missing are left out.
+ * Errors:  HR_USAGE for an ill-formed bind of the site, or a device that is none; HR_NOTFOUND or
+ * HR_SYS naming a source that the user asked for and that cannot be used. Others that are missing
+ * are left out.
  */
 int rt_view_make(const struct rt_session_args *args, const struct hr_conf *conf,
-		 const struct rt_binds *gpu, struct rt_binds *binds, struct hr_err *e) HR_MUST_USE;
+		 const struct rt_gpu *gpu, const struct rt_binds *scratch, struct rt_binds *binds,
+		 struct hr_err *e) HR_MUST_USE;
 
 /* The targets in the form of util/serve_proto.h. Those inside another bind are not the server's. */
 void rt_view_targets(const struct rt_binds *binds, struct hr_buf *out);

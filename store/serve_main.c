@@ -37,7 +37,7 @@
 #define TARGETS_LIMIT  (4u << 20) /* bytes of the list of targets */
 
 struct serve_args {
-	uint64_t control_fd, stats_fd;
+	uint64_t control_fd, stats_fd, keep_fds;
 	struct hr_strv stores;
 	uint64_t memory;
 	bool verify_full, native;
@@ -49,6 +49,8 @@ static const struct hr_opt serve_opts[] = {
 		   "descriptor of the session's control socket"),
 	HR_OPT_U64(0, "stats-fd", "N", struct serve_args, stats_fd, 3, 1 << 20,
 		   "descriptor of the file that the session's figures are kept in"),
+	HR_OPT_U64(0, "keep-fds", "N", struct serve_args, keep_fds, 0, 8,
+		   "descriptors behind these that are the session's locks"),
 	HR_OPT_LIST(0, "store", "PATH", struct serve_args, stores,
 		    "look for the image in this store, a path or a URL"),
 	HR_OPT_SIZE(0, "memory", "SIZE", struct serve_args, memory, MEMORY_MIN, UINT64_MAX,
@@ -66,14 +68,16 @@ static const struct hr_opt serve_opts[] = {
 
 /* ---- the process ---- */
 
-/* What the caller of our caller left open is none of our business; A and B (-1: none) are. */
-static void close_others(int a, int b)
+/* What the caller of our caller left open is none of our business; A and B (-1: none) are, and KEEP
+ * more behind these: locks, which last as long as somebody has them open. */
+static void close_others(int a, int b, int keep)
 {
 	int top = a > b ? a : b;
 
 	for (int fd = 3; fd < top; fd++) /* few: the session numbers them */
 		if (fd != a && fd != b)
 			close(fd);
+	top += keep;
 #ifdef SYS_close_range
 	if (syscall(SYS_close_range, (unsigned int)top + 1, ~0u, 0u) == 0)
 		return;
@@ -106,13 +110,13 @@ static void raise_nofile(void)
 	}
 }
 
-static int settle(int control, int stats, struct hr_err *e)
+static int settle(int control, int stats, int keep, struct hr_err *e)
 {
 	if (fcntl(control, F_SETFD, FD_CLOEXEC) < 0)
 		return hr_fail(e, HR_USAGE, errno, "--control-fd=%d is not open", control);
 	if (stats >= 0 && fcntl(stats, F_SETFD, FD_CLOEXEC) < 0)
 		return hr_fail(e, HR_USAGE, errno, "--stats-fd=%d is not open", stats);
-	close_others(control, stats);
+	close_others(control, stats, keep);
 	ignore_signals();
 	raise_nofile();
 	if (chdir("/") < 0) /* or we would keep a directory of the user's busy */
@@ -421,7 +425,7 @@ static int serve_main(void *args, int argc, char **argv, struct hr_err *e)
 	/* paths first: settling changes the working directory */
 	if (hr_conf_load(&conf, e) == 0 && store_list(&a->stores, &conf, &stores, e) == 0 &&
 	    store_cache_place_check(a->cache, &conf, e) == 0 &&
-	    settle(control, a->stats_fd ? (int)a->stats_fd : -1, e) == 0)
+	    settle(control, a->stats_fd ? (int)a->stats_fd : -1, (int)a->keep_fds, e) == 0)
 		r = run(a, &conf, &stores, argv[0], control, &missing, e);
 	hr_strv_release(&stores);
 	hr_conf_release(&conf);

@@ -316,6 +316,39 @@ int hr_cmd_run(const char *program, const struct hr_cmd *cmd, int argc, char **a
 	return r;
 }
 
+static void add_word(const struct hr_opt *o, const char *value, struct hr_strv *out)
+{
+	if (value)
+		hr_strv_take(out, hr_xasprintf("--%s=%s", o->name, value));
+}
+
+void hr_opt_unparse(const struct hr_opt *opts, const void *args, struct hr_strv *out)
+{
+	for (const struct hr_opt *o = opts; o->kind != HR_OPT_KIND_END; o++) {
+		const void *at = (const char *)args + o->offset;
+		const struct hr_strv *l = at;
+
+		switch (o->kind) {
+		case HR_OPT_KIND_FLAG:
+			add_word(o, *(const bool *)at ? "yes" : NULL, out);
+			break;
+		case HR_OPT_KIND_STR:
+		case HR_OPT_KIND_WORD:
+			add_word(o, *(const char *const *)at, out);
+			break;
+		case HR_OPT_KIND_LIST:
+			for (size_t i = 0; i < l->n; i++)
+				add_word(o, l->v[i], out);
+			break;
+		case HR_OPT_KIND_ENUM:
+			add_word(o, o->values[*(const int *)at], out);
+			break;
+		default:
+			HR_BUG_ON(true);
+		}
+	}
+}
+
 static void help_line(FILE *f, const char *left, const char *text)
 {
 	int column = fprintf(f, "  %s", left);

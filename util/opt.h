@@ -150,6 +150,12 @@ int hr_opt_set(const struct hr_opt *o, void *args, const char *value, const char
 int hr_opt_unknown(const char *program, const struct hr_cmd *cmd, const char *name, size_t len,
 		   struct hr_err *e);
 
+/*
+ * Write what OPTS say of ARGS as words, "--name=VALUE", which parse to the same: for handing
+ * options on to another program. COUNT and numbers are not supported.
+ */
+void hr_opt_unparse(const struct hr_opt *opts, const void *args, struct hr_strv *out);
+
 /* Print the help of one verb; fits 80 columns. */
 void hr_cmd_help(FILE *f, const char *program, const struct hr_cmd *cmd);
 

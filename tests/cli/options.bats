@@ -109,3 +109,113 @@ setup() {
 	[ "$output" = 'of the host' ]
 	APPTAINER_BIND=/a:b fail_with "APPTAINER_BIND: .*'b' is not an absolute path" "$HPCRUN" app:1 true
 }
+
+# -- what the container shows
+
+@test "options: --contain shows nothing of the user's but what is bound" {
+	echo secret >"$HOME/mine"
+	cd "$HOME"
+	run -0 "$HPCRUN" run --contain --bind "$SCRATCH/host:/tmp/sub/host" app:1 sh -c '
+		ls -A "$HOME" /tmp /var/tmp; cat /tmp/sub/host/file; echo "$PWD"
+		touch "$HOME/new" /tmp/new /dev/shm/new && ls /dev; echo x >/dev/null && ls /dev/fd/ >/dev/null && cat /etc/where'
+	[[ $output != *mine* && $output == *'of the host'* && $output == *'inside the image'* ]]
+	[ "$(grep -cxE 'null|zero|full|random|urandom|tty|shm|fd|stdin|stdout|stderr' <<<"$output")" -ge 11 ]
+	[ "$(grep -cxE 'fuse|kmsg|sda|mem' <<<"$output")" = 0 ]
+	[ ! -e "$HOME/new" ] && [ ! -e /dev/shm/new ]
+	run -0 "$HPCRUN" run --contain --home "$SCRATCH/home" app:1 sh -c 'cat "$HOME/mine"'
+	[ "$output" = secret ]
+	run -1 "$HPCRUN" app:1 cat /tmp/sub/host/file
+}
+
+@test "options: --containall keeps the environment out as well" {
+	SECRET=1 run -0 "$HPCRUN" run --containall app:1 sh -c 'echo "$SECRET,"; ls -A "$HOME"'
+	[ "$output" = , ]
+}
+
+@test "options: --tmpfs is empty, of the size and mode that were asked for, and gone afterwards" {
+	run -0 "$HPCRUN" run --tmpfs /data:size=1M,mode=0750 --tmpfs "$SCRATCH/host" --bind "$SCRATCH/other:/data/a/b" app:1 \
+		sh -c 'ls /data "$0"; stat -c %a /data; cat /data/a/b/file; ! cat /dev/zero >/data/full 2>/dev/null; wc -c </data/full' \
+		"$SCRATCH/host"
+	[[ $output == *a*750*other*1048576* && $output != *file$'\n'* ]]
+	run -0 "$HPCRUN" app:1 cat /data/file
+	[ "$output" = 'of the image' ]
+	fail_with "--tmpfs 'data': .*absolute path" "$HPCRUN" run --tmpfs data app:1 true
+	fail_with "--tmpfs '/data:size=x': size: 'x' is not a number" "$HPCRUN" run --tmpfs /data:size=x app:1 true
+	fail_with "'mode=9' is|mode: '9' is not an octal" "$HPCRUN" run --tmpfs /data:mode=9 app:1 true
+}
+
+no_scratch() { [ -z "$(find "$TMPDIR" -maxdepth 1 -name 'hpcrun-*-scratch-*')" ]; }
+
+@test "options: --scratch is on the node's disk, and removed with all that is in it" {
+	run -0 "$HPCRUN" run --scratch /work --scratch /data/deep app:1 sh -c '
+		mkdir -p /work/a/b && touch /work/a/b/c /data/deep/x && chmod 0 /work/a && stat -c %a /work; ls -A /data'
+	[[ $output == 700* ]]
+	run ! no_scratch
+	wait_until 10 no_scratch
+}
+
+there() { find "$TMPDIR" -name there 2>/dev/null | grep -q .; }
+none_left() { [ -z "$(leftovers)" ]; }
+
+@test "options: what a killed session left of --scratch is removed by the next, not while programs use it" {
+	local holder program
+	: >go-on
+	"$HPCRUN" run --scratch /work app:1 sh -c 'touch /work/there; while test -e "$0"; do sleep 0.1; done; test -e /work/there' \
+		"$SCRATCH/go-on" 3>&- &
+	program=$!
+	wait_until 10 there
+	for holder in $(leftovers | sed -n 's/ .*hpcrun-session$//p'); do
+		kill -KILL "$holder" || :
+	done
+	"$HPCRUN" run --scratch /data app:1 true
+	rm go-on
+	wait $program
+	there
+	wait_until 10 none_left
+	"$HPCRUN" run --scratch /data app:1 true
+	run ! there
+	wait_until 10 no_scratch
+}
+
+@test "options: --no-mount leaves out what it names" {
+	echo "bind = $SCRATCH/host:/mnt/site" >"$BATS_TEST_TMPDIR/conf"
+	export HPCRUN_CONF=$BATS_TEST_TMPDIR/conf
+	run -0 "$HPCRUN" app:1 cat /mnt/site/file
+	run -1 "$HPCRUN" run --no-mount site app:1 cat /mnt/site/file
+	run -1 "$HPCRUN" run --no-mount /mnt/site/ app:1 cat /mnt/site/file
+	run -0 "$HPCRUN" run --no-mount home,tmp --no-mount cwd,sys app:1 sh -c 'ls -A /tmp /sys "$0" 2>/dev/null; echo' "$SCRATCH"
+	[[ $output != *host* && $output != *kernel* ]]
+	fail_with "--no-mount 'hom' is neither a path nor one of: home" "$HPCRUN" run --no-mount hom app:1 true
+}
+
+@test "options: --device by path is shown where it is asked for" {
+	run -0 "$HPCRUN" run --contain --device /dev/fuse --device /dev/null:/dev/sub/nothing app:1 \
+		sh -c 'ls /dev/fuse && echo x >/dev/sub/nothing'
+	run -0 "$HPCRUN" run --device /dev/null:/data/null:rwm app:1 test -c /data/null
+	fail_with "--device '/etc/hosts' is no device" "$HPCRUN" run --device /etc/hosts app:1 true
+	fail_with "--device '/dev/null:/dev/null:r': 'r' is not" "$HPCRUN" run --device /dev/null:/dev/null:r app:1 true
+	fail_with "cannot look at --device '/dev/no-such'" "$HPCRUN" run --device /dev/no-such app:1 true
+	fail_with 'no GPU|no device|CDI' "$HPCRUN" run --device example.com/thing=7 app:1 true
+}
+
+@test "options: --ro and --rw say the mode of a bind" {
+	run -0 "$HPCRUN" run --ro host:/mnt/a --rw other:/mnt/b app:1 sh -c 'cat /mnt/a/file; ! touch /mnt/a/new; touch /mnt/b/new'
+	[[ $output == *'of the host'* ]]
+	[ -e other/new ] && [ ! -e host/new ]
+	fail_with "--rw 'host:/mnt/a:ro' says two modes" "$HPCRUN" run --rw host:/mnt/a:ro app:1 true
+}
+
+@test "options: --label is told to hooks" {
+	mkdir -p hooks
+	cat >hooks/label.json <<-EOF
+		{"version": "1.0.0", "hook": {"path": "/bin/sh", "args": ["sh", "-c", "cat >$SCRATCH/state"]},
+		 "when": {"annotations": {"^project\$": "^bio"}}, "stages": ["createRuntime"]}
+	EOF
+	echo "hooks_dir = $SCRATCH/hooks" >"$BATS_TEST_TMPDIR/conf"
+	export HPCRUN_CONF=$BATS_TEST_TMPDIR/conf
+	"$HPCRUN" run --label project=chemistry app:1 true
+	[ ! -e state ]
+	"$HPCRUN" run --label project=biology=7 app:1 true
+	grep -q '"project":"biology=7"' state
+	fail_with "--label 'x' is not NAME=VALUE" "$HPCRUN" run --label x app:1 true
+}
