@@ -27,7 +27,7 @@ libruntime_a_SOURCES = \
 	runtime/session.c runtime/session.h runtime/shape.c runtime/shape.h runtime/slurm.c runtime/slurm.h \
 	runtime/start.c runtime/start.h runtime/stats.c runtime/stats.h runtime/steps.c runtime/steps.h \
 	runtime/tasks.c runtime/tasks.h runtime/trust.c runtime/trust.h \
-	runtime/userns.c runtime/userns.h runtime/view.c runtime/view.h runtime/yaml.c runtime/yaml.h
+	runtime/userns.c runtime/userns.h runtime/verbs.c runtime/verbs.h runtime/view.c runtime/view.h runtime/yaml.c runtime/yaml.h
 libruntime_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(JANSSON_CFLAGS) $(YAML_CFLAGS) $(ELF_CFLAGS)
 
 bin_PROGRAMS += hpcrun

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "runtime/verbs.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/cmd_doctor.h"
+#include "runtime/cmd_mpi_check.h"
+#include "runtime/cmd_run.h"
+#include "runtime/plan.h"
+#include "util/cleanup.h"
+#include "util/mem.h"
+#include "util/poison.h"
+
+const struct rt_verb rt_verbs[] = {
+	{ "run", "run a command inside an image (the verb may be left out)", &rt_cmd_run, NULL },
+	{ "exec", "the same, the command is required", &rt_cmd_exec, NULL },
+	{ "shell", "run a shell inside an image", &rt_cmd_shell, NULL },
+	{ "pull", "fetch an image into the store", NULL, "hpcrun-store" },
+	{ "import", "bring an image that lies in files into the store", NULL, "hpcrun-store" },
+	{ "export", "write an image as a file that other programs read", NULL, "hpcrun-store" },
+	{ "plan", "tell what a pull would download", NULL, "hpcrun-store" },
+	{ "images", "list the images of the store", NULL, "hpcrun-store" },
+	{ "inspect", "show what is known of an image", NULL, "hpcrun-store" },
+	{ "history", "show the steps that made an image, and its layers", NULL, "hpcrun-store" },
+	{ "diff", "tell what differs between two images", NULL, "hpcrun-store" },
+	{ "tag", "give an image of the store another name", NULL, "hpcrun-store" },
+	{ "rmi", "remove the reference to an image", NULL, "hpcrun-store" },
+	{ "gc", "free what no reference reaches", NULL, "hpcrun-store" },
+	{ "prefetch", "bring an image into the cache of this node", NULL, "hpcrun-store" },
+	{ "cache", "show what is cached on this node, or clear it", NULL, "hpcrun-store" },
+	{ "mpi-check", "tell which MPI an image would run with, and why", &rt_cmd_mpi_check, NULL },
+	{ "stats", "show what sessions on this node have read, and how long it took", NULL,
+	  "hpcrun-store" },
+	{ "doctor", "check this machine, its cache and its stores", &rt_cmd_doctor, NULL },
+	{ "config", "show which settings hold, and where each comes from", NULL, "hpcrun-store" },
+	{ "login", "keep credentials for a registry", NULL, "hpcrun-store" },
+	{ "logout", "forget them", NULL, "hpcrun-store" },
+	  NULL },
+	{ "version", "print the version of hpcrun and of what it is built with", NULL,
+	  "hpcrun-store" },
+	{ NULL, NULL, NULL, NULL },
+};
+
+const struct rt_verb *rt_verb_find(const char *word)
+{
+	for (const struct rt_verb *v = rt_verbs; v->name; v++)
+		if (strcmp(v->name, word) == 0)
+			return v;
+	return NULL;
+}
+
+const char *rt_verb_near(const char *word)
+{
+	const char *names[HR_COUNT(rt_verbs)] = { NULL };
+
+	if (word[0] == '-' || strpbrk(word, "/:.@"))
+		return NULL;
+	for (size_t i = 0; rt_verbs[i].name; i++)
+		names[i] = rt_verbs[i].name;
+	return hr_nearest(word, names);
+}
+
+int rt_verb_exec(const char *program, char **argv, struct hr_err *e)
+{
+	hr_autofree char *path = hr_xasprintf("%s/%s", rt_libexecdir(), program);
+
+	argv[0] = path;
+	execv(path, argv);
+	hr_fail(e, HR_SYS, errno, "cannot execute '%s'", path);
+	hr_hint(e, "is hpcrun installed completely?");
+	return -1;
+}
