@@ -12,3 +12,9 @@ dist_gpulists_DATA = etc/gpu/nvidia.conf etc/gpu/amd.conf etc/gpu/intel.conf
 # definitions of MPIs: used when hpcrun.conf names them, changed in a copy
 mpidir = $(pkgdatadir)/mpi
 dist_mpi_DATA = etc/mpi/mpich.conf etc/mpi/openmpi.conf etc/mpi/cray-mpich.conf etc/mpi/libfabric.conf etc/mpi/ucx.conf
+
+# where both shells look on their own
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+dist_bashcompletion_DATA = etc/completion/hpcrun.bash
+dist_zshcompletion_DATA = etc/completion/_hpcrun

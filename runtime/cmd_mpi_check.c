@@ -22,10 +22,10 @@ struct check_args {
 
 static const struct hr_opt opts[] = {
 	HR_OPT_FLAG(0, "json", struct check_args, json, "print JSON"),
-	HR_OPT_STR(0, "mpi", "WHOSE", struct check_args, mpi,
-		   "as for run: auto, host, image or off; else as hpcrun.conf has it"),
-	HR_OPT_STR(0, "pull", "WHEN", struct check_args, pull,
-		   "pull the image first: missing (the default), always or never"),
+	HR_OPT_STR_OF(0, "mpi", "WHOSE", struct check_args, mpi, &rt_mpi_words[1],
+		      "as for run: auto, host, image or off; else as hpcrun.conf has it"),
+	HR_OPT_STR_OF(0, "pull", "WHEN", struct check_args, pull, rt_pull_words,
+		      "pull the image first: missing (the default), always or never"),
 	HR_OPT_LIST(0, "store", "PATH", struct check_args, stores,
 		    "look for the image in this store, and in no other unless repeated"),
 	HR_OPT_COUNT('v', "verbose", struct check_args, verbose,

@@ -5,6 +5,7 @@ libruntime_a_SOURCES = \
 	runtime/bind.c runtime/bind.h runtime/caps.c runtime/caps.h runtime/cdi.c runtime/cdi.h \
 	runtime/cdi_hook.c runtime/cdi_hook.h runtime/cdi_merge.c runtime/child.c runtime/child.h \
 	runtime/clients.c runtime/clients.h runtime/cmd_run.c runtime/cmd_run.h \
+	runtime/cmd_completion.c runtime/cmd_completion.h \
 	runtime/cmd_doctor.c runtime/cmd_doctor.h runtime/cmd_mpi_check.c runtime/cmd_mpi_check.h \
 	runtime/closure.c runtime/closure.h runtime/closure_check.c \
 	runtime/elf.c runtime/elf.h runtime/hostlibs.c runtime/hostlibs.h runtime/inject.c runtime/inject.h \
@@ -29,6 +30,16 @@ libruntime_a_SOURCES = \
 	runtime/tasks.c runtime/tasks.h runtime/trust.c runtime/trust.h \
 	runtime/userns.c runtime/userns.h runtime/verbs.c runtime/verbs.h runtime/view.c runtime/view.h runtime/yaml.c runtime/yaml.h
 libruntime_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(JANSSON_CFLAGS) $(YAML_CFLAGS) $(ELF_CFLAGS)
+
+# The scripts of etc/completion as texts of C, for those who have hpcrun in a prefix of its own.
+TO_C = sed 's/\\/\\\\/g; s/"/\\"/g; s/^/	"/; s/$$/\\n"/'
+runtime/completion_scripts.h: etc/completion/hpcrun.bash etc/completion/_hpcrun
+	$(AM_V_GEN)$(MKDIR_P) runtime && { \
+		echo 'static const char bash_script[] =' && $(TO_C) $(srcdir)/etc/completion/hpcrun.bash && echo ';' && \
+		echo 'static const char zsh_script[] =' && $(TO_C) $(srcdir)/etc/completion/_hpcrun && echo ';'; \
+	} >$@-t && mv -f $@-t $@
+runtime/libruntime_a-cmd_completion.$(OBJEXT): runtime/completion_scripts.h
+CLEANFILES += runtime/completion_scripts.h
 
 bin_PROGRAMS += hpcrun
 hpcrun_SOURCES = runtime/main.c

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/cmd_completion.h"
 #include "runtime/cmd_doctor.h"
 #include "runtime/cmd_mpi_check.h"
 #include "runtime/cmd_run.h"
@@ -39,6 +40,7 @@ const struct rt_verb rt_verbs[] = {
 	{ "config", "show which settings hold, and where each comes from", NULL, "hpcrun-store" },
 	{ "login", "keep credentials for a registry", NULL, "hpcrun-store" },
 	{ "logout", "forget them", NULL, "hpcrun-store" },
+	{ "completion", "print the script that completes words in a shell", &rt_cmd_completion,
 	  NULL },
 	{ "version", "print the version of hpcrun and of what it is built with", NULL,
 	  "hpcrun-store" },

@@ -36,9 +36,11 @@ struct export_args {
 	bool force;
 };
 
+static const char *const format_words[] = { "tar", "oci", "sqfs", "sif", NULL };
+
 static const struct hr_opt export_opts[] = {
-	HR_OPT_STR(0, "format", "FORMAT", struct export_args, format,
-		   "tar, oci, sqfs or sif (default: as FILE ends)"),
+	HR_OPT_STR_OF(0, "format", "FORMAT", struct export_args, format, format_words,
+		      "tar, oci, sqfs or sif (default: as FILE ends)"),
 	HR_OPT_FLAG('f', "force", struct export_args, force, "replace FILE if it is there"),
 	HR_OPT_END
 };

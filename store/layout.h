@@ -171,6 +171,9 @@ typedef int store_ref_fn(void *arg, const struct fetch_ref *ref, const struct st
 int store_ref_each(const struct store *st, store_ref_fn *fn, void *arg,
 		   struct hr_err *e) HR_MUST_USE;
 
+/* Append the names of all references, sorted; nothing is read of what they mean. */
+int store_ref_names(const struct store *st, struct hr_strv *out, struct hr_err *e) HR_MUST_USE;
+
 /*
  * Find the image that REF means in ST: by its digest if it has one (of a manifest, or of an index
  * that a tag here answered), else by its tag.

@@ -101,11 +101,7 @@ int store_ref_remove(const struct store *st, const struct fetch_ref *ref, struct
 	return 0;
 }
 
-/* ---- all references ---- */
-
-struct found {
-	struct hr_strv texts; /* "HOST/REPO:TAG", "HOST/REPO@sha256:HEX" */
-};
+/* ---- all references: "HOST/REPO:TAG", "HOST/REPO@sha256:HEX" ---- */
 
 /* The text of the reference whose record is the file NAME in the directory PREFIX, or NULL. */
 static char *ref_text(const char *prefix, const char *name)
@@ -126,10 +122,10 @@ static char *ref_text(const char *prefix, const char *name)
 }
 
 static int walk(const struct store *st, int dir, const char *prefix, unsigned int depth,
-		struct found *f, struct hr_err *e);
+		struct hr_strv *texts, struct hr_err *e);
 
 static int walk_entry(const struct store *st, DIR *d, const char *name, const char *prefix,
-		      unsigned int depth, struct found *f, struct hr_err *e)
+		      unsigned int depth, struct hr_strv *texts, struct hr_err *e)
 {
 	hr_autofree char *path = NULL;
 	struct stat sb;
@@ -145,7 +141,7 @@ static int walk_entry(const struct store *st, DIR *d, const char *name, const ch
 	if (S_ISREG(sb.st_mode)) {
 		text = ref_text(prefix, name);
 		if (text)
-			hr_strv_take(&f->texts, text);
+			hr_strv_take(texts, text);
 		return 0;
 	}
 	if (!S_ISDIR(sb.st_mode) || depth == REF_DEPTH)
@@ -154,12 +150,12 @@ static int walk_entry(const struct store *st, DIR *d, const char *name, const ch
 	if (fd < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot open '%s/%s'", prefix, name);
 	path = hr_xasprintf("%s%s%s", prefix, prefix[0] ? "/" : "", name);
-	return walk(st, fd, path, depth + 1, f, e);
+	return walk(st, fd, path, depth + 1, texts, e);
 }
 
 /* Owns DIR. */
 static int walk(const struct store *st, int dir, const char *prefix, unsigned int depth,
-		struct found *f, struct hr_err *e)
+		struct hr_strv *texts, struct hr_err *e)
 {
 	hr_autodir DIR *d = fdopendir(dir);
 	struct dirent *n;
@@ -171,7 +167,7 @@ static int walk(const struct store *st, int dir, const char *prefix, unsigned in
 	}
 	/* a list that an error cut would let gc remove what the rest of it reaches */
 	while (errno = 0, (n = readdir(d)))
-		if (walk_entry(st, d, n->d_name, prefix, depth, f, e) < 0)
+		if (walk_entry(st, d, n->d_name, prefix, depth, texts, e) < 0)
 			return -1;
 	return errno ? hr_fail(e, HR_SYS, errno, "cannot list '%s'", prefix) : 0;
 }
@@ -198,23 +194,29 @@ static int visit(const struct store *st, const char *text, store_ref_fn *fn, voi
 	return fn(arg, &ref, &r, e) < 0 ? -1 : 0;
 }
 
-int store_ref_each(const struct store *st, store_ref_fn *fn, void *arg, struct hr_err *e)
+int store_ref_names(const struct store *st, struct hr_strv *out, struct hr_err *e)
 {
-	HR_CLEANUP(hr_strv_release) struct hr_strv texts = { 0 };
-	struct found f = { { 0 } };
 	int fd = openat(st->fd, REFS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	int r, passed_over = 0;
+	size_t before = out->n;
 
 	if (fd < 0 && errno == ENOENT)
 		return 0;
 	if (fd < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot open '%s/" REFS_DIR "'", st->path);
-	r = walk(st, fd, "", 0, &f, e);
-	texts = f.texts;
-	if (r < 0)
+	if (walk(st, fd, "", 0, out, e) < 0)
 		return hr_wrap(e, "store '%s'", st->path);
-	if (texts.n)
-		qsort(texts.v, texts.n, sizeof(*texts.v), by_text);
+	if (out->n > before)
+		qsort(out->v + before, out->n - before, sizeof(*out->v), by_text);
+	return 0;
+}
+
+int store_ref_each(const struct store *st, store_ref_fn *fn, void *arg, struct hr_err *e)
+{
+	HR_CLEANUP(hr_strv_release) struct hr_strv texts = { 0 };
+	int r, passed_over = 0;
+
+	if (store_ref_names(st, &texts, e) < 0)
+		return -1;
 	for (size_t i = 0; i < texts.n; i++) {
 		r = visit(st, texts.v[i], fn, arg, e);
 		if (r < 0)

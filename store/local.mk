@@ -83,6 +83,7 @@ hpcrun_store_LDADD = libstore.a libfetch.a libutil.a $(ARCHIVE_LIBS) $(ZSTD_LIBS
 hpcrun_store_SOURCES = \
 	store/cmd.c store/cmd.h \
 	store/cmd_cache.c \
+	store/cmd_completion.c \
 	store/cmd_config.c \
 	store/cmd_diff.c \
 	store/cmd_doctor.c \

@@ -15,29 +15,35 @@
 #include "util/log.h"
 #include "util/poison.h"
 
-static const struct hr_cmd *const verbs[] = {
-	&store_cmd_pull,     &store_cmd_import,	 &store_cmd_export, &store_cmd_images,
-	&store_cmd_inspect,  &store_cmd_rmi,	 &store_cmd_gc,	    &store_cmd_cache,
-	&store_cmd_prefetch, &store_cmd_login,	 &store_cmd_logout, &store_cmd_refill,
-	&store_cmd_stats,    &store_cmd_doctor,	 &store_cmd_plan,   &store_cmd_tag,
-	&store_cmd_history,  &store_cmd_version, &store_cmd_diff,   &store_cmd_config,
+const struct hr_cmd *const store_cmds[] = {
+	&store_cmd_pull,       &store_cmd_import,
+	&store_cmd_export,     &store_cmd_images,
+	&store_cmd_inspect,    &store_cmd_rmi,
+	&store_cmd_gc,	       &store_cmd_cache,
+	&store_cmd_prefetch,   &store_cmd_login,
+	&store_cmd_logout,     &store_cmd_refill,
+	&store_cmd_stats,      &store_cmd_doctor,
+	&store_cmd_plan,       &store_cmd_tag,
+	&store_cmd_history,    &store_cmd_version,
+	&store_cmd_diff,       &store_cmd_config,
+	&store_cmd_completion, NULL,
 };
 
 static int print_help(void)
 {
 	printf("usage: hpcrun VERB [OPTION]... [OPERAND]...\n\ncommands:\n");
-	for (size_t i = 0; i < HR_COUNT(verbs); i++)
-		printf("  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
+	for (size_t i = 0; store_cmds[i]; i++)
+		printf("  %-10s %s\n", store_cmds[i]->name, store_cmds[i]->summary);
 	return 0;
 }
 
 static int no_verb(const char *word, struct hr_err *e)
 {
-	const char *names[HR_COUNT(verbs) + 1] = { NULL };
+	const char *names[HR_COUNT(store_cmds)] = { NULL };
 	const char *near;
 
-	for (size_t i = 0; i < HR_COUNT(verbs); i++)
-		names[i] = verbs[i]->name;
+	for (size_t i = 0; store_cmds[i]; i++)
+		names[i] = store_cmds[i]->name;
 	hr_fail(e, HR_USAGE, 0, "'%s' is no verb of hpcrun-store", word);
 	near = hr_nearest(word, names);
 	if (near)
@@ -51,9 +57,9 @@ static int dispatch(int argc, char **argv, struct hr_err *e)
 		return hr_fail(e, HR_USAGE, 0, "no verb given");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return print_help();
-	for (size_t i = 0; i < HR_COUNT(verbs); i++)
-		if (strcmp(verbs[i]->name, argv[1]) == 0)
-			return hr_cmd_run("hpcrun", verbs[i], argc - 2, argv + 2, e);
+	for (size_t i = 0; store_cmds[i]; i++)
+		if (strcmp(store_cmds[i]->name, argv[1]) == 0)
+			return hr_cmd_run("hpcrun", store_cmds[i], argc - 2, argv + 2, e);
 	return no_verb(argv[1], e);
 }
 

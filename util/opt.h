@@ -45,7 +45,7 @@ struct hr_opt {
 	const char *help;  /* one line, lower case, no full stop */
 	size_t offset;
 	uint64_t min, max;	   /* U64, SIZE */
-	const char *const *values; /* ENUM, NULL-ended; WORD: one */
+	const char *const *values; /* ENUM, STR (or NULL), NULL-ended; WORD: one */
 };
 
 #define HR_OPT_MEMBER_(type, args, member)                                                         \
@@ -62,6 +62,11 @@ struct hr_opt {
 #define HR_OPT_STR(l, n, v, args, m, h)                                                            \
 	{                                                                                          \
 		HR_OPT_KIND_STR, l, n, v, h, HR_OPT_MEMBER_(const char *, args, m), 0, 0, NULL     \
+	}
+/* A string of which these values are the usual ones: for completion, the parser takes any. */
+#define HR_OPT_STR_OF(l, n, v, args, m, vals, h)                                                   \
+	{                                                                                          \
+		HR_OPT_KIND_STR, l, n, v, h, HR_OPT_MEMBER_(const char *, args, m), 0, 0, vals     \
 	}
 #define HR_OPT_WORD(n, v, args, m, alone, h)                                                       \
 	{                                                                                          \

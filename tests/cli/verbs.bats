@@ -126,7 +126,7 @@ trees() {
 	"$HPCRUN" import a lab/a:1 2>/dev/null
 	"$HPCRUN" import b lab/b:1 2>/dev/null
 	"$HPCRUN" diff --json -q lab/a:1 lab/b:1 >out
-	jq -e '.shared_bytes == 3000000 and .shared_chunks == 3 and .images[1].bytes == 3000002' out
+	jq -e '.shared_bytes == 3000000 and .shared_chunks >= 3 and .images[1].bytes == 3000002' out
 	"$HPCRUN" export lab/a:1 a.sqfs 2>/dev/null
 	run -0 "$HPCRUN" diff ./a.sqfs lab/b:1
 	[ "${#lines[@]}" = 2 ] && [[ ${lines[0]} == "+ "*" /more" ]]

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "util/buf.h"
+#include "util/complete.h"
 #include "util/conf.h"
 #include "util/err.h"
 #include "util/mem.h"
@@ -220,6 +221,59 @@ static void option_tables(void **state)
 	}
 }
 
+/* What the last word can become, as one text; digits stand for enum hr_complete. */
+static void completion(void **state)
+{
+	static const struct {
+		const char *operands, *words[6], *out;
+	} rows[] = {
+		{ "IMAGE [ARG]...", { "--na" }, "--name 0" },
+		{ "IMAGE [ARG]...",
+		  { "-" },
+		  "--flag --verbose --name --size --bind --word --mode --help 0" },
+		{ "IMAGE [ARG]...", { "--mode", "" }, "auto host 0" },
+		{ "IMAGE [ARG]...", { "--mode=h" }, "--mode=host 0" },
+		{ "IMAGE [ARG]...", { "--nothing=h" }, "0" },
+		{ "IMAGE [ARG]...", { "--word=" }, "--word=all 0" },
+		{ "IMAGE [ARG]...", { "-fb", "x" }, "1" }, /* SRC: files */
+		{ "IMAGE [ARG]...", { "-f", "x" }, "3" },
+		{ "IMAGE [ARG]...", { "--name", "--mode", "--mo" }, "--mode 0" },
+		{ "IMAGE [ARG]...", { "./x" }, "1" },
+		{ "IMAGE [ARG]...", { "img", "--mo" }, "1" },
+		{ "IMAGE [ARG]...", { "--", "img", "a", "b", "" }, "1" },
+		{ "IMAGE...", { "a", "b", "" }, "3" },
+		{ "IMAGE NAME", { "a", "" }, "0" },
+		{ "IMAGE1 IMAGE2", { "a", "" }, "3" },
+		{ "IMAGE FILE", { "a", "b", "" }, "0" },
+		{ "[KEY]", { "" }, "4" },
+		{ "", { "" }, "0" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		struct hr_cmd c = cmd;
+		char *words[6] = { NULL }, *text = NULL;
+		const char *from;
+		size_t size = 0;
+		FILE *f = open_memstream(&text, &size);
+		int n = 0;
+
+		c.operands = rows[i].operands;
+		while (n < 5 && rows[i].words[n]) {
+			words[n] = (char *)(uintptr_t)rows[i].words[n];
+			n++;
+		}
+		fprintf(f, "%d", (int)hr_cmd_complete(f, &c, n, words, &from));
+		fclose(f);
+		for (char *p = text; *p; p++)
+			if (*p == '\n')
+				*p = ' ';
+		if (strcmp(text, rows[i].out) != 0)
+			fail_msg("row %zu: '%s', expected '%s'", i, text, rows[i].out);
+		free(text);
+	}
+}
+
 static void configuration(void **state)
 {
 	static const struct {
@@ -344,6 +398,7 @@ int main(void)
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(untrusted_text_loses_its_escapes),
 		cmocka_unit_test(option_tables),
+		cmocka_unit_test(completion),
 		cmocka_unit_test(configuration),
 		cmocka_unit_test(configuration_says_what_holds_and_from_where),
 		cmocka_unit_test(what_the_site_locked_stays),
