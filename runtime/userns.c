@@ -10,11 +10,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include "util/cleanup.h"
+#include "util/io.h"
 #include "util/poison.h"
+
+#define STATUS_MAX (64u << 10)
 
 int rt_userns_open_proc(struct hr_err *e)
 {
@@ -37,47 +39,74 @@ static char sysctl_char(const char *path)
 	return fd >= 0 && read(fd, &c, 1) == 1 ? c : 0;
 }
 
-static bool in_chroot(void)
+/* proc(5): "Seccomp:" of our own status, 2 under a filter. */
+static bool is_filtered(void)
 {
-	struct stat root, init;
+	hr_autobuf struct hr_buf b = { 0 };
+	struct hr_err unknown = { 0 }; /* then nothing is said of filters */
 
-	return stat("/", &root) == 0 && stat("/proc/1/root", &init) == 0 &&
-	       (root.st_dev != init.st_dev || root.st_ino != init.st_ino);
+	return hr_file_read(AT_FDCWD, "/proc/self/status", STATUS_MAX, &b, &unknown) == 0 &&
+	       b.len > 0 && strstr((const char *)b.p, "\nSeccomp:\t2\n");
 }
+
+static void look_at(struct rt_userns_site *s)
+{
+	s->max = sysctl_char("/proc/sys/user/max_user_namespaces");
+	s->clone = sysctl_char("/proc/sys/kernel/unprivileged_userns_clone");
+	s->apparmor = sysctl_char("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
+	s->filtered = is_filtered();
+}
+
+#define HINT_APPARMOR                                                                              \
+	"kernel.apparmor_restrict_unprivileged_userns=1 takes capabilities from user "             \
+	"namespaces; the administrator must load an AppArmor profile for "                         \
+	"hpcrun-session with 'flags=(unconfined) { userns, }'"
 
 void rt_userns_hint_lsm(struct hr_err *e)
 {
-	if (sysctl_char("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") != '1')
-		return;
-	hr_hint(e, "kernel.apparmor_restrict_unprivileged_userns=1 takes capabilities from user "
-		   "namespaces; the administrator must load an AppArmor profile for "
-		   "hpcrun-session with 'flags=(unconfined) { userns, }'");
+	struct rt_userns_site s;
+
+	look_at(&s);
+	if (s.apparmor == '1')
+		hr_hint(e, HINT_APPARMOR);
 }
 
-/* What the errno of unshare(CLONE_NEWUSER) means here; user_namespaces(7), unshare(2). */
-static int explain_unshare(int err, struct hr_err *e)
+int rt_userns_explain(int err, const struct rt_userns_site *s, struct hr_err *e)
 {
+	bool refused = err == EPERM || err == EACCES;
+
 	hr_fail(e, HR_DENIED, err, "cannot create a user namespace");
-	if (sysctl_char("/proc/sys/user/max_user_namespaces") == '0')
+	/* the first that is true stays */
+	if (s->max == '0')
 		hr_hint(e, "user namespaces are off: the administrator must set the sysctl "
 			   "user.max_user_namespaces, to 15000 for example");
-	else if (sysctl_char("/proc/sys/kernel/unprivileged_userns_clone") == '0')
+	if (s->clone == '0')
 		hr_hint(e, "user namespaces are off for users: the administrator must set the "
 			   "sysctl kernel.unprivileged_userns_clone=1");
-	else if (err == ENOSPC || err == EUSERS)
+	if (err == ENOSPC || err == EUSERS)
 		hr_hint(e, "the limit of the sysctl user.max_user_namespaces is reached, or "
 			   "namespaces are nested more than 32 deep");
-	rt_userns_hint_lsm(e);
-	if (err == EPERM && in_chroot())
-		hr_hint(e, "a process in a chroot may not create a user namespace; start hpcrun "
-			   "outside, or make the environment with pivot_root");
-	else if (err == EPERM || err == ENOSYS)
-		hr_hint(e,
-			"a seccomp filter of an enclosing container may forbid it: allow unshare "
-			"and mount there");
-	else if (err == EINVAL)
+	if (s->apparmor == '1')
+		hr_hint(e, HINT_APPARMOR);
+	if ((refused || err == ENOSYS) && s->filtered)
+		hr_hint(e, "the seccomp filter of an enclosing container may forbid it: allow "
+			   "unshare and mount there");
+	/* a user cannot see whether this is a chroot; nothing else is left that refuses */
+	if (refused)
+		hr_hint(e, "a process in a chroot may not create a user namespace: start hpcrun "
+			   "outside, or make the environment with pivot_root; or a security "
+			   "module forbids it");
+	if (err == EINVAL || err == ENOSYS)
 		hr_hint(e, "the kernel must be built with CONFIG_USER_NS");
 	return -1;
+}
+
+static int explain_unshare(int err, struct hr_err *e)
+{
+	struct rt_userns_site s;
+
+	look_at(&s);
+	return rt_userns_explain(err, &s, e);
 }
 
 static int write_proc(int proc_fd, const char *name, const char *text, struct hr_err *e)

@@ -308,6 +308,14 @@ none_left() { [ -z "$(leftovers_with "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR")" ]; }
 		'echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" run --bind /usr:/mnt/userns "$1" true' "$HPCRUN" "$IMAGE"
 }
 
+@test "run: a chroot is named" {
+	need userns
+	[ "$(id -u)" = 0 ] || skip 'only root can chroot'
+	mkdir "$BATS_TEST_TMPDIR/root"
+	fail_with 'a process in a chroot' unshare -m sh -c \
+		'mount --rbind / "$2" && exec chroot "$2" "$0" run --bind /usr:/mnt/chroot "$1" true' "$HPCRUN" "$IMAGE" "$BATS_TEST_TMPDIR/root"
+}
+
 @test "run: a missing /dev/fuse is named" {
 	need userns
 	fail_with '/dev/fuse' unshare -Urm sh -c \

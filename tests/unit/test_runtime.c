@@ -23,6 +23,7 @@
 #include "runtime/plan.h"
 #include "runtime/slurm.h"
 #include "runtime/tasks.h"
+#include "runtime/userns.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
@@ -599,6 +600,45 @@ static void packets(void **state)
 	close(before);
 }
 
+/* Which cause is named when several could be meant. */
+static void refused_user_namespaces(void **state)
+{
+	static const struct {
+		const char *what;
+		int err;
+		struct rt_userns_site site;
+		const char *hint;
+	} rows[] = {
+		{ "none allowed", ENOSPC, { .max = '0' }, "user.max_user_namespaces, to 15000" },
+		{ "too many", ENOSPC, { .max = '1' }, "limit of the sysctl" },
+		{ "not for users",
+		  EPERM,
+		  { .max = '1', .clone = '0' },
+		  "kernel.unprivileged_userns_clone=1" },
+		{ "AppArmor",
+		  EACCES,
+		  { .max = '1', .clone = '1', .apparmor = '1', .filtered = true },
+		  "AppArmor profile" },
+		{ "AppArmor allows it", EPERM, { .apparmor = '0', .filtered = true }, "seccomp" },
+		{ "a filter", EPERM, { .max = '1', .filtered = true }, "seccomp filter" },
+		{ "a filter that says ENOSYS", ENOSYS, { .filtered = true }, "seccomp filter" },
+		{ "no filter", EPERM, { .max = '1' }, "chroot" },
+		{ "a kernel without", EINVAL, { 0 }, "CONFIG_USER_NS" },
+		{ "a kernel without, too", ENOSYS, { 0 }, "CONFIG_USER_NS" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		struct hr_err e = { 0 };
+
+		assert_int_equal(rt_userns_explain(rows[i].err, &rows[i].site, &e), -1);
+		assert_int_equal(e.kind, HR_DENIED);
+		assert_int_equal(e.sys, rows[i].err);
+		if (!strstr(e.hint, rows[i].hint))
+			fail_msg("row '%s': %s", rows[i].what, e.hint);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -619,6 +659,7 @@ int main(void)
 		cmocka_unit_test(keys),
 		cmocka_unit_test(key_digest),
 		cmocka_unit_test(packets),
+		cmocka_unit_test(refused_user_namespaces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
