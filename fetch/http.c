@@ -16,6 +16,7 @@
 #include "util/poison.h"
 
 #define HEADERS_MAX	   65536
+#define DNS_CACHE_S	   5L /* libcurl's 60 would outlast the retries to an address that is dead */
 #define CONNECT_TIMEOUT_MS 10000L
 #define STALL_BYTES_PER_S  1024
 #define CANCEL_POLL_MS	   100 /* how late a cancellation may be noticed */
@@ -332,6 +333,7 @@ static void set_policy(CURL *easy)
 	SET(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
 	SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+	SET(easy, CURLOPT_DNS_CACHE_TIMEOUT, DNS_CACHE_S);
 	/* refused while an earlier transfer's buffer is still there; then that one is used */
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
 	SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);

@@ -293,6 +293,22 @@ no_login_left_home() {
 	fails "from '127.0.0.1:$PORT'" manifest "$ref:1" || fails "answers 999" manifest "$ref:1"
 }
 
+@test "fetch: replies in chunks, of HTTP/1.0, and behind interim replies are as good as any" { # E22
+	for how in '"chunked":1000' '"http10":true' '"early":true'; do
+		rule '"path":"blobs",'"$how"
+		blob || { echo "with $how"; return 1; }
+		rule '"path":"manifests",'"$how"
+		fetch manifest "$ref:1"
+		[ "$status" -eq 0 ]
+	done
+}
+
+@test "fetch: an HTTP/1.0 reply that ends early is found by its size, and resumed" { # E22 E17
+	rule '"path":"blobs","times":1,"http10":true,"cut":1000'
+	blob
+	[ "$(logged 'h.get("Range") == "bytes=1000-"')" -eq 1 ]
+}
+
 # ---- busy servers
 
 @test "fetch: 500, 502, 503, 504 and 429 are asked again" { # E16

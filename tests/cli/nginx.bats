@@ -85,7 +85,8 @@ s = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
 print("STORE_PORT=%d TLS_PORT=%d CACHE_PORT=%d" % tuple(x.getsockname()[1] for x in s))' >"$dir/ports"
 	# shellcheck source=/dev/null
 	. "$dir/ports"
-	sed "s,/project/images/,$SCRATCH/site/,; s,access_log off,access_log $dir/store.log test," "$etc/store.conf" >"$dir/store.conf"
+	sed "s,/project/images/,$SCRATCH/site/,; s,access_log off,access_log $dir/store.log test; access_log $dir/protocol.log protocol," \
+		"$etc/store.conf" >"$dir/store.conf"
 	sed "s,https://store.cluster,http://127.0.0.1:$STORE_PORT,; s,/var/cache/hpcrun,$dir/cache,
 		s,listen 8080,listen 127.0.0.1:$CACHE_PORT,; s,access_log off,access_log $dir/cache.log test," \
 		"$etc/site-cache.conf" >"$dir/site-cache.conf"
@@ -95,11 +96,12 @@ print("STORE_PORT=%d TLS_PORT=%d CACHE_PORT=%d" % tuple(x.getsockname()[1] for x
 		events { worker_connections 512; }
 		http {
 			log_format test '\$request_uri \$http_range \$status \$body_bytes_sent';
+			log_format protocol '\$scheme \$server_protocol';
 			access_log off;
 			$(printf "%s_temp_path $dir/tmp;\n" client_body proxy fastcgi uwsgi scgi)
 			server { listen 127.0.0.1:$STORE_PORT; include $dir/store.conf; }
 			server {
-				listen 127.0.0.1:$TLS_PORT ssl;
+				listen 127.0.0.1:$TLS_PORT ssl http2;
 				ssl_certificate $dir/tls.pem;
 				ssl_certificate_key $dir/tls.key;
 				include $dir/store.conf;
@@ -177,6 +179,14 @@ log_clear() { : >"$SCRATCH/nginx/store.log" && : >"$SCRATCH/nginx/cache.log"; }
 	HPCRUN_STORE=https://127.0.0.1:$TLS_PORT/hpcrun
 	conf "ca_file = $SCRATCH/nginx/ca.pem"
 	read_all
+}
+
+@test "nginx: a server that offers HTTP/2 is spoken to in HTTP/1.1" { # E22: so no GOAWAY and no refused stream
+	HPCRUN_STORE=https://127.0.0.1:$TLS_PORT/hpcrun
+	conf "ca_file = $SCRATCH/nginx/ca.pem"
+	: >"$SCRATCH/nginx/protocol.log"
+	run_image true
+	[ "$(sort -u "$SCRATCH/nginx/protocol.log")" = 'https HTTP/1.1' ]
 }
 
 @test "nginx: TLS by an unknown authority is refused with the remedy" {

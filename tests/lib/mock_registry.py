@@ -30,6 +30,9 @@ The first rule that matches, is past its skip and not used up, acts:
     encoding E              Content-Encoding: E
     hang S, drip S          wait before the reply; send one byte every S seconds
     flood N                 N bytes of headers
+    early                   100 and 103 before the reply, with headers that are not its own
+    http10                  HTTP/1.0, the end of the body is that of the connection
+    chunked N               the body in chunks of N bytes, without a length
 
 Each request is one line of DIR/log: {"on", "method", "path", "headers"}.
 """
@@ -140,10 +143,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def reply(self, status, headers, body, rule=None):
         rule = rule or {}
         headers = dict(headers)
-        if "cut" not in rule and "more" not in rule:
+        if rule.get("http10"):
+            self.protocol_version, self.close_connection = "HTTP/1.0", True
+        elif "chunked" in rule:
+            headers["Transfer-Encoding"] = "chunked"
+        elif "more" not in rule:
             headers.setdefault("Content-Length", str(len(body)))
-        elif "cut" in rule:
-            headers.setdefault("Content-Length", str(len(body)))
+        if "cut" in rule:
             body = body[:rule["cut"]]
         if "more" in rule:
             body += b"x" * rule["more"]
@@ -152,6 +158,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if "encoding" in rule:
             headers["Content-Encoding"] = rule["encoding"]
         headers.update(rule.get("headers", {}))
+        if rule.get("early"):
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n"
+                             b"Content-Range: bytes 7-8/9\r\nContent-Length: 1\r\n\r\n")
         self.send_response(status)
         for name, value in headers.items():
             for one in value if isinstance(value, list) else [value]:
@@ -168,6 +177,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(body[i:i + 1])
                 self.wfile.flush()
                 time.sleep(rule["drip"])
+        elif "chunked" in rule:
+            for i in range(0, len(body), rule["chunked"]):
+                part = body[i:i + rule["chunked"]]
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+            self.wfile.write(b"0\r\n\r\n")
         else:
             self.wfile.write(body)
         if "cut" in rule or "more" in rule:
