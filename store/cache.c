@@ -27,6 +27,7 @@
 #define FRAME_PRESENT 1
 #define PIN_BYTE      0 /* of the map: read-locked by whoever has the pack open */
 #define TURNS_NAME    "turns"
+#define TURN_POLL_MS  20
 
 struct store_cache {
 	int top;   /* CACHE */
@@ -405,7 +406,7 @@ void store_cache_extra_discard(struct store_cache *c, const struct fetch_digest 
 
 /* ---- taking turns ---- */
 
-int store_cache_turn(struct store_cache *c, const struct fetch_digest *d)
+int store_cache_turn(struct store_cache *c, const struct fetch_digest *d, unsigned int wait_ms)
 {
 	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
 	hr_autofd int fd =
@@ -413,9 +414,12 @@ int store_cache_turn(struct store_cache *c, const struct fetch_digest *d)
 
 	/* a byte for each, one in 2^48: who shares it with another waits in vain, no more */
 	l.l_start = (off_t)(hr_le64(d->b) >> 16);
-	while (fd >= 0 && fcntl(fd, F_OFD_SETLKW, &l) < 0)
-		if (errno != EINTR)
+	while (fd >= 0 && fcntl(fd, F_OFD_SETLK, &l) < 0) {
+		if ((errno != EAGAIN && errno != EACCES) || wait_ms < TURN_POLL_MS)
 			return -1;
+		wait_ms -= TURN_POLL_MS;
+		usleep(TURN_POLL_MS * 1000);
+	}
 	return hr_steal_fd(&fd);
 }
 

@@ -93,11 +93,12 @@ int store_cache_extra_keep(struct store_cache *c, const struct fetch_digest *pac
 void store_cache_extra_discard(struct store_cache *c, const struct fetch_digest *pack);
 
 /*
- * Wait until no other process of the user on this node works on D (a layer, say), and have the turn
- * until the descriptor that is returned is closed, or its process dies. -1 when that cannot be
- * told: then several work at once, to no harm.
+ * Wait, for at most WAIT_MS, until no other process of the user on this node works on D (a layer,
+ * say), and have the turn until the descriptor that is returned is closed, or its process dies. -1
+ * when there is none to be had, as when the other is stopped: then several work at once, to no
+ * harm.
  */
-int store_cache_turn(struct store_cache *c, const struct fetch_digest *d);
+int store_cache_turn(struct store_cache *c, const struct fetch_digest *d, unsigned int wait_ms);
 
 struct store_cache_usage {
 	uint64_t bytes; /* on disk */

@@ -19,12 +19,13 @@
 
 #define NONE		0xffffffffu
 #define REFUSED_MS	1000 /* how long a chunk that could not be had is not asked for again */
-#define GUESSES_MAX	16    /* of one request */
+#define GUESSES_MAX	16   /* of one request */
 #define GUESS_TENTHS	3
 #define GUESS_TENTHS_OF 10
 #define MARK_SEEN	1
 #define MARK_GUESSED	2
-#define OTHERS_POLL_MS	2 /* how often to look whether another process has its chunk */
+#define OTHERS_POLL_MS	2     /* how often to look whether another process has its chunk */
+#define OTHERS_WAIT_MS	10000 /* at most; less where outages are to be waited for less */
 
 /* ---- queues; with the lock held ---- */
 
@@ -162,14 +163,20 @@ static void fetch_claimed(struct pager_thread *t, struct pager_batch *run)
 	run->n = 0;
 }
 
-/* A chunk that another process claims: wait until it is there, or until the other gives up or dies.
+/*
+ * A chunk that another process claims: wait until it is there, or until the other gives up or dies.
+ * One that is stopped, with the job it belongs to, does neither: after a while the chunk is fetched
+ * twice, which costs its bytes and no more.
  */
 static void wait_for_other(struct pager_thread *t, uint32_t chunk, const struct store_loc_chunk *at)
 {
 	struct pager_batch alone = { .chunk = { chunk }, .at = { *at }, .n = 1 };
+	uint64_t begun = store_pager_now_ms(), most = t->p->o.outage_s * 1000;
 
+	if (most > OTHERS_WAIT_MS)
+		most = OTHERS_WAIT_MS;
 	while (!store_pager_land_cached(t, chunk, at)) {
-		if (claim(t->p, at)) {
+		if (claim(t->p, at) || store_pager_now_ms() - begun > most) {
 			if (store_pager_land_cached(t, chunk, at))
 				unclaim(t->p, at);
 			else

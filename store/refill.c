@@ -17,6 +17,7 @@
 #include "util/mem.h"
 #include "util/poison.h"
 
+#define TURN_WAIT_MS	  600000     /* a large layer takes its time; the other may be stopped */
 #define LAYER_INDEX_LIMIT UINT32_MAX /* bytes */
 #define ROOMS_MAX	  4	     /* kept for the next chunks; the cutter has two in use */
 
@@ -186,7 +187,8 @@ static int fetch_layer(struct refill *r, const struct fetch_descriptor *blob, st
 					 .chunk = on_chunk,
 					 .drop = on_drop,
 					 .arg = r };
-	hr_autofd int turn = r->o->cache ? store_cache_turn(r->o->cache, &blob->digest) : -1;
+	hr_autofd int turn =
+		r->o->cache ? store_cache_turn(r->o->cache, &blob->digest, TURN_WAIT_MS) : -1;
 	char text[FETCH_DIGEST_TEXT];
 	int failed = take_cached(r, e);
 

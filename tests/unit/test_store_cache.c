@@ -220,6 +220,29 @@ static void a_directory_of_others_is_refused(void **state)
 	assert_int_equal(chmod(dir, 0700), 0);
 }
 
+static void a_turn_that_does_not_come_is_gone_without(void **state)
+{
+	struct fetch_digest one = { { 0, 0, 1 } }, other = { { 0, 0, 2 } };
+	struct store_cache *c = NULL;
+	struct hr_err e = { 0 };
+	int turn, next;
+
+	(void)state;
+	assert_int_equal(store_cache_open(dir, &c, &e), 0);
+	turn = store_cache_turn(c, &one, 0);
+	assert_true(turn >= 0);
+	assert_int_equal(store_cache_turn(c, &one, 0), -1);
+	assert_int_equal(store_cache_turn(c, &one, 50), -1);
+	next = store_cache_turn(c, &other, 0);
+	assert_true(next >= 0);
+	close(turn);
+	turn = store_cache_turn(c, &one, 0);
+	assert_true(turn >= 0);
+	close(turn);
+	close(next);
+	store_cache_close(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +252,7 @@ int main(void)
 		cmocka_unit_test(eviction_takes_the_oldest_and_leaves_what_is_open),
 		cmocka_unit_test(a_map_that_does_not_fit_is_made_anew),
 		cmocka_unit_test(a_directory_of_others_is_refused),
+		cmocka_unit_test(a_turn_that_does_not_come_is_gone_without),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
