@@ -257,6 +257,149 @@ right_or_refused() {
 	[ "$refused" -ge 12 ]
 }
 
+# lose HOW: what a power loss leaves of the cache, where directories and maps reached the disk and data did not
+lose() {
+	find "$HPCRUN_CACHE/packs" -name '*.data' -exec /usr/bin/python3 -c '
+import os, random, sys
+for name in sys.argv[2:]:
+    size = os.stat(name).st_size
+    with open(name, "r+b") as f:
+        if sys.argv[1] == "tail":
+            f.truncate(size // 2)
+        if sys.argv[1] in ("all", "pages"):  # as pages that were never written read, and file systems that clear them
+            for at in range(0, size, 4096):
+                if sys.argv[1] == "all" or random.random() < 0.5:
+                    f.seek(at)
+                    f.write(bytes(min(4096, size - at)))
+    if sys.argv[1] == "file":
+        os.unlink(name)' "$1" {} +
+}
+
+@test "faults: after a power loss no byte is believed that did not reach the disk" { # F5 F6
+	HPCRUN_STORE=$WEB
+	is_right
+	wait_until 20 none_left
+	for how in pages all tail file; do
+		lose "$how"
+		is_right || { echo "with $how lost"; return 1; }
+		wait_until 20 none_left
+		: >"$SCRATCH/web/log"
+		is_right # from the cache, which is whole again
+		wait_until 20 none_left
+		[ "$(grep -c /packs/ "$SCRATCH/web/log")" = 0 ] || { echo "asked again after $how was lost"; return 1; }
+	done
+}
+
+@test "faults: a map that says all is there where nothing is, is not believed" { # F6
+	HPCRUN_STORE=$WEB
+	is_right
+	wait_until 20 none_left
+	find "$HPCRUN_CACHE/packs" -name '*.map' -exec /usr/bin/python3 -c '
+import os, sys
+for name in sys.argv[1:]:
+    with open(name, "r+b") as f:
+        f.seek(64)
+        f.write(b"\1" * (os.stat(name).st_size - 64))
+    with open(name[:-4] + ".data", "r+b") as f:
+        f.truncate(0)
+        f.truncate(10 << 20)' {} +
+	is_right
+}
+
+@test "faults: files of the cache and of the store that are cut under a server cost no wrong byte and no hang" { # F11
+	local go=$BATS_TEST_TMPDIR/go where
+	printf 'session_linger = 0\noutage_wait = 2\nprefetch = none\nupstream = no\n' >"$HPCRUN_CONF"
+	for where in "$HPCRUN_CACHE" "$HPCRUN_STORE"; do
+		[ "$where" != "$HPCRUN_CACHE" ] || HPCRUN_STORE=$WEB
+		rm -f "$go"
+		: >"$BATS_TEST_TMPDIR/out"
+		run_image sh -c "cd / && $list; until [ -e $go ]; do sleep 0.1; done; for f in data/*; do busybox md5sum \$f; done" \
+			>"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+		wait_until 20 grep -q large "$BATS_TEST_TMPDIR/out"
+		find "$where" -type f -size +0 -exec truncate -s 100 {} +
+		touch "$go"
+		wait $! || :
+		# each sum that was printed is one of the right ones
+		sed 's, data/, ,' "$BATS_TEST_TMPDIR/out" | grep -vxFf "$SCRATCH/want" >"$BATS_TEST_TMPDIR/wrong" || :
+		[ ! -s "$BATS_TEST_TMPDIR/wrong" ]
+		wait_until 20 none_left
+		HPCRUN_STORE=$BATS_TEST_TMPDIR/store
+	done
+}
+
+@test "faults: what other users keep beside our cache is not looked at" { # F11 F12
+	need strace
+	HPCRUN_STORE=$WEB
+	mkdir -p "$BATS_TEST_TMPDIR/shared/other/packs"
+	chmod 1777 "$BATS_TEST_TMPDIR/shared"
+	HPCRUN_CACHE=$BATS_TEST_TMPDIR/shared/ours
+	strace -qqf -e trace=%file,getdents64 -o "$BATS_TEST_TMPDIR/trace" timeout 60 "$HPCRUN" --no-home lab/fault:1 sh -c :
+	"$HPCRUN" cache >/dev/null
+	grep -q shared/ours "$BATS_TEST_TMPDIR/trace"
+	# made where it is missing, never listed
+	[ "$(grep -E 'shared(/other|"|/")' "$BATS_TEST_TMPDIR/trace" | grep -vc mkdir)" = 0 ]
+}
+
+@test "faults: a disk without room for another file costs speed, or is a message" { # F13
+	local inodes room status
+	unshare -Urm mount -t tmpfs -o nr_inodes=9 x /mnt 2>/dev/null || skip "no tmpfs in a user namespace"
+	HPCRUN_STORE=$WEB
+	mkdir -m 700 "$HPCRUN_CACHE"
+	room='mount -t tmpfs -o nr_inodes=$0,mode=700 x "$HPCRUN_CACHE" && exec "$@"'
+	for inodes in 3 9 15 20 25 30 40; do
+		status=0
+		unshare -Urm bash -c "$room" "$inodes" timeout 60 "$HPCRUN" --no-home lab/fault:1 sh -c "cd / && $list" \
+			>"$BATS_TEST_TMPDIR/got" 2>"$BATS_TEST_TMPDIR/err" || status=$?
+		wait_until 20 none_left
+		# the metadata of a store on the web needs a place
+		[ "$status" != 125 ] || ! grep -q '^hpcrun: .*No space left' "$BATS_TEST_TMPDIR/err" || continue
+		cmp "$SCRATCH/want" "$BATS_TEST_TMPDIR/got" || { echo "status $status with $inodes"; cat "$BATS_TEST_TMPDIR/err"; return 1; }
+	done
+	[ "$status" = 0 ]
+}
+
+@test "faults: a process that is stopped with a chunk claimed holds up nobody for ever" { # F13 G2
+	HPCRUN_STORE=$WEB
+	printf 'session_linger = 0\noutage_wait = 1\n' >"$HPCRUN_CONF"
+	run_image sh -c :
+	wait_until 20 none_left
+	find "$HPCRUN_CACHE/packs" -name '*.data' -exec truncate -s 0 {} +
+	/usr/bin/python3 -c '
+import fcntl, glob, struct, sys, time
+held = [open(name, "r+b") for name in glob.glob(sys.argv[2] + "/packs/*/*.map")]
+for f in held:  # OFD locks of all frames, as their server would have
+    fcntl.fcntl(f, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 64, 0, 0))
+open(sys.argv[1], "w").close()
+time.sleep(600)' "$BATS_TEST_TMPDIR/held" "$HPCRUN_CACHE" 3>&- &
+	wait_until 20 test -e "$BATS_TEST_TMPDIR/held"
+	is_right || { kill $!; return 1; }
+	kill $!
+}
+
+@test "faults: whatever the umask, nobody else can look into the cache, or learn what is there" { # F19 F20
+	HPCRUN_STORE=$WEB HPCRUN_CACHE=$SCRATCH/ours
+	(umask 000 && run_image busybox cat /data/f40 >/dev/null)
+	wait_until 20 none_left
+	[ "$(stat -c %a "$HPCRUN_CACHE")" = 700 ]
+	# another user, by the path or in our name
+	if [ "$(id -u)" = 0 ]; then
+		chmod 755 "$SCRATCH"
+		pack=$(find "$HPCRUN_CACHE/packs" -name '*.data')
+		! as_user test -e "$pack"
+		! as_user test -r "$HPCRUN_CACHE"
+		fail_with 'cannot open the cache .*: Permission denied' as_user env -u HPCRUN_CONF HOME=/ TMPDIR=/tmp XDG_RUNTIME_DIR= "$HPCRUN" --no-home lab/fault:1 sh -c :
+	fi
+}
+
+@test "faults: an image costs the cache a handful of files, however many it has" { # F22
+	HPCRUN_STORE=$WEB
+	is_right
+	wait_until 20 none_left
+	[ "$(find "$HPCRUN_CACHE" -type f | wc -l)" -le 15 ]
+	# and none of them lies where those of all images lie
+	[ -z "$(find "$HPCRUN_CACHE/packs" -maxdepth 1 -type f ! -name turns)" ]
+}
+
 @test "faults: kill -9 of any process at any moment leaves no wrong byte and nothing behind" { # F6 G1 G4 H2 H4
 	run -0 timeout 200 "$TESTS_DIR/fault/kill" -n 15
 	[[ $output == *"15 rounds"* ]]

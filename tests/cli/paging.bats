@@ -160,6 +160,30 @@ read_all() {
 	done
 }
 
+@test "paging: a server whose dates, tags and sizes change with each reply is believed for its bytes" { # E12
+	fault moved
+	read_all
+}
+
+@test "paging: a pack that was replaced under a program is an error, and no wrong byte" { # E12
+	local pack=$SCRATCH/site/packs go=$BATS_TEST_TMPDIR/go err=$BATS_TEST_TMPDIR/err
+	conf 'outage_wait = 2' 'prefetch = none' 'upstream = no'
+	pack=$(find "$pack" -type f -size +2M)
+	cp "$pack" "$BATS_TEST_TMPDIR/pack"
+	run_image sh -c "cat /data/f1; until [ -e $go ]; do sleep 0.1; done; cat /data/large || echo no large; cat /data/f1" \
+		>"$BATS_TEST_TMPDIR/got" 2>"$err" &
+	wait_until 20 test -s "$BATS_TEST_TMPDIR/got"
+	head -c "$(stat -c %s "$pack")" /dev/urandom >"$pack.new"
+	mv "$pack.new" "$pack"
+	touch "$go"
+	wait $! || :
+	mv "$BATS_TEST_TMPDIR/pack" "$pack"
+	# what is verified stays; of the other no byte
+	{ cat "$SCRATCH/root/data/f1"; echo no large; cat "$SCRATCH/root/data/f1"; } | cmp - "$BATS_TEST_TMPDIR/got"
+	grep -qE 'Input/output error|I/O error' "$err"
+	read_all
+}
+
 @test "paging: a server that ignores Range works" { # E9
 	fault whole
 	read_all

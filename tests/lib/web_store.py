@@ -12,10 +12,12 @@ names what is wrong with replies for packs: nothing when it is empty, else one o
     flip          one wrong byte                   whole        200 and everything, whatever was asked
     elsewhere     a 206 that begins 7 bytes later  html         200 and a page in place of the bytes
     slow S        wait S seconds before the reply
+    moved         another ETag, date and total size with each reply, the right bytes
 
 and "all" before it applies it to metadata, too. Each request is one line of DIR/log: METHOD PATH RANGE.
 """
 import http.server
+import itertools
 import os
 import re
 import sys
@@ -24,6 +26,7 @@ import time
 
 root, where = sys.argv[1], sys.argv[2]
 lock = threading.Lock()
+replies = itertools.count(1)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -80,6 +83,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             first += 7
         body = data[first:last + 1]
         headers = {"Content-Range": "bytes %d-%d/%d" % (first, last, len(data))}
+        if fault == "moved":
+            age = next(replies)
+            headers = {"Content-Range": "bytes %d-%d/%d" % (first, last, len(data) + age), "ETag": '"%d"' % age,
+                       "Last-Modified": self.date_time_string(1_600_000_000 + 60 * age)}
         if fault == "short":
             self.send_response(206)
             self.send_header("Content-Length", str(len(body)))
