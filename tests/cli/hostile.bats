@@ -90,6 +90,11 @@ hostile() {
 @test "hostile: truncated in a header" { hostile truncated-in-a-header; }
 @test "hostile: truncated in data" { hostile truncated-in-data; }
 @test "hostile: type unknown" { hostile type-unknown; }
+@test "hostile: hardlinks by the thousand" { hostile hardlinks-by-the-thousand; }
+@test "hostile: attributes by the thousand" { hostile attributes-by-the-thousand; }
+@test "hostile: sparse holes by the million" { hostile sparse-holes-by-the-million; }
+@test "hostile: sizes around eight gibibytes" { hostile sizes-around-eight-gibibytes; }
+@test "hostile: files and directories by turns" { hostile files-and-directories-by-turns; }
 @test "hostile: whiteout of nothing" { hostile whiteout-of-nothing; }
 @test "hostile: whiteout of dotdot" { hostile whiteout-of-dotdot; }
 @test "hostile: gzip truncated" { hostile gzip-truncated; }

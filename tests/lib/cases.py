@@ -536,6 +536,41 @@ def type_unknown(layout):
 
 
 @hostile
+def hardlinks_by_the_thousand(layout):  # C6
+    """tree: l65999 f"""
+    return one(layout, t.file("target", "x"), *(t.hardlink("l%d" % i, "target") for i in range(66000)))
+
+
+@hostile
+def attributes_by_the_thousand(layout):  # C10
+    """refuse: xattr|attribute"""
+    records = {"SCHILY.xattr.user.a%d" % i: "v" * 100 for i in range(10000)}
+    return one(layout, t.file("x", "x", records=records))
+
+
+@hostile
+def sparse_holes_by_the_million(layout):  # C14
+    """tree: x f"""
+    lines = b"1000000\n" + b"".join(b"%d\n1\n" % (2 * i) for i in range(1_000_000))
+    head = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "x", "GNU.sparse.realsize": "2000000"}
+    return one(layout, t.pax(head) + t.file("GNUSparseFile.0/x", t.pad(lines) + b"x" * 1_000_000))
+
+
+@hostile
+def sizes_around_eight_gibibytes(layout):  # C15
+    """tree: above f"""
+    sizes = {"below": (8 << 30) - 1, "at": 8 << 30, "above": (8 << 30) + 1}
+    return one(layout, *(t.sparse_pax10(n, [(s - 512, b"e" * 512)], s) for n, s in sizes.items()))
+
+
+@hostile
+def files_and_directories_by_turns(layout):  # C16
+    """tree: x/in f"""
+    turns = [t.file("x", "1"), t.dir("x"), t.file("x/gone", "2"), t.file("x", "3"), t.dir("x"), t.file("x/in", "4")]
+    return one(layout, *turns, t.dir("x", mode=0o700))
+
+
+@hostile
 def whiteout_of_nothing(layout):
     """tree: etc/passwd f"""
     return one(layout, t.file(".wh."), t.file("etc/.wh."), t.file(".wh..wh.plnk"), t.file("etc/.wh...", "x"))
