@@ -11,3 +11,8 @@ uint64_t store_crc64(const void *p, size_t n)
 {
 	return crc64_ecma_refl(0, p, n);
 }
+
+uint64_t store_crc64_add(uint64_t crc, const void *p, size_t n)
+{
+	return crc64_ecma_refl(crc, p, n);
+}

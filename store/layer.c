@@ -249,6 +249,29 @@ static int check_rows(const struct store_layer *l, struct hr_err *e)
 	return 0;
 }
 
+uint64_t store_layer_crc(const uint8_t *p, size_t n)
+{
+	static const uint8_t zeros[8];
+	uint64_t crc = store_crc64_add(0, p, LAYER_CRC_AT);
+
+	crc = store_crc64_add(crc, zeros, sizeof(zeros));
+	return store_crc64_add(crc, p + LAYER_CRC_AT + 8, n - LAYER_CRC_AT - 8);
+}
+
+/* 0: it was written when there was none yet. */
+static int check_crc(const uint8_t *p, size_t n, struct hr_err *e)
+{
+	uint64_t want = hr_le64(p + LAYER_CRC_AT), got;
+
+	if (want == 0)
+		return 0;
+	got = store_layer_crc(p, n);
+	if (got == want)
+		return 0;
+	return hr_fail(e, HR_CORRUPT, 0, "check sum is %016" PRIx64 ", expected %016" PRIx64, got,
+		       want);
+}
+
 int store_layer_parse(const uint8_t *p, size_t n, struct store_layer *out, struct hr_err *e)
 {
 	struct store_layer l;
@@ -264,7 +287,7 @@ int store_layer_parse(const uint8_t *p, size_t n, struct store_layer *out, struc
 	l.heap_bytes = hr_le64(p + 24);
 	l.plain_bytes = hr_le64(p + 32);
 	memcpy(l.diff_id.b, p + 40, FETCH_DIGEST_LEN);
-	if (l.heap_bytes > STORE_HEAP_MAX || l.heap_bytes % 8 != 0 || !all_zero(p + 72, 56))
+	if (l.heap_bytes > STORE_HEAP_MAX || l.heap_bytes % 8 != 0 || !all_zero(p + 80, 48))
 		return hr_fail(e, HR_CORRUPT, 0, "header of another version");
 	/* four products of 32 and less than 7 bits, and a sum of 32: no overflow */
 	expected = LAYER_HEADER + (uint64_t)l.n_entries * LAYER_ENTRY_BYTES +
@@ -279,7 +302,7 @@ int store_layer_parse(const uint8_t *p, size_t n, struct store_layer *out, struc
 	l.chunks = l.extents + (size_t)l.n_extents * LAYER_EXTENT_BYTES;
 	l.xattrs = l.chunks + (size_t)l.n_chunks * LAYER_CHUNK_BYTES;
 	l.heap = l.xattrs + (size_t)l.n_xattrs * LAYER_XATTR_BYTES;
-	if (check_rows(&l, e) < 0)
+	if (check_crc(p, n, e) < 0 || check_rows(&l, e) < 0)
 		return -1;
 	*out = l;
 	return 0;

@@ -112,6 +112,7 @@ void store_layer_build_finish(struct store_layer_builder *b, const uint32_t *chu
 			      struct hr_buf *out, uint32_t **order, uint32_t *n_order)
 {
 	static const uint8_t zeros[56];
+	size_t start = out->len;
 	uint32_t n;
 
 	*order = hr_xmalloc((size_t)n_chunks * sizeof(**order) + 1);
@@ -141,6 +142,8 @@ void store_layer_build_finish(struct store_layer_builder *b, const uint32_t *chu
 	}
 	move_section(out, &b->xattrs);
 	store_heap_write(b->heap, out);
+	hr_le64_put(out->p + start + LAYER_CRC_AT,
+		    store_layer_crc(out->p + start, out->len - start));
 }
 
 void store_layer_build_release(struct store_layer_builder *b)

@@ -47,5 +47,7 @@ struct store_extent {
 
 /* The check sum of hpcrun-store(5) CHUNKS. */
 uint64_t store_crc64(const void *p, size_t n);
+/* The same of bytes that come in parts: CRC is 0 for the first one, then what was returned. */
+uint64_t store_crc64_add(uint64_t crc, const void *p, size_t n);
 
 #endif

@@ -43,7 +43,7 @@ TESTS += tests/fuzz/fuzz_object
 tests_fuzz_fuzz_object_SOURCES = tests/fuzz/fuzz_object.c $(FUZZ_REPLAY)
 tests_fuzz_fuzz_object_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/object"'
 tests_fuzz_fuzz_object_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS)
-tests_fuzz_fuzz_object_LDADD = libstore.a libfetch.a libutil.a $(CRYPTO_LIBS)
+tests_fuzz_fuzz_object_LDADD = libstore.a libfetch.a libutil.a $(ISAL_LIBS) $(CRYPTO_LIBS)
 
 check_PROGRAMS += tests/fuzz/fuzz_inflate
 TESTS += tests/fuzz/fuzz_inflate
