@@ -291,8 +291,8 @@ void hr_opt_release(const struct hr_cmd *cmd, void *args)
 			hr_strv_release((struct hr_strv *)((char *)args + o->offset));
 }
 
-int hr_cmd_run(const char *program, const struct hr_cmd *cmd, int argc, char **argv,
-	       struct hr_err *e)
+static int run_verb(const char *program, const struct hr_cmd *cmd, int argc, char **argv,
+		    struct hr_err *e)
 {
 	void *args = hr_xmalloc(cmd->args_size);
 	char **words = hr_xmalloc(((size_t)argc + 1) * sizeof(*words));
@@ -349,6 +349,59 @@ void hr_opt_unparse(const struct hr_opt *opts, const void *args, struct hr_strv 
 	}
 }
 
+/* ---- groups ---- */
+
+/* The word that chooses CMD in its group. */
+static const char *last_word(const struct hr_cmd *cmd)
+{
+	const char *blank = strrchr(cmd->name, ' ');
+
+	return blank ? blank + 1 : cmd->name;
+}
+
+static int no_such_verb(const char *program, const struct hr_cmd *group, const char *word,
+			struct hr_err *e)
+{
+	const char *names[64] = { NULL };
+	const char *near;
+
+	for (size_t i = 0; group->group[i] && i + 1 < HR_COUNT(names); i++)
+		names[i] = last_word(group->group[i]);
+	hr_fail(e, HR_USAGE, 0, "%s %s: '%s' is none of its commands", program, group->name, word);
+	near = hr_nearest(word, names);
+	if (near)
+		hr_hint(e, "did you mean '%s %s %s'?", program, group->name, near);
+	else
+		hr_hint(e, "'%s %s --help' lists them", program, group->name);
+	return -1;
+}
+
+static int run_group(const char *program, const struct hr_cmd *group, int argc, char **argv,
+		     struct hr_err *e)
+{
+	if (argc < 1) {
+		hr_fail(e, HR_USAGE, 0, "%s %s: no command given", program, group->name);
+		hr_hint(e, "'%s %s --help' lists them", program, group->name);
+		return -1;
+	}
+	if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
+		hr_cmd_help(stdout, program, group);
+		return 0;
+	}
+	for (size_t i = 0; group->group[i]; i++)
+		if (strcmp(last_word(group->group[i]), argv[0]) == 0)
+			return hr_cmd_run(program, group->group[i], argc - 1, argv + 1, e);
+	return no_such_verb(program, group, argv[0], e);
+}
+
+int hr_cmd_run(const char *program, const struct hr_cmd *cmd, int argc, char **argv,
+	       struct hr_err *e)
+{
+	if (cmd->group)
+		return run_group(program, cmd, argc, argv, e);
+	return run_verb(program, cmd, argc, argv, e);
+}
+
 static void help_line(FILE *f, const char *left, const char *text)
 {
 	int column = fprintf(f, "  %s", left);
@@ -370,9 +423,23 @@ static void help_line(FILE *f, const char *left, const char *text)
 	fprintf(f, "\n");
 }
 
+static void group_help(FILE *f, const char *program, const struct hr_cmd *group)
+{
+	fprintf(f, "usage: %s %s COMMAND [OPTION]... [OPERAND]...\n\n%s\n\ncommands:\n", program,
+		group->name, group->summary);
+	for (size_t i = 0; group->group[i]; i++)
+		fprintf(f, "  %-10s %s\n", last_word(group->group[i]), group->group[i]->summary);
+	fprintf(f, "\n'%s %s COMMAND --help' explains one.\n", program, group->name);
+}
+
 void hr_cmd_help(FILE *f, const char *program, const struct hr_cmd *cmd)
 {
 	const struct hr_opt *o;
+
+	if (cmd->group) {
+		group_help(f, program, cmd);
+		return;
+	}
 
 	fprintf(f, "usage: %s %s [OPTION]...%s%s\n\n%s\n", program, cmd->name,
 		cmd->operands[0] ? " " : "", cmd->operands, cmd->summary);

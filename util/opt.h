@@ -94,7 +94,7 @@ struct hr_opt {
 	}
 
 struct hr_cmd {
-	const char *name;
+	const char *name;     /* of one in a group with the group's: "store sync" */
 	const char *operands; /* "IMAGE [COMMAND [ARG]...]", or "" */
 	const char *summary;  /* one line, lower case, no full stop */
 	const char *more;     /* further text for --help, lines of at most 80 columns, or NULL */
@@ -111,6 +111,11 @@ struct hr_cmd {
 	 * and the operands live until main returns. argv[argc] is NULL.
 	 */
 	int (*main)(void *args, int argc, char **argv, struct hr_err *e);
+	/*
+	 * A group of verbs, NULL-ended: the first operand chooses, and only .name and .summary of
+	 * the group itself are used. NULL: a verb of its own.
+	 */
+	const struct hr_cmd *const *group;
 };
 
 /*

@@ -170,6 +170,45 @@ static const struct hr_cmd cmd = {
 	.stop_at_operand = true,
 };
 
+static const struct hr_cmd inner = {
+	.name = "group inner",
+	.operands = "",
+	.summary = "test",
+	.opts = opts,
+	.args_size = sizeof(struct args),
+	.main = record,
+};
+static const struct hr_cmd *const members[] = { &inner, NULL };
+static const struct hr_cmd group = { .name = "group", .summary = "test", .group = members };
+
+static void groups_of_verbs(void **state)
+{
+	static const struct {
+		const char *argv[4];
+		int argc, result;
+		const char *text, *hint;
+	} rows[] = {
+		{ { "inner", "-f" }, 2, 7, NULL, NULL },
+		{ { NULL }, 0, -1, "hpcrun group: no command given", "'hpcrun group --help'" },
+		{ { "iner" }, 1, -1, "'iner' is none of its commands", "'hpcrun group inner'" },
+		{ { "inner", "--bogus" }, 2, -1, "hpcrun group inner: unknown option", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		struct hr_err e = { 0 };
+		char *argv[4] = { NULL };
+		int r;
+
+		for (int k = 0; k < rows[i].argc; k++)
+			argv[k] = (char *)(uintptr_t)rows[i].argv[k];
+		r = hr_cmd_run("hpcrun", &group, rows[i].argc, argv, &e);
+		if (r != rows[i].result || (rows[i].text && !strstr(e.text, rows[i].text)) ||
+		    (rows[i].hint && !strstr(e.hint, rows[i].hint)))
+			fail_msg("row %zu: %d '%s' '%s'", i, r, e.text, e.hint);
+	}
+}
+
 static void option_tables(void **state)
 {
 	static const struct {
@@ -399,6 +438,7 @@ int main(void)
 		cmocka_unit_test(untrusted_text_loses_its_escapes),
 		cmocka_unit_test(option_tables),
 		cmocka_unit_test(completion),
+		cmocka_unit_test(groups_of_verbs),
 		cmocka_unit_test(configuration),
 		cmocka_unit_test(configuration_says_what_holds_and_from_where),
 		cmocka_unit_test(what_the_site_locked_stays),
