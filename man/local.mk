@@ -26,5 +26,6 @@ dist_man_MANS += man/hpcrun-diff.1
 dist_man_MANS += man/hpcrun-doctor.1
 dist_man_MANS += man/hpcrun-prefetch.1
 dist_man_MANS += man/hpcrun-stats.1
+dist_man_MANS += man/hpcrun-store.1
 dist_man_MANS += man/hpcrun-login.1
 dist_man_MANS += man/hpcrun-logout.1

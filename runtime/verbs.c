@@ -31,6 +31,7 @@ const struct rt_verb rt_verbs[] = {
 	{ "tag", "give an image of the store another name", NULL, "hpcrun-store" },
 	{ "rmi", "remove the reference to an image", NULL, "hpcrun-store" },
 	{ "gc", "free what no reference reaches", NULL, "hpcrun-store" },
+	{ "store", "look after a store that others use", NULL, "hpcrun-store" },
 	{ "prefetch", "bring an image into the cache of this node", NULL, "hpcrun-store" },
 	{ "cache", "show what is cached on this node, or clear it", NULL, "hpcrun-store" },
 	{ "mpi-check", "tell which MPI an image would run with, and why", &rt_cmd_mpi_check, NULL },

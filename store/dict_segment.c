@@ -84,6 +84,18 @@ static const uint8_t *record(const struct store_dict_segment *s, uint32_t i)
 	return s->records + (size_t)i * DICT_RECORD;
 }
 
+int store_dict_segment_record(const struct store_dict_segment *s, uint32_t i,
+			      struct fetch_digest *chunk, struct store_loc_chunk *where,
+			      struct hr_err *e)
+{
+	const uint8_t *p = record(s, i);
+
+	memcpy(chunk->b, p, FETCH_DIGEST_LEN);
+	if (!store_loc_chunk_get(p + FETCH_DIGEST_LEN, where))
+		return hr_fail(e, HR_CORRUPT, 0, "a field is not zero");
+	return store_loc_chunk_check(where, s->packs, s->n_packs, e);
+}
+
 /* The first record that is not before CHUNK. */
 static uint32_t lower_bound(const struct store_dict_segment *s, const struct fetch_digest *chunk)
 {

@@ -25,6 +25,11 @@ struct store_loc_pack store_dict_segment_pack(const struct store_dict_segment *s
 bool store_dict_segment_find(const struct store_dict_segment *s, const struct fetch_digest *chunk,
 			     struct store_loc_pack *pack, struct store_loc_chunk *where);
 
+/* Record I, whether its pack is present or not. Errors: HR_CORRUPT. */
+int store_dict_segment_record(const struct store_dict_segment *s, uint32_t i,
+			      struct fetch_digest *chunk, struct store_loc_chunk *where,
+			      struct hr_err *e) HR_MUST_USE;
+
 /* Records to be sorted and written. A zeroed struct is an empty one. */
 struct store_dict_draft {
 	struct hr_buf packs, records;

@@ -7,6 +7,9 @@ libstore_a_SOURCES = \
 	store/cache_file.c store/cache_file.h \
 	store/cache_meta.c store/cache_meta.h \
 	store/cache_place.c store/cache_place.h \
+	store/check.c store/check.h store/check_parts.h \
+	store/check_object.c \
+	store/check_pack.c \
 	store/chunks.c store/chunks.h \
 	store/crc64.c \
 	store/cut.c store/cut.h \
@@ -102,6 +105,8 @@ hpcrun_store_SOURCES = \
 	store/cmd_rmi.c \
 	store/cmd_tag.c \
 	store/cmd_stats.c \
+	store/cmd_store.c store/cmd_store.h \
+	store/cmd_store_fsck.c \
 	store/cmd_version.c \
 	store/interrupt.c store/interrupt.h \
 	store/json_out.c store/json_out.h \

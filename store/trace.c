@@ -89,22 +89,30 @@ void store_trace_name(const struct fetch_digest *manifest, const char *program,
 	fetch_digest_of(b.p, b.len, out);
 }
 
+int store_trace_manifest(const uint8_t *p, size_t len, struct fetch_digest *out, struct hr_err *e)
+{
+	if (len < HEADER || memcmp(p, MAGIC, 8) != 0 || hr_le32(p + 12) != 0)
+		return hr_fail(e, HR_CORRUPT, 0, "not a trace of this version");
+	memcpy(out->b, p + 16, FETCH_DIGEST_LEN);
+	return 0;
+}
+
 int store_trace_parse(const uint8_t *p, size_t len, const struct store_index *ix, uint32_t **order,
 		      uint32_t *n, struct hr_err *e)
 {
 	uint32_t chunks = store_index_chunks(ix), count;
 	hr_autofree uint32_t *v = NULL;
 	hr_autofree bool *seen = NULL;
-	struct fetch_digest manifest;
+	struct fetch_digest manifest, of;
 
 	store_index_manifest(ix, &manifest);
-	if (len < HEADER || memcmp(p, MAGIC, 8) != 0 || hr_le32(p + 12) != 0)
-		return hr_fail(e, HR_CORRUPT, 0, "not a trace of this version");
+	if (store_trace_manifest(p, len, &of, e) < 0)
+		return -1;
 	count = hr_le32(p + 8);
 	if (count > chunks || len != HEADER + (size_t)count * 4)
 		return hr_fail(e, HR_CORRUPT, 0, "a trace of %" PRIu32 " chunks has %zu bytes",
 			       count, len);
-	if (memcmp(p + 16, manifest.b, FETCH_DIGEST_LEN) != 0)
+	if (!fetch_digest_equal(&of, &manifest))
 		return hr_fail(e, HR_CORRUPT, 0, "the trace is of another image");
 	v = hr_xmalloc(((size_t)count + 1) * sizeof(*v));
 	seen = hr_xmalloc((size_t)chunks + 1);

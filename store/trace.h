@@ -35,6 +35,10 @@ void store_trace_write(struct store_trace *t, struct hr_buf *out);
 void store_trace_name(const struct fetch_digest *manifest, const char *program,
 		      struct fetch_digest *out);
 
+/* The image that the trace in LEN bytes at P is of. Errors: HR_CORRUPT it is no trace. */
+int store_trace_manifest(const uint8_t *p, size_t len, struct fetch_digest *out,
+			 struct hr_err *e) HR_MUST_USE;
+
 /*
  * Read a trace of IX: *order receives *n chunk numbers, each once, all of them below the number of
  * chunks.

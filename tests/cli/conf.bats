@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-3-Clause
 # hpcrun.conf: the files it is made of, and what a site locks.
+# shellcheck disable=SC2154  # bats sets output and stderr
 
 bats_require_minimum_version 1.5.0
 

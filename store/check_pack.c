@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "store/check_parts.h"
+#include "store/frame.h"
+#include "store/sha256mb.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/mem.h"
+#include "util/poison.h"
+
+#define LANES_MAX 16
+
+void check_pack_load(struct check *ck, struct check_pack *p)
+{
+	hr_autobuf struct hr_buf b = { 0 };
+	struct store_pack_table t;
+	struct hr_err e = { 0 };
+	uint64_t plain = 0;
+
+	p->looked = true;
+	if (store_pack_table_read(ck->o->st, &p->name, &b, &t, &e) < 0) {
+		if (e.kind != HR_NOTFOUND)
+			check_damaged(ck, STORE_PACK, &p->name, &e);
+		return;
+	}
+	check_count_bytes(ck, b.len);
+	p->rows = hr_xmalloc(((size_t)t.n + 1) * sizeof(*p->rows));
+	for (uint32_t i = 0; i < t.n; i++)
+		p->rows[i] = store_pack_row(&t, i, &plain);
+	p->n = t.n;
+	p->usable = true;
+}
+
+int check_place(const struct check_pack *p, const struct store_loc_chunk *where,
+		const struct fetch_digest *digest, struct hr_err *e)
+{
+	const struct store_pack_row *r;
+
+	if (where->frame >= p->n)
+		return hr_fail(e, HR_CORRUPT, 0, "frame %u of %u", where->frame, p->n);
+	r = &p->rows[where->frame];
+	if (!fetch_digest_equal(&r->digest, digest))
+		return hr_fail(e, HR_CORRUPT, 0, "frame %u of its pack is another chunk",
+			       where->frame);
+	if (r->frame_off != where->frame_off || r->frame_len != where->frame_len ||
+	    r->plain_off != where->plain_off)
+		return hr_fail(e, HR_CORRUPT, 0,
+			       "%u bytes at %" PRIu64 ", its pack has them as %u at %" PRIu64,
+			       where->frame_len, where->frame_off, r->frame_len, r->frame_off);
+	return 0;
+}
+
+/* ---- frames ---- */
+
+/* What a thread needs to check frames: as many at once as the hash takes. */
+struct check_reader {
+	ZSTD_DCtx *zstd;
+	uint8_t *frame;
+	uint8_t *plain[LANES_MAX];
+	size_t len[LANES_MAX];
+	uint32_t number[LANES_MAX]; /* of the frame */
+	size_t n, lanes;
+};
+
+struct check_reader *check_reader_new(void)
+{
+	struct check_reader *r = hr_xmalloc(sizeof(*r));
+
+	r->zstd = ZSTD_createDCtx();
+	HR_BUG_ON(!r->zstd);
+	r->lanes = store_sha256_lanes() < LANES_MAX ? store_sha256_lanes() : LANES_MAX;
+	r->frame = hr_xmalloc(STORE_FRAME_CAP);
+	for (size_t i = 0; i < r->lanes; i++)
+		r->plain[i] = hr_xmalloc(STORE_CHUNK_MAX);
+	return r;
+}
+
+void check_reader_free(struct check_reader *r)
+{
+	ZSTD_freeDCtx(r->zstd);
+	free(r->frame);
+	for (size_t i = 0; i < r->lanes; i++)
+		free(r->plain[i]);
+	free(r);
+}
+
+static void bad_frame(struct check_pack *p, uint32_t i, struct hr_err *e)
+{
+	hr_wrap(e, "frame %u", i);
+	pthread_mutex_lock(&p->lock);
+	if (p->bad++ == 0)
+		p->first_bad = *e;
+	pthread_mutex_unlock(&p->lock);
+	hr_err_clear(e);
+}
+
+/* Hash what was gathered. */
+static void end_batch(struct check *ck, struct check_reader *r, struct check_pack *p)
+{
+	struct fetch_digest got[LANES_MAX];
+
+	store_sha256_many((const uint8_t *const *)r->plain, r->len, r->n, got);
+	for (size_t i = 0; i < r->n; i++) {
+		char hex[FETCH_DIGEST_HEX];
+		struct hr_err e = { 0 };
+
+		if (fetch_digest_equal(&got[i], &p->rows[r->number[i]].digest))
+			continue;
+		hr_fail(&e, HR_CORRUPT, 0, "the digest of the chunk is %s",
+			fetch_digest_hex(&got[i], hex));
+		bad_frame(p, r->number[i], &e);
+	}
+	ck->chunks += r->n;
+	r->n = 0;
+}
+
+static int read_frame(struct check_reader *r, int fd, const struct store_pack_row *row,
+		      struct hr_err *e)
+{
+	const struct store_chunk want = { .bytes = row->plain_len };
+
+	if (row->frame_len > STORE_FRAME_CAP)
+		return hr_fail(e, HR_CORRUPT, 0, "%u bytes, more than any frame has",
+			       row->frame_len);
+	if (hr_pread_all(fd, r->frame, row->frame_len, row->frame_off, "the pack", e) < 0)
+		return -1;
+	return store_frame_open(r->zstd, r->frame, row->frame_len, &want, r->plain[r->n], e);
+}
+
+void check_pack_range(struct check *ck, struct check_reader *r, const struct check_range *range)
+{
+	struct check_pack *p = range->pack;
+	struct hr_err e = { 0 };
+	hr_autofd int fd = store_object_open(ck->o->st, STORE_PACK, &p->name, NULL, &e);
+
+	if (fd < 0) {
+		if (e.kind != HR_NOTFOUND)
+			check_damaged(ck, STORE_PACK, &p->name, &e);
+		return;
+	}
+	for (uint32_t i = range->first; i < range->end && !check_stopped(ck); i++) {
+		const struct store_pack_row *row = &p->rows[i];
+
+		if (ck->some_frames && !p->wanted[i])
+			continue;
+		if (read_frame(r, fd, row, &e) < 0) {
+			ck->chunks++;
+			bad_frame(p, i, &e);
+		} else {
+			r->len[r->n] = row->plain_len;
+			r->number[r->n++] = i;
+		}
+		check_count_bytes(ck, row->frame_len);
+		if (r->n == r->lanes)
+			end_batch(ck, r, p);
+	}
+	end_batch(ck, r, p);
+}
