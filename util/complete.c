@@ -170,6 +170,21 @@ static enum hr_complete option(FILE *f, const struct hr_cmd *cmd, const char *ty
 	return o ? add_values(f, o, prefix, *from) : HR_COMPLETE_NOTHING;
 }
 
+/* The first word is a verb of the group, the rest are its words. */
+static enum hr_complete in_group(FILE *f, const struct hr_cmd *group, int n, char **words,
+				 const char **from)
+{
+	for (size_t i = 0; group->group[i]; i++) {
+		const char *word = hr_cmd_word(group->group[i]);
+
+		if (n == 1)
+			hr_complete_add(f, "", words[0], word);
+		else if (strcmp(word, words[0]) == 0)
+			return hr_cmd_complete(f, group->group[i], n - 1, words + 1, from);
+	}
+	return HR_COMPLETE_NOTHING;
+}
+
 enum hr_complete hr_cmd_complete(FILE *f, const struct hr_cmd *cmd, int n, char **words,
 				 const char **from)
 {
@@ -177,6 +192,8 @@ enum hr_complete hr_cmd_complete(FILE *f, const struct hr_cmd *cmd, int n, char 
 	struct state s = read_words(cmd, n - 1, words);
 
 	*from = typed;
+	if (cmd->group)
+		return in_group(f, cmd, n, words, from);
 	if (s.expects)
 		return add_values(f, s.expects, "", typed);
 	if (!s.ended && typed[0] == '-')

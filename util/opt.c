@@ -351,8 +351,7 @@ void hr_opt_unparse(const struct hr_opt *opts, const void *args, struct hr_strv 
 
 /* ---- groups ---- */
 
-/* The word that chooses CMD in its group. */
-static const char *last_word(const struct hr_cmd *cmd)
+const char *hr_cmd_word(const struct hr_cmd *cmd)
 {
 	const char *blank = strrchr(cmd->name, ' ');
 
@@ -366,7 +365,7 @@ static int no_such_verb(const char *program, const struct hr_cmd *group, const c
 	const char *near;
 
 	for (size_t i = 0; group->group[i] && i + 1 < HR_COUNT(names); i++)
-		names[i] = last_word(group->group[i]);
+		names[i] = hr_cmd_word(group->group[i]);
 	hr_fail(e, HR_USAGE, 0, "%s %s: '%s' is none of its commands", program, group->name, word);
 	near = hr_nearest(word, names);
 	if (near)
@@ -389,7 +388,7 @@ static int run_group(const char *program, const struct hr_cmd *group, int argc, 
 		return 0;
 	}
 	for (size_t i = 0; group->group[i]; i++)
-		if (strcmp(last_word(group->group[i]), argv[0]) == 0)
+		if (strcmp(hr_cmd_word(group->group[i]), argv[0]) == 0)
 			return hr_cmd_run(program, group->group[i], argc - 1, argv + 1, e);
 	return no_such_verb(program, group, argv[0], e);
 }
@@ -428,7 +427,7 @@ static void group_help(FILE *f, const char *program, const struct hr_cmd *group)
 	fprintf(f, "usage: %s %s COMMAND [OPTION]... [OPERAND]...\n\n%s\n\ncommands:\n", program,
 		group->name, group->summary);
 	for (size_t i = 0; group->group[i]; i++)
-		fprintf(f, "  %-10s %s\n", last_word(group->group[i]), group->group[i]->summary);
+		fprintf(f, "  %-10s %s\n", hr_cmd_word(group->group[i]), group->group[i]->summary);
 	fprintf(f, "\n'%s %s COMMAND --help' explains one.\n", program, group->name);
 }
 

@@ -166,6 +166,9 @@ int hr_opt_unknown(const char *program, const struct hr_cmd *cmd, const char *na
  */
 void hr_opt_unparse(const struct hr_opt *opts, const void *args, struct hr_strv *out);
 
+/* The word that chooses CMD in its group: the last of its name. Borrowed. */
+const char *hr_cmd_word(const struct hr_cmd *cmd);
+
 /* Print the help of one verb; fits 80 columns. */
 void hr_cmd_help(FILE *f, const char *program, const struct hr_cmd *cmd);
 

@@ -170,17 +170,6 @@ static const struct hr_cmd cmd = {
 	.stop_at_operand = true,
 };
 
-static const struct hr_cmd inner = {
-	.name = "group inner",
-	.operands = "",
-	.summary = "test",
-	.opts = opts,
-	.args_size = sizeof(struct args),
-	.main = record,
-};
-static const struct hr_cmd *const members[] = { &inner, NULL };
-static const struct hr_cmd group = { .name = "group", .summary = "test", .group = members };
-
 static void groups_of_verbs(void **state)
 {
 	static const struct {
@@ -261,6 +250,17 @@ static void option_tables(void **state)
 }
 
 /* What the last word can become, as one text; digits stand for enum hr_complete. */
+static const struct hr_cmd inner = {
+	.name = "group inner",
+	.operands = "",
+	.summary = "test",
+	.opts = opts,
+	.args_size = sizeof(struct args),
+	.main = record,
+};
+static const struct hr_cmd *const members[] = { &inner, NULL };
+static const struct hr_cmd group = { .name = "group", .summary = "test", .group = members };
+
 static void completion(void **state)
 {
 	static const struct {
@@ -286,11 +286,13 @@ static void completion(void **state)
 		{ "IMAGE FILE", { "a", "b", "" }, "0" },
 		{ "[KEY]", { "" }, "4" },
 		{ "", { "" }, "0" },
+		{ NULL, { "in" }, "inner 0" }, /* a group */
+		{ NULL, { "inner", "--na" }, "--name 0" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < HR_COUNT(rows); i++) {
-		struct hr_cmd c = cmd;
+		struct hr_cmd c = rows[i].operands ? cmd : group;
 		char *words[6] = { NULL }, *text = NULL;
 		const char *from;
 		size_t size = 0;
