@@ -170,6 +170,17 @@ static const struct hr_cmd cmd = {
 	.stop_at_operand = true,
 };
 
+static const struct hr_cmd inner = {
+	.name = "group inner",
+	.operands = "",
+	.summary = "test",
+	.opts = opts,
+	.args_size = sizeof(struct args),
+	.main = record,
+};
+static const struct hr_cmd *const members[] = { &inner, NULL };
+static const struct hr_cmd group = { .name = "group", .summary = "test", .group = members };
+
 static void groups_of_verbs(void **state)
 {
 	static const struct {
@@ -250,17 +261,6 @@ static void option_tables(void **state)
 }
 
 /* What the last word can become, as one text; digits stand for enum hr_complete. */
-static const struct hr_cmd inner = {
-	.name = "group inner",
-	.operands = "",
-	.summary = "test",
-	.opts = opts,
-	.args_size = sizeof(struct args),
-	.main = record,
-};
-static const struct hr_cmd *const members[] = { &inner, NULL };
-static const struct hr_cmd group = { .name = "group", .summary = "test", .group = members };
-
 static void completion(void **state)
 {
 	static const struct {
