@@ -269,6 +269,23 @@ typedef int fetch_progress(void *arg, size_t got, struct hr_err *e);
 int fetch_web_range(struct fetch_client *c, const char *url, uint64_t off, size_t len, void *buf,
 		    fetch_progress *progress, void *arg, struct hr_err *e) HR_MUST_USE;
 
+/* Which content of an object a server spoke of; zeroed: not known yet. */
+struct fetch_version {
+	uint64_t bytes;	   /* of the whole object */
+	char etag[128];	   /* as sent, cut; "" when there was none */
+	char modified[64]; /* Last-Modified; likewise */
+};
+
+/*
+ * The same of an object that must not change meanwhile: the first reply fills V, later ones are
+ * compared with it, by what both have.
+ *
+ * Errors:  also HR_CORRUPT the object is another one now; HR_NET its length was not said.
+ */
+int fetch_web_range_of(struct fetch_client *c, const char *url, uint64_t off, size_t len, void *buf,
+		       fetch_progress *progress, void *arg, struct fetch_version *v,
+		       struct hr_err *e) HR_MUST_USE;
+
 /*
  * Whether the server of the object at URL, of at least two bytes, answers Range as asked. One that
  * does not works, but each read fetches more than it needs. The errors are those of fetch_web_read.

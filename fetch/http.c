@@ -213,6 +213,8 @@ void fetch_http_reply_release(struct fetch_http_reply *r)
 	free(r->content_range);
 	free(r->content_encoding);
 	free(r->retry_after);
+	free(r->etag);
+	free(r->last_modified);
 	hr_strv_release(&r->challenges);
 	memset(r, 0, sizeof(*r));
 }
@@ -242,6 +244,8 @@ static void keep_header(struct fetch_http_reply *r, const char *line, size_t n)
 		{ "Content-Range", &r->content_range },
 		{ "Content-Encoding", &r->content_encoding },
 		{ "Retry-After", &r->retry_after },
+		{ "ETag", &r->etag },
+		{ "Last-Modified", &r->last_modified },
 	};
 	char *value = header_value(line, n, "WWW-Authenticate");
 

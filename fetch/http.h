@@ -43,6 +43,7 @@ enum fetch_again {
 struct fetch_http_reply {
 	int status;							 /* 0: no reply came */
 	char *location, *content_range, *content_encoding, *retry_after; /* or NULL */
+	char *etag, *last_modified;					 /* or NULL */
 	struct hr_strv challenges; /* the values of WWW-Authenticate */
 	bool has_length;
 	uint64_t length; /* Content-Length */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "fetch/client.h"
@@ -22,7 +23,8 @@ struct wish {
 	size_t len;
 	fetch_progress *progress; /* or NULL */
 	void *arg;
-	struct hr_buf *b; /* else: the whole object, up to LIMIT */
+	struct fetch_version *version; /* or NULL */
+	struct hr_buf *b;	       /* else: the whole object, up to LIMIT */
 	uint64_t limit;
 
 	uint64_t junk; /* bytes of an error page or a redirect */
@@ -32,6 +34,37 @@ struct wish {
 	bool complete; /* all is there, although the reply goes on */
 	bool partial;  /* the server did as Range says */
 };
+
+/* Whether the reply, to an object of BYTES, is of the object that the replies before were of. */
+static int check_version(struct wish *w, const struct fetch_http_reply *r, uint64_t bytes,
+			 struct hr_err *e)
+{
+	struct fetch_version *v = w->version, now = { .bytes = bytes };
+
+	if (!v)
+		return 0;
+	if (bytes == 0)
+		return hr_fail(e, HR_NET, 0, "the server does not say how long the object is");
+	snprintf(now.etag, sizeof(now.etag), "%s", r->etag ? r->etag : "");
+	snprintf(now.modified, sizeof(now.modified), "%s",
+		 r->last_modified ? r->last_modified : "");
+	if (v->bytes == 0)
+		*v = now;
+	if (v->bytes != now.bytes)
+		return hr_fail(e, HR_CORRUPT, 0,
+			       "the object was changed: it has %" PRIu64 " bytes, it had %" PRIu64,
+			       now.bytes, v->bytes);
+	if (v->etag[0] && now.etag[0]) {
+		if (strcmp(v->etag, now.etag) != 0)
+			return hr_fail(e, HR_CORRUPT, 0,
+				       "the object was changed: its ETag is %.80s, it was %.80s",
+				       now.etag, v->etag);
+	} else if (v->modified[0] && now.modified[0] && strcmp(v->modified, now.modified) != 0) {
+		return hr_fail(e, HR_CORRUPT, 0, "the object was changed: at %s, not at %s",
+			       now.modified, v->modified);
+	}
+	return 0;
+}
 
 /* Before the first byte of a good reply: does it hold what was asked for? */
 static int check_headers(struct wish *w, const struct fetch_http_reply *r, struct hr_err *e)
@@ -51,7 +84,7 @@ static int check_headers(struct wish *w, const struct fetch_http_reply *r, struc
 			return hr_fail(e, HR_NET, 0,
 				       "the server ignores Range and sends the whole object");
 		w->skip = w->off;
-		return 0;
+		return check_version(w, r, r->has_length ? r->length : 0, e);
 	}
 	if (!r->content_range || !fetch_range_parse(r->content_range, &range))
 		return hr_fail(e, HR_NET, 0, "a partial reply without a valid Content-Range");
@@ -59,7 +92,7 @@ static int check_headers(struct wish *w, const struct fetch_http_reply *r, struc
 		return hr_fail(e, HR_NET, 0,
 			       "asked for bytes %" PRIu64 "-%" PRIu64 ", got %" PRIu64 "-%" PRIu64,
 			       w->off, w->off + w->len - 1, range.first, range.last);
-	return 0;
+	return check_version(w, r, range.total, e);
 }
 
 static int take_ranged(struct wish *w, const uint8_t *p, size_t n, struct hr_err *e)
@@ -228,6 +261,21 @@ int fetch_web_range(struct fetch_client *c, const char *url, uint64_t off, size_
 	if (len == 0)
 		return 0;
 	return get(c, url, &w, e);
+}
+
+int fetch_web_range_of(struct fetch_client *c, const char *url, uint64_t off, size_t len, void *buf,
+		       fetch_progress *progress, void *arg, struct fetch_version *v,
+		       struct hr_err *e)
+{
+	struct wish w = { .ranged = true,
+			  .off = off,
+			  .buf = buf,
+			  .len = len,
+			  .progress = progress,
+			  .arg = arg,
+			  .version = v };
+
+	return len == 0 ? 0 : get(c, url, &w, e);
 }
 
 int fetch_web_has_ranges(struct fetch_client *c, const char *url, bool *has, struct hr_err *e)
