@@ -49,12 +49,15 @@ static int plan_pull(const struct rt_run_args *args, struct rt_plan *plan, struc
 }
 
 /*
- * An image that is a file: the server works in "/", so its path must be absolute; it is not pulled.
+ * An image that is a file: the server works in "/", so its path must be absolute; it is not pulled,
+ * nor is one behind a URL.
  */
 static int plan_source(struct rt_plan *plan, struct hr_err *e)
 {
 	struct stat st;
 
+	if (hr_source_of(plan->image) == HR_SOURCE_URL)
+		plan->pull = RT_PULL_NEVER;
 	if (hr_source_of(plan->image) != HR_SOURCE_FILE)
 		return 0;
 	if (stat(plan->image, &st) < 0) {

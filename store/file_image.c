@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "store/sif.h"
 #include "store/sqfs.h"
@@ -22,10 +23,12 @@
 #include "util/poison.h"
 
 struct store_file {
-	char *path;
-	int fd;
-	struct stat st;	     /* when it was opened */
-	uint64_t off, space; /* of the squashfs in the file */
+	char *path; /* or URL */
+	int fd;	    /* of a remote file: what was brought of it, while it is opened */
+	const struct store_file_remote *remote; /* likewise; or NULL */
+	struct stat st;				/* when it was opened */
+	uint64_t bytes;				/* of the file */
+	uint64_t off, space;			/* of the squashfs in it */
 	struct store_sqfs_super super;
 	struct fetch_digest name; /* stands for the file as it is now */
 	int index_fd;		  /* writable: check sums are noted in it */
@@ -73,6 +76,7 @@ static int open_file(struct store_file *f, struct hr_err *e)
 	}
 	if (!S_ISREG(f->st.st_mode))
 		return hr_fail(e, HR_USAGE, 0, "it is not a regular file");
+	f->bytes = (uint64_t)f->st.st_size;
 	return 0;
 }
 
@@ -102,19 +106,26 @@ static const char *host_arch(void)
 #endif
 }
 
+static int read_at(const struct store_file *f, void *p, size_t n, uint64_t off, const char *what,
+		   struct hr_err *e)
+{
+	if (f->remote && f->remote->bring(f->remote->arg, f->fd, off, n, e) < 0)
+		return -1;
+	return hr_pread_all(f->fd, p, n, off, what, e);
+}
+
 /* The file system in a SIF file. */
 static int find_in_sif(struct store_file *f, const uint8_t *head, size_t n, struct hr_err *e)
 {
 	struct store_sif_span table, fs;
 	hr_autofree uint8_t *rows = NULL;
 
-	if (store_sif_table(head, n, (uint64_t)f->st.st_size, &table, e) < 0)
+	if (store_sif_table(head, n, f->bytes, &table, e) < 0)
 		return -1;
 	rows = hr_alloc_bounded(table.len, 1,
 				STORE_SIF_DESCRIPTORS_MAX * STORE_SIF_DESCRIPTOR_BYTES, e);
-	if (!rows ||
-	    hr_pread_all(f->fd, rows, table.len, table.off, "the SIF descriptors", e) < 0 ||
-	    store_sif_find(rows, table.len, (uint64_t)f->st.st_size, host_arch(), &fs, e) < 0)
+	if (!rows || read_at(f, rows, table.len, table.off, "the SIF descriptors", e) < 0 ||
+	    store_sif_find(rows, table.len, f->bytes, host_arch(), &fs, e) < 0)
 		return -1;
 	f->off = fs.off;
 	f->space = fs.len;
@@ -124,16 +135,16 @@ static int find_in_sif(struct store_file *f, const uint8_t *head, size_t n, stru
 static int find_fs(struct store_file *f, struct hr_err *e)
 {
 	uint8_t head[STORE_SIF_HEADER_BYTES] = { 0 };
-	size_t n = f->st.st_size < (off_t)sizeof(head) ? (size_t)f->st.st_size : sizeof(head);
+	size_t n = f->bytes < sizeof(head) ? (size_t)f->bytes : sizeof(head);
 
-	if (hr_pread_all(f->fd, head, n, 0, "the file", e) < 0)
+	if (read_at(f, head, n, 0, "the file", e) < 0)
 		return -1;
-	f->space = (uint64_t)f->st.st_size;
+	f->space = f->bytes;
 	if (store_sif_is(head, n)) {
 		if (find_in_sif(f, head, n, e) < 0)
 			return -1;
 		n = f->space < sizeof(head) ? (size_t)f->space : sizeof(head);
-		if (hr_pread_all(f->fd, head, n, f->off, "the partition", e) < 0)
+		if (read_at(f, head, n, f->off, "the partition", e) < 0)
 			return -1;
 	} else if (!store_sqfs_is(head, n)) {
 		hr_hint(e,
@@ -186,6 +197,15 @@ static int use_cached(struct store_file *f, struct store_cache *cache)
 	return -1;
 }
 
+static int bring_metadata(const struct store_file *f, struct hr_err *e)
+{
+	const struct store_sqfs_super *s = &f->super;
+
+	return f->remote ? f->remote->bring(f->remote->arg, f->fd, f->off + s->metadata,
+					    s->bytes - s->metadata, e)
+			 : 0;
+}
+
 /* Make it anew, in CACHE, or in memory when there is none or it is full. */
 static int make(struct store_file *f, struct store_cache *cache, struct hr_err *e)
 {
@@ -204,7 +224,8 @@ static int make(struct store_file *f, struct store_cache *cache, struct hr_err *
 	}
 	if (p.index < 0 || p.loc < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot make a memory file");
-	if (store_sqfs_child_run(f->fd, f->off, f->space, &f->name, p.index, p.loc, e) < 0) {
+	if (bring_metadata(f, e) < 0 ||
+	    store_sqfs_child_run(f->fd, f->off, f->space, &f->name, p.index, p.loc, e) < 0) {
 		if (cache)
 			store_cache_extra_discard(cache, &f->name);
 		return -1;
@@ -215,18 +236,52 @@ static int make(struct store_file *f, struct store_cache *cache, struct hr_err *
 	return use(f, &p, e);
 }
 
-int store_file_open(const char *path, struct store_cache *cache, struct store_file **out,
-		    struct hr_err *e)
+static int open_index(struct store_file *f, struct store_cache *cache, struct hr_err *e)
 {
-	HR_CLEANUP(store_file_closep) struct store_file *f = hr_xmalloc(sizeof(*f));
+	if (find_fs(f, e) < 0 || store_sqfs_load(f->super.compressor, e) < 0)
+		return -1;
+	return cache && use_cached(f, cache) == 0 ? 0 : make(f, cache, e);
+}
+
+static struct store_file *new_file(const char *path)
+{
+	struct store_file *f = hr_xmalloc(sizeof(*f));
 
 	f->path = hr_xstrdup(path);
 	f->fd = f->index_fd = -1;
-	if (open_file(f, e) < 0 || find_fs(f, e) < 0 || store_sqfs_load(f->super.compressor, e) < 0)
+	return f;
+}
+
+int store_file_open(const char *path, struct store_cache *cache, struct store_file **out,
+		    struct hr_err *e)
+{
+	HR_CLEANUP(store_file_closep) struct store_file *f = new_file(path);
+
+	if (open_file(f, e) < 0)
 		return hr_wrap(e, "cannot open image '%s'", path);
 	name_file(f);
-	if ((!cache || use_cached(f, cache) < 0) && make(f, cache, e) < 0)
+	if (open_index(f, cache, e) < 0)
 		return hr_wrap(e, "cannot open image '%s'", path);
+	*out = hr_steal(&f);
+	return 0;
+}
+
+int store_file_open_remote(const struct store_file_remote *remote, struct store_cache *cache,
+			   struct store_file **out, struct hr_err *e)
+{
+	HR_CLEANUP(store_file_closep) struct store_file *f = new_file(remote->name);
+
+	f->remote = remote;
+	f->bytes = remote->bytes;
+	f->name = remote->version;
+	f->fd = memfd_create("hpcrun-remote", MFD_CLOEXEC);
+	if (f->fd < 0 || ftruncate(f->fd, (off_t)f->bytes) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot make a memory file");
+	if (open_index(f, cache, e) < 0)
+		return hr_wrap(e, "cannot open image '%s'", remote->name);
+	f->remote = NULL;
+	hr_fd_cleanup(&f->fd);
+	f->fd = -1;
 	*out = hr_steal(&f);
 	return 0;
 }

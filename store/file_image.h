@@ -4,7 +4,8 @@
  *
  * For: hpcrun-serve and import. Nothing is copied: the metadata is read once, by hpcrun-sqfs, into
  * an index that the node cache keeps; the blocks of the file are its chunks. Opening it again maps
- * two files.
+ * two files. The file may be one that lies elsewhere (url_image.h): then its metadata is brought,
+ * and its blocks are the caller's to bring.
  * Sequence: store_file_open(); store_file_image() for its index; store_file_source() for chunks.h;
  * store_file_close().
  * Source: hpcrun-store(5) FILES RUN IN PLACE.
@@ -27,6 +28,19 @@ struct store_file;
  */
 int store_file_open(const char *path, struct store_cache *cache, struct store_file **out,
 		    struct hr_err *e) HR_MUST_USE;
+
+/* A file that lies elsewhere. */
+struct store_file_remote {
+	const char *name; /* for messages */
+	uint64_t bytes;
+	struct fetch_digest version; /* stands for the file as it is now */
+	/* Write LEN bytes at OFF of it to the same place of FD. */
+	int (*bring)(void *arg, int fd, uint64_t off, uint64_t len, struct hr_err *e);
+	void *arg;
+};
+/* The same for such a file. Its source has OPEN and LEARN alone. Errors: also those of BRING. */
+int store_file_open_remote(const struct store_file_remote *remote, struct store_cache *cache,
+			   struct store_file **out, struct hr_err *e) HR_MUST_USE;
 void store_file_close(struct store_file *f);
 void store_file_closep(struct store_file **f);
 

@@ -147,4 +147,4 @@ hpcrun_serve_SOURCES = $(SERVE_SOURCES) store/serve_files.c
 hpcrun_serve_net_CFLAGS = $(SERVE_CFLAGS)
 hpcrun_serve_net_LDADD = libstore.a libfetch.a libutil.a $(FUSE_LIBS) $(ZSTD_LIBS) $(CRYPTO_LIBS) \
 	$(ISAL_LIBS) $(INIH_LIBS) $(CURL_LIBS) $(JANSSON_LIBS) $(DL_LIBS) -lpthread
-hpcrun_serve_net_SOURCES = $(SERVE_SOURCES) store/serve_net.c
+hpcrun_serve_net_SOURCES = $(SERVE_SOURCES) store/serve_net.c store/url_image.c store/url_image.h

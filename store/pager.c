@@ -320,11 +320,10 @@ static void source_where(void *arg, uint32_t chunk, struct hr_buf *out)
 {
 	struct store_pager *p = arg;
 	struct store_loc_chunk at = store_loc_chunk(p->o.loc, chunk);
-	struct fetch_digest name = store_loc_pack(p->o.loc, at.pack).name;
-	char path[STORE_OBJECT_PATH];
+	hr_autofree char *url =
+		store_pager_url(p, p->o.origins->n > 0 ? p->o.origins->v[0] : "", &at);
 
-	hr_buf_printf(out, "'%s/%s' at %" PRIu64, p->o.origins->n > 0 ? p->o.origins->v[0] : "",
-		      store_object_path(STORE_PACK, &name, path), at.frame_off);
+	hr_buf_printf(out, "'%s' at %" PRIu64, url, at.frame_off);
 }
 
 struct store_chunk_source store_pager_source(struct store_pager *p)

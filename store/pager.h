@@ -33,10 +33,22 @@
 
 struct store_pager;
 
+/*
+ * An object that is read in place, in the place of packs: its frames are blocks of another kind
+ * without digests. LEARN of BLOCKS is told the check sum of each that came for the first time,
+ * OPEN decompresses it.
+ */
+struct store_pager_object {
+	const char *url;
+	struct fetch_version version; /* of which it must stay */
+	struct store_chunk_source blocks;
+};
+
 struct store_pager_options {
 	const struct store_index *ix; /* borrowed for ever, like all below */
 	const struct store_loc *loc;
-	const struct hr_strv *origins; /* URLs of stores that have the packs, in order */
+	const struct hr_strv *origins;		 /* URLs of stores that have the packs, in order */
+	const struct store_pager_object *object; /* else NULL; then ORIGINS has its URL alone */
 	struct fetch_client *client;
 	struct store_trace *trace;	 /* where first touches are noted */
 	struct store_cache *cache;	 /* or NULL: memory alone */

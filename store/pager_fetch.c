@@ -39,6 +39,17 @@ void store_pager_pause(uint64_t ms)
 	nanosleep(&t, NULL);
 }
 
+char *store_pager_url(const struct store_pager *p, const char *origin,
+		      const struct store_loc_chunk *at)
+{
+	struct fetch_digest pack = store_loc_pack(p->o.loc, at->pack).name;
+	char path[STORE_OBJECT_PATH];
+
+	if (p->o.object)
+		return hr_xstrdup(p->o.object->url);
+	return hr_xasprintf("%s/%s", origin, store_object_path(STORE_PACK, &pack, path));
+}
+
 /* ---- landing ---- */
 
 /* With the lock held. */
@@ -132,12 +143,29 @@ static const uint8_t *frame_at(const struct arrival *a, size_t i)
 	return a->t->frames + (a->b->at[i].frame_off - a->from);
 }
 
+/* The same of a block, whose check sum may not be known yet. */
+static int open_block(const struct arrival *a, size_t i, const struct store_chunk *want,
+		      uint8_t *room, struct hr_err *e)
+{
+	const struct store_chunk_source *from = &a->t->p->o.object->blocks;
+
+	if (from->open(from->arg, a->t->zstd, frame_at(a, i), a->b->at[i].frame_len, want, room,
+		       e) < 0)
+		return -1;
+	if (want->crc != 0)
+		return store_frame_verify(want, room, NULL, e);
+	from->learn(from->arg, a->b->chunk[i], store_crc64(room, want->bytes));
+	return 0;
+}
+
 /* Decompress a frame and compare its check sum. */
 static int open_frame(const struct arrival *a, size_t i, struct store_chunk *want, uint8_t *room,
 		      struct hr_err *e)
 {
 	if (!store_index_chunk(a->t->p->o.ix, a->b->chunk[i], want))
 		return hr_fail(e, HR_CORRUPT, 0, "the image index is damaged");
+	if (a->t->p->o.object)
+		return open_block(a, i, want, room, e);
 	if (store_frame_open(a->t->zstd, frame_at(a, i), a->b->at[i].frame_len, want, room, e) < 0)
 		return -1;
 	return store_frame_verify(want, room, NULL, e);
@@ -172,11 +200,12 @@ static int fail_frame(struct arrival *a, struct hr_err *e)
 /* The next frame, which somebody waits for: straight to where it is expected. */
 static int accept_wanted(struct arrival *a, struct hr_err *e)
 {
-	uint8_t *room = store_chunks_room(a->t->p->chunks, a->b->chunk[a->next]);
+	struct store_pager *p = a->t->p;
+	uint8_t *room = store_chunks_room(p->chunks, a->b->chunk[a->next]);
 	struct store_chunk want;
 
 	if (open_frame(a, a->next, &want, room, e) < 0 ||
-	    store_frame_verify(&want, room, fetch_digest_of, e) < 0)
+	    (!p->o.object && store_frame_verify(&want, room, fetch_digest_of, e) < 0))
 		return fail_frame(a, e);
 	accept(a, &want, room);
 	return 0;
@@ -226,14 +255,16 @@ static int accept_opened(struct arrival *a, const struct store_chunk *want,
 			 const uint8_t *const *room, size_t n, struct hr_err *e)
 {
 	char got_hex[FETCH_DIGEST_HEX], want_hex[FETCH_DIGEST_HEX];
+	bool digests = !a->t->p->o.object;
 	struct fetch_digest got[PAGER_GROUP];
 	size_t len[PAGER_GROUP];
 
 	for (size_t i = 0; i < n; i++)
 		len[i] = want[i].bytes;
-	store_sha256_many(room, len, n, got);
+	if (digests)
+		store_sha256_many(room, len, n, got);
 	for (size_t i = 0; i < n; i++) {
-		if (!fetch_digest_equal(&got[i], &want[i].digest)) {
+		if (digests && !fetch_digest_equal(&got[i], &want[i].digest)) {
 			hr_fail(e, HR_CORRUPT, 0, "digest is %s, expected %s",
 				fetch_digest_hex(&got[i], got_hex),
 				fetch_digest_hex(&want[i].digest, want_hex));
@@ -375,6 +406,19 @@ static void outage_given_up(struct store_pager *p)
 				   : "reading it fails with an input/output error");
 }
 
+/* Origins answer, but none has the chunk right; nobody else is asked. Said once. */
+static void refused(struct store_pager *p, const struct hr_err *e)
+{
+	bool first;
+
+	pthread_mutex_lock(&p->lock);
+	first = !p->refusal_told;
+	p->refusal_told = true;
+	pthread_mutex_unlock(&p->lock);
+	if (first)
+		tell(p, "reading fails with an input/output error: %s", e->text);
+}
+
 /*
  * LEN bytes came in MS, the round trip apart, beside others: how much one request should ask for
  * from now on. Few large requests where the link is fast; where it is slow, nothing that is wanted
@@ -393,6 +437,17 @@ static void learn_rate(struct store_pager *p, uint64_t len, uint64_t ms)
 	p->batch_bytes = fits < PAGER_BATCH_BYTES ? fits : PAGER_BATCH_BYTES;
 }
 
+static int ask_range(const struct store_pager *p, const char *url, uint64_t off, size_t len,
+		     struct arrival *a, struct hr_err *e)
+{
+	struct fetch_version v;
+
+	if (!p->o.object)
+		return fetch_web_range(p->o.client, url, off, len, a->t->frames, on_progress, a, e);
+	v = p->o.object->version;
+	return fetch_web_range_of(p->o.client, url, off, len, a->t->frames, on_progress, a, &v, e);
+}
+
 /*
  * Ask one origin for the chunks FIRST to the end of B; what is right lands. Returns how many of
  * them are right; less than all with *e filled.
@@ -402,18 +457,15 @@ static size_t ask_origin(struct pager_thread *t, const char *origin, struct hr_s
 {
 	struct store_pager *p = t->p;
 	const struct store_loc_chunk *from = &b->at[first], *last = &b->at[b->n - 1];
-	struct fetch_digest pack = store_loc_pack(p->o.loc, from->pack).name;
 	size_t len = (size_t)(last->frame_off + last->frame_len - from->frame_off);
-	char path[STORE_OBJECT_PATH];
-	hr_autofree char *url =
-		hr_xasprintf("%s/%s", origin, store_object_path(STORE_PACK, &pack, path));
+	hr_autofree char *url = store_pager_url(p, origin, from);
 	struct arrival a = { .t = t, .b = b, .url = url, .next = first, .from = from->frame_off };
 	int r;
 
 	pthread_mutex_lock(&p->lock);
 	p->asking++;
 	pthread_mutex_unlock(&p->lock);
-	r = fetch_web_range(p->o.client, url, from->frame_off, len, t->frames, on_progress, &a, e);
+	r = ask_range(p, url, from->frame_off, len, &a, e);
 	pthread_mutex_lock(&p->lock);
 	if (r == 0)
 		learn_rate(p, len, a.arrived_ms - a.begun_ms);
@@ -459,8 +511,10 @@ void store_pager_fetch(struct pager_thread *t, const struct pager_batch *b)
 		store_pager_pause(pause / 2 + (uint64_t)random() % (pause / 2 + 1));
 		pause = 2 * pause < PAUSE_CAP_MS ? 2 * pause : PAUSE_CAP_MS;
 	}
-	if (refusals == REFUSALS_MAX && p->o.copy)
+	if (refusals == REFUSALS_MAX && p->o.copy && !p->o.object)
 		store_web_forget_loc(p->o.copy, p->o.ix);
+	if (refusals == REFUSALS_MAX && !p->o.upstream)
+		refused(p, &e);
 	for (; done < b->n; done++) {
 		if (p->o.upstream)
 			store_upstream_ask(p->o.upstream, b->chunk[done], &e);

@@ -60,6 +60,7 @@ struct store_pager {
 	struct hr_err failure; /* the first */
 	uint64_t out_since_ms; /* 0: no outage was reported */
 	bool out_given_up;
+	bool refusal_told;
 	struct pager_bench *benches; /* those not in use, of pager_fetch.c */
 	pthread_cond_t bench_free;
 };
@@ -78,6 +79,10 @@ struct pager_thread {
 	uint8_t *frames; /* room for the largest request */
 	uint8_t *plain;	 /* room for a chunk that nobody waits for */
 };
+
+/* Where an origin has the pack of a chunk; the caller frees. */
+char *store_pager_url(const struct store_pager *p, const char *origin,
+		      const struct store_loc_chunk *at);
 
 uint64_t store_pager_now_ms(void);
 void store_pager_pause(uint64_t ms);

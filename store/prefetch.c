@@ -36,7 +36,7 @@ static int find_trace(struct fetch_client *client, const char *url, const struct
 
 	if (store_object_read(copy, STORE_TRACE, name, TRACE_LIMIT, b, e) == 0)
 		return 0;
-	if (e->kind != HR_NOTFOUND)
+	if (e->kind != HR_NOTFOUND || !url)
 		return -1;
 	hr_err_clear(e);
 	object = hr_xasprintf("%s/%s", url, store_object_path(STORE_TRACE, name, path));

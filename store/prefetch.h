@@ -23,7 +23,7 @@ struct store_prefetch_options {
 	struct store_pager *pager;
 	struct store_trace *trace; /* of this run */
 	struct fetch_client *client;
-	const char *url;	  /* the store, which may have a trace, too */
+	const char *url;	  /* the store, which may have a trace, too; or NULL */
 	const struct store *copy; /* the store on this node that keeps traces */
 	const char *program;
 	enum hr_conf_prefetch mode;
@@ -33,7 +33,7 @@ struct store_prefetch;
 
 /*
  * The chunks that PROGRAM touched in an earlier run, by the trace that this node keeps or else the
- * store at URL.
+ * store at URL, if it is not NULL.
  *
  * Owns:    *order, of *n, is the caller's.
  * Errors:  HR_NOTFOUND nobody has a trace; HR_CORRUPT; HR_NET; HR_SYS.

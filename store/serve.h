@@ -69,7 +69,8 @@ struct serve_web {
 };
 
 /*
- * Open an image of the store at URL; fills s->img, s->ix and s->chunks.
+ * Open an image of the store at URL, or, when it is that, the image file at URL; fills s->img,
+ * s->ix and s->chunks.
  *
  * Two programs are made from the same sources. serve_net.c does it; serve_files.c executes the
  * other program, so that who reads files does not load libcurl with its thirty shared objects (7 of

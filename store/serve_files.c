@@ -46,6 +46,6 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	    (w->stats_fd >= 0 && fcntl(w->stats_fd, F_SETFD, 0) < 0))
 		return hr_fail(e, HR_SYS, errno, "cannot keep the session's descriptors open");
 	execv(program, argv.v);
-	return hr_fail(e, HR_SYS, errno, "cannot execute '%s', which reads stores like '%s'",
+	return hr_fail(e, HR_SYS, errno, "cannot execute '%s', which reads places like '%s'",
 		       program, url);
 }

@@ -339,6 +339,8 @@ static int open_image(struct serve *s, const struct serve_web *w, struct hr_err 
 {
 	if (hr_source_of(w->image) == HR_SOURCE_FILE)
 		return open_in_place(s, w, e);
+	if (hr_source_of(w->image) == HR_SOURCE_URL)
+		return serve_open_web(s, w, w->image, e);
 	for (size_t i = 0; i < w->stores->n; i++) {
 		const char *store = w->stores->v[i];
 		int r = store_is_url(store) ? serve_open_web(s, w, store, e)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* hpcrun-serve-net: an image of a store behind a URL, paged in through the node cache. */
+/* hpcrun-serve-net: an image behind a URL, of a store or a file, paged in through the node cache.
+ */
 #include "config.h"
 
 #include <stdio.h>
@@ -12,11 +13,13 @@
 #include "store/prefetch.h"
 #include "store/serve.h"
 #include "store/upstream.h"
+#include "store/url_image.h"
 #include "store/web.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/serve_proto.h"
+#include "util/source.h"
 #include "util/poison.h"
 
 #define THREADS                                                                                    \
@@ -77,13 +80,15 @@ static bool has(void *arg, uint32_t chunk)
 	return store_pager_has(arg, chunk);
 }
 
-static int start_pager(struct serve *s, const struct serve_web *w, const char *url, struct net *n,
-		       struct hr_err *e)
+/* OBJECT, or NULL: the image is a file of its own, and no store is asked for a trace. */
+static int start_pager(struct serve *s, const struct serve_web *w, const char *url,
+		       const struct store_pager_object *object, struct net *n, struct hr_err *e)
 {
 	struct store_trace *trace = store_trace_new(s->ix);
 	const struct store_pager_options o = { .ix = s->ix,
 					       .loc = store_image_loc(s->img),
 					       .origins = &n->origins,
+					       .object = object,
 					       .client = n->client,
 					       .trace = trace,
 					       .cache = n->cache,
@@ -101,7 +106,7 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 		.pager = pager,
 		.trace = trace,
 		.client = n->client,
-		.url = hr_xstrdup(url),
+		.url = object ? NULL : hr_xstrdup(url),
 		.copy = n->copy,
 		.program = w->app,
 		.mode = (enum hr_conf_prefetch)w->conf->prefetch
@@ -123,7 +128,7 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 		return -1;
 	s->end = on_end;
 	s->end_arg = prefetch;
-	if (w->native)
+	if (w->native && !object) /* files are named by digests, which are not known */
 		s->native = serve_native_start(s, &native);
 	return 0;
 }
@@ -149,21 +154,54 @@ static int settle_tag(const struct serve_web *w, const char *url, const struct n
 	return 0;
 }
 
-int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, struct hr_err *e)
+static int open_net(const struct serve_web *w, const char *url, struct net *n, struct hr_err *e)
 {
 	const struct fetch_options o = { .insecure_registries = &w->conf->insecure_registries,
 					 .ca_file = w->conf->ca_file,
 					 .proxy = w->conf->http_proxy };
-	HR_CLEANUP(store_name_release) struct store_name name = { 0 };
-	struct net *n = hr_xmalloc(sizeof(*n));
-	char manifest[FETCH_DIGEST_TEXT];
 
-	if (store_name_parse(w->manifest ? w->manifest : w->image, &name, e) < 0 ||
-	    fetch_client_new(&o, &n->client, e) < 0)
+	if (fetch_client_new(&o, &n->client, e) < 0)
 		return -1;
+	n->control = w->control;
 	n->dir = store_cache_place(w->cache, w->conf);
-	if (store_cache_open(n->dir, &n->cache, e) < 0 ||
-	    store_web_copy(n->dir, url, &n->copy, e) < 0)
+	if (store_cache_open(n->dir, &n->cache, e) < 0)
+		return -1;
+	return store_web_copy(n->dir, url, &n->copy, e);
+}
+
+/* A file behind a URL; what an earlier run has touched is noted as for a store. */
+static int open_url(struct serve *s, const struct serve_web *w, const char *url, struct hr_err *e)
+{
+	struct net *n = hr_xmalloc(sizeof(*n));
+	struct store_url_options o = { .url = url };
+	struct store_url_image *u;
+
+	if (open_net(w, url, n, e) < 0)
+		return -1;
+	o.client = n->client;
+	o.cache = n->cache;
+	o.copy = n->copy;
+	if (store_url_image_open(&o, &u, e) < 0)
+		return -1;
+	hr_strv_add(&n->origins, url);
+	s->img = store_file_image(store_url_image_file(u));
+	s->ix = store_image_index(s->img);
+	s->cache = n->cache;
+	return start_pager(s, w, url, store_url_image_object(u), n, e);
+}
+
+int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, struct hr_err *e)
+{
+	HR_CLEANUP(store_name_release) struct store_name name = { 0 };
+	char manifest[FETCH_DIGEST_TEXT];
+	struct net *n;
+
+	if (hr_source_of(w->image) == HR_SOURCE_URL)
+		return open_url(s, w, url, e);
+	if (store_name_parse(w->manifest ? w->manifest : w->image, &name, e) < 0)
+		return -1;
+	n = hr_xmalloc(sizeof(*n));
+	if (open_net(w, url, n, e) < 0)
 		return -1;
 	if (store_web_sync(n->client, url, &name, n->copy, e) < 0) {
 		/* another store of the chain may have it */
@@ -175,11 +213,10 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 		return -1;
 	}
 	store_web_origins(w->conf, url, &n->origins);
-	n->control = w->control;
 	if (settle_tag(w, url, n, &name, manifest, e) < 0 ||
 	    open_copied_image(s, manifest, n->copy->path, e) < 0)
 		return -1;
 	s->cache = n->cache;
 	n->upstream = make_upstream(s, w, url, n->dir);
-	return start_pager(s, w, url, n, e);
+	return start_pager(s, w, url, NULL, n, e);
 }

@@ -44,13 +44,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def send(self, status, body, headers):
         self.send_response(status)
+        if self.etag:
+            self.send_header("ETag", self.etag)
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
+    etag = None
+
     def do_GET(self):
+        self.etag = None
         fault = self.fault() or [""]  # first: who sees a request in the log may set the fault of the next
         with lock, open(os.path.join(where, "log"), "a") as f:
             f.write("GET %s %s\n" % (self.path, self.headers.get("Range", "-")))
@@ -70,6 +75,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send(404, b"", {})
         with open(path, "rb") as f:
             data = f.read()
+            state = os.fstat(f.fileno())
+        self.etag = '"%x-%x"' % (state.st_ino, state.st_mtime_ns)
         if fault[0] == "flip":
             data = bytes(b ^ (i % 997 == 5) for i, b in enumerate(data))
         return self.content(data, fault[0])

@@ -1,0 +1,139 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+# Squashfs and SIF files behind a URL, run in place.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154  # each test is a subshell; bats sets output and status; $ is for sh
+
+bats_require_minimum_version 1.5.0
+load ../lib/common
+
+setup_file() {
+	scratch_make
+	mkdir -p rootfs/{bin,etc,data,.singularity.d} www && cd rootfs || return
+	cp "$(command -v busybox)" bin/busybox
+	for name in sh cat cp sha256sum true; do ln -s busybox bin/$name; done
+	echo 'root:x:0:0:root:/root:/bin/sh' >etc/passwd
+	head -c 3000000 /dev/urandom >data/random
+	head -c 150000000 /dev/zero | tr '\0' 'x' >data/large
+	for i in $(seq 1 40); do seq "$i" $((i * 20)) >"data/$i"; done
+	printf '#!/bin/sh\necho runscript "$@"\n' >.singularity.d/runscript
+	chmod 755 .singularity.d/runscript
+	cd .. || return
+	# its large file is stored as it is: most of the image is never wanted
+	mksquashfs rootfs www/image.sqfs -quiet -no-progress -all-root -comp zstd -noD >/dev/null
+	rm rootfs/data/large
+	mksquashfs rootfs small.sqfs -quiet -no-progress -all-root -comp gzip >/dev/null
+	mksquashfs rootfs/etc www/tiny.sqfs -quiet -no-progress -all-root >/dev/null
+	"$TESTS_DIR/lib/mksif" www/image.sif small.sqfs "arch=$(sif_arch)"
+	web_store_start "$SCRATCH/www" "$SCRATCH/web"
+}
+teardown_file() {
+	for pid in $(leftovers | cut -d' ' -f1); do
+		kill "$pid" 2>/dev/null
+	done
+	web_store_stop "$SCRATCH/web"
+	scratch_remove
+}
+# sessions linger: each test has its own, and its own cache
+setup() {
+	cd "$SCRATCH" || return
+	another_session run
+	export HPCRUN_CACHE=$BATS_TEST_TMPDIR/cache URL
+	URL=http://127.0.0.1:$(<web/port)
+	: >web/fault
+	: >web/log
+}
+
+sif_arch() { case $(uname -m) in aarch64) echo 04 ;; *) echo 02 ;; esac; }
+
+another_session() {
+	mkdir -m 700 "$BATS_TEST_TMPDIR/$1"
+	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/$1
+}
+
+# bytes_asked: how many bytes all requests so far asked for.
+bytes_asked() { sed -n 's/.* bytes=\([0-9]*\)-\([0-9]*\)$/\1 \2/p' web/log | awk '{ n += $2 - $1 + 1 } END { print n + 0 }'; }
+
+# same_files URL: all files below data are those of rootfs, by digest.
+same_files() {
+	(cd rootfs && find data -type f -exec sha256sum {} + | sort) >want
+	"$HPCRUN" "$1" sh -c 'cd / && for f in data/[0-9]* data/random; do sha256sum "$f"; done' | sort >got
+	diff want got
+}
+
+@test "url: a squashfs starts with under 3 % of it fetched, and again with its head alone" {
+	run -0 "$HPCRUN" "$URL/image.sqfs" cat /data/7
+	[ "$output" = "$(cat rootfs/data/7)" ]
+	asked=$(bytes_asked)
+	[ "$asked" -gt 0 ]
+	[ $((asked * 100)) -lt $((3 * $(stat -c %s www/image.sqfs))) ]
+	another_session again
+	: >web/log
+	run -0 "$HPCRUN" "$URL/image.sqfs" cat /data/7
+	[ "$(bytes_asked)" = 128 ]
+}
+
+@test "url: files of a squashfs and of a SIF are those that went into it" {
+	same_files "$URL/image.sqfs"
+	same_files "$URL/image.sif"
+	run -0 "$HPCRUN" "$URL/image.sif" # its runscript
+	[ "$output" = runscript ]
+}
+
+@test "url: a file that was replaced is another image" {
+	cp www/image.sif www/moving
+	run -0 "$HPCRUN" "$URL/moving" cat /data/7
+	mkdir other && cp -a rootfs/bin other && echo new >other/new
+	mksquashfs other www/moving.new -quiet -no-progress >/dev/null
+	mv www/moving.new www/moving
+	another_session again
+	run -0 "$HPCRUN" "$URL/moving" cat /new
+	[ "$output" = new ]
+}
+
+@test "url: a file that is replaced while it is in use gives EIO, and says that it was changed" {
+	cp www/image.sif www/moving
+	chmod 644 www/moving
+	run -0 "$HPCRUN" --bind "$SCRATCH:/mnt" "$URL/moving" sh -c 'cat /data/7 >/dev/null
+		cp /mnt/www/image.sif /mnt/www/new && mv /mnt/www/new /mnt/www/moving
+		if cat /data/random >/dev/null; then echo read; else echo failed; fi'
+	[[ $output == *failed* ]]
+	[[ $output == *"reading fails"*"moving': the object was changed: its ETag is"* ]]
+}
+
+@test "url: starts and runs with what is cached when the server is gone" {
+	same_files "$URL/image.sif"
+	another_session again
+	echo all reset >web/fault
+	run -0 --separate-stderr "$HPCRUN" "$URL/image.sif" cat /data/7
+	[ "$output" = "$(cat rootfs/data/7)" ]
+}
+
+@test "url: a cached chunk that was damaged is fetched again" {
+	same_files "$URL/image.sif"
+	for file in "$HPCRUN_CACHE"/packs/*/*.data; do
+		printf '\377\377\377\377' | dd of="$file" bs=1 seek=1000 conv=notrunc status=none
+	done
+	another_session again
+	same_files "$URL/image.sif"
+}
+
+@test "url: replies that cannot be right are waited for or refused, never shown" {
+	for fault in flip elsewhere; do
+		another_session "s-$fault"
+		rm -rf "$HPCRUN_CACHE"
+		echo "all $fault" >web/fault
+		fail_with "tiny.sqfs'" "$HPCRUN" "$URL/tiny.sqfs" true
+		[ -z "$(find "$HPCRUN_CACHE" -name '*.index')" ]
+	done
+}
+
+@test "url: what is no image is refused by name" {
+	fail_with "nothing.sqfs.*404" "$HPCRUN" "$URL/nothing.sqfs" true
+	head -c 4096 /dev/zero >www/zeros
+	fail_with 'neither a squashfs nor a SIF' "$HPCRUN" "$URL/zeros" true
+	fail_with "plain http to 'images.invalid' is refused" "$HPCRUN" http://images.invalid/x.sqfs true
+	head -c 100000 small.sqfs >www/half.sqfs
+	fail_with 'half.sqfs.*there are 100000' "$HPCRUN" "$URL/half.sqfs" true
+	echo all whole >web/fault # the tables of a large file are not read by way of all of it
+	fail_with 'ignores Range' "$HPCRUN" "$URL/image.sqfs" true
+}
