@@ -18,7 +18,8 @@
 #include "util/poison.h"
 
 #define DEPTH_MAX 512 /* one descriptor each; what lies deeper stays */
-#define FD_HIGH	  64  /* out of the way of those that are placed by number for the server */
+#define NAMES_MAX 100
+#define FD_HIGH	  64 /* out of the way of those that are placed by number for the server */
 
 static char *prefix(void)
 {
@@ -61,14 +62,14 @@ static bool remove_in(int dirfd, const char *name, int depth)
 	return unlinkat(dirfd, name, AT_REMOVEDIR) == 0;
 }
 
-/* Open NAME of the user's and take the lock; -1: it is held, or not there. */
+/* Open NAME of the user's and take the lock; -1: it is held, or not there, or removed meanwhile. */
 static int hold(int base, const char *name)
 {
 	hr_autofd int fd = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() ||
-	    flock(fd, LOCK_EX | LOCK_NB) < 0)
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &st) < 0 ||
+	    st.st_uid != geteuid() || st.st_nlink == 0)
 		return -1;
 	return hr_steal_fd(&fd);
 }
@@ -98,30 +99,35 @@ static void sweep(int base)
 static int make_base(struct rt_scratch *s, const char *path, const char *key, struct hr_err *e)
 {
 	hr_autofree char *start = prefix();
-	int fd;
 
 	s->base = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->base < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot open '%s' for --scratch", path);
 	sweep(s->base);
-	/* the session of this name before us may still be cleaning up: another name then */
-	for (unsigned int i = 0; i < 100 && !s->name; i++) {
-		s->name = hr_xasprintf("%s%s.%u", start, key, i);
-		if (mkdirat(s->base, s->name, 0700) == 0)
+	/* The session of this name before us may still be cleaning up, and another one that sweeps
+	 * may take a new directory for a leftover before we hold it: another name then. */
+	for (unsigned int i = 0; i < NAMES_MAX; i++) {
+		hr_autofree char *name = hr_xasprintf("%s%s.%u", start, key, i);
+		hr_autofd int fd = -1;
+
+		if (mkdirat(s->base, name, 0700) == 0) {
+			fd = hold(s->base, name);
+		} else if (errno != EEXIST) {
+			hr_fail(e, HR_SYS, errno, "cannot make a directory in '%s' for --scratch",
+				path);
+			hr_hint(e, "TMPDIR names a directory on a disk of the node, else it is "
+				   "/tmp");
+			return -1;
+		}
+		if (fd < 0)
+			continue;
+		s->lock = fcntl(fd, F_DUPFD_CLOEXEC, FD_HIGH);
+		if (s->lock < 0)
 			break;
-		free(hr_steal(&s->name));
-		if (errno != EEXIST)
-			break;
+		s->name = hr_steal(&name);
+		return 0;
 	}
-	if (!s->name) {
-		hr_fail(e, HR_SYS, errno, "cannot make a directory in '%s' for --scratch", path);
-		hr_hint(e, "TMPDIR names a directory on a disk of the node, else it is /tmp");
-		return -1;
-	}
-	fd = hold(s->base, s->name);
-	s->lock = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FD_HIGH);
-	hr_fd_cleanup(&fd);
-	return s->lock >= 0 ? 0 : hr_fail(e, HR_SYS, errno, "cannot lock '%s/%s'", path, s->name);
+	return hr_fail(e, HR_SYS, errno, "cannot hold a directory in '%s' for --scratch", path);
 }
 
 void rt_scratch_init(struct rt_scratch *s)
