@@ -18,6 +18,8 @@ enum rt_bind_kind {
 	RT_BIND_FILE,  /* a file that the builder writes; src is its name there */
 	RT_BIND_TMPFS, /* a new file system in memory; src are its options */
 	RT_BIND_DEV,   /* the same, with the links that /dev has */
+	RT_BIND_MQUEUE,
+	RT_BIND_PROC
 };
 
 struct rt_bind {

@@ -197,7 +197,7 @@ static bool answer_one(struct rt_clients *l, struct rt_client *c, const struct r
 			       .type = v->type,
 			       .params_bytes = v->params_bytes };
 	struct hr_err e = { 0 }; /* the rank has gone or does not read: its own affair */
-	size_t fds = v->type == RT_JOIN ? RT_MSG_FDS_MAX : 0;
+	size_t fds = v->type == RT_JOIN ? v->n : 0;
 
 	if (v->type == RT_FAILED) {
 		a.err = *v->failure;

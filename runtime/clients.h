@@ -59,10 +59,11 @@ struct rt_clients {
 	void *arg;
 };
 
-/* RT_JOIN with its three descriptors, or RT_FAILED. */
+/* RT_JOIN with its N descriptors, or RT_FAILED. */
 struct rt_verdict {
 	enum rt_answer_type type;
 	int fds[RT_MSG_FDS_MAX];
+	size_t n;
 	uint32_t params_bytes;
 	const struct hr_err *failure;
 };

@@ -13,6 +13,7 @@
 
 #include "runtime/caps.h"
 #include "runtime/exec.h"
+#include "runtime/waiter.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
 
@@ -74,12 +75,14 @@ static void merge_environment(struct rt_plan *plan, const struct rt_params *p)
 	rt_env_finish(&plan->env);
 }
 
-static int join_namespaces(const struct rt_joined *j, struct hr_err *e)
+static int join_namespaces(const struct rt_plan *plan, const struct rt_joined *j, struct hr_err *e)
 {
 	/* user first: it gives the right to join the mount namespace that it owns; the kernel
 	 * refuses a descriptor of another type than we say */
 	if (setns(j->user_ns, CLONE_NEWUSER) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot join the user namespace of the session");
+	if (rt_spaces_join(rt_spaces_of(&plan->shape), j->spaces, e) < 0)
+		return -1;
 	if (setns(j->mnt_ns, CLONE_NEWNS) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot join the mount namespace of the session");
 	return 0;
@@ -155,6 +158,16 @@ static int close_descriptors(struct rt_joined *j, struct hr_err *e)
 	return 0;
 }
 
+/* The rank is the one that waits: its end is the end for the session, whatever is left behind. */
+static int enter_pid_namespace(struct rt_joined *j, struct hr_err *e)
+{
+	if (rt_waiter_fork(e) < 0)
+		return -1;
+	hr_fd_cleanup(&j->sock);
+	j->sock = -1;
+	return 0;
+}
+
 int rt_enter(struct rt_plan *plan, struct rt_joined *j, struct hr_err *e)
 {
 	static const char *const shells[] = { "/bin/bash", "/bin/sh", NULL };
@@ -163,8 +176,9 @@ int rt_enter(struct rt_plan *plan, struct rt_joined *j, struct hr_err *e)
 	if (!plan->shell && choose_command(plan, &j->params, &argv, e) < 0)
 		return -1;
 	merge_environment(plan, &j->params);
-	if (join_namespaces(j, e) < 0 || choose_directory(plan, &j->params, e) < 0 ||
+	if (join_namespaces(plan, j, e) < 0 || choose_directory(plan, &j->params, e) < 0 ||
 	    close_descriptors(j, e) < 0 || rt_caps_drop(plan->fakeroot, e) < 0 ||
+	    (plan->shape.pid && enter_pid_namespace(j, e) < 0) ||
 	    rt_seccomp_install(j->params.filter, j->params.filter_bytes, e) < 0)
 		return -1;
 	if (plan->shell)

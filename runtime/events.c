@@ -59,6 +59,7 @@ void rt_session_fail(struct rt_session *s, const struct hr_err *cause)
 	s->failure = *cause;
 	rt_session_enter_phase(s, RT_FAILED_PHASE);
 	kill_child(s->builder);
+	kill_child(s->init);
 	kill_child(s->server.pid);
 	/* without the last descriptor the kernel ends the connection: nobody hangs on it */
 	hr_fd_cleanup(&s->fuse_fd);
@@ -245,7 +246,8 @@ void rt_session_on_server(struct rt_session *s)
 		rt_session_fail(s, &e);
 }
 
-static void handle_builder(struct rt_session *s, struct rt_progress *p, int fds[2])
+static void handle_builder(struct rt_session *s, struct rt_progress *p,
+			   int fds[RT_BUILD_FDS_MAX + 1])
 {
 	struct hr_err e = { 0 };
 
@@ -266,6 +268,10 @@ static void handle_builder(struct rt_session *s, struct rt_progress *p, int fds[
 	case BUILD_NOTE:
 		rt_clients_note(&s->clients, (enum hr_level)p->us, "%s", p->err.text);
 		return;
+	case BUILD_INIT:
+		s->init = (pid_t)p->us;
+		s->init_sock = hr_steal_fd(&fds[0]);
+		return;
 	case BUILD_DONE:
 		if (s->phase != RT_STARTING)
 			return;
@@ -275,6 +281,8 @@ static void handle_builder(struct rt_session *s, struct rt_progress *p, int fds[
 		}
 		s->user_ns = hr_steal_fd(&fds[0]);
 		s->mnt_ns = hr_steal_fd(&fds[1]);
+		for (int *fd = fds + 2; s->spaces_n < RT_SPACES_MAX && *fd >= 0; fd++)
+			s->spaces[s->spaces_n++] = hr_steal_fd(fd);
 		note_time(s, "the container is ready");
 		rt_stats_ready(&s->stats, rt_session_now_us() - s->born_us);
 		rt_session_enter_phase(s, RT_READY);
@@ -292,19 +300,20 @@ static void handle_builder(struct rt_session *s, struct rt_progress *p, int fds[
 
 void rt_session_on_builder(struct rt_session *s)
 {
-	int fds[2] = { -1, -1 };
+	int fds[RT_BUILD_FDS_MAX + 1]; /* and a -1 behind the last */
 	struct rt_progress p;
 	struct hr_err e = { 0 };
 
-	if (rt_msg_recv(s->builder_sock, &p, sizeof(p), fds, 2, &e) < 0) {
+	fds[RT_BUILD_FDS_MAX] = -1;
+	if (rt_msg_recv(s->builder_sock, &p, sizeof(p), fds, RT_BUILD_FDS_MAX, &e) < 0) {
 		/* it ended; if that was too early, SIGCHLD tells */
 		hr_fd_cleanup(&s->builder_sock);
 		s->builder_sock = -1;
 		return;
 	}
 	handle_builder(s, &p, fds);
-	hr_fd_cleanup(&fds[0]);
-	hr_fd_cleanup(&fds[1]);
+	for (size_t i = 0; i < RT_BUILD_FDS_MAX; i++)
+		hr_fd_cleanup(&fds[i]);
 }
 
 /* The kernel has ended the FUSE connection: the last process left the container. */
@@ -384,6 +393,8 @@ void rt_session_on_child(struct rt_session *s)
 	while ((pid = wait4(-1, &status, WNOHANG, &used)) > 0) {
 		if (pid == s->builder) {
 			builder_died(s, status);
+		} else if (pid == s->init) {
+			s->init = -1;
 		} else if (pid == s->server.pid) {
 			hr_stats_max(&s->stats.file->server_peak, (uint64_t)used.ru_maxrss * 1024);
 			s->stats.file->server_pid = 0;

@@ -197,6 +197,7 @@ static int ask(const struct rt_plan *plan, bool starter, struct rt_joined *j, st
 		j->user_ns = fds[0];
 		j->mnt_ns = fds[1];
 		j->params_fd = fds[2];
+		memcpy(j->spaces, fds + 3, sizeof(j->spaces));
 		if (a.type == RT_JOIN)
 			return take_parameters(j, a.params_bytes, e);
 		if (a.type == RT_FAILED) {

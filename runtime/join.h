@@ -12,13 +12,15 @@
 
 #include "runtime/params.h"
 #include "runtime/plan.h"
+#include "runtime/spaces.h"
 #include "util/err.h"
 
 struct rt_joined {
 	int sock; /* open until the program ends: that is how the session knows */
 	int user_ns, mnt_ns;
-	int place, params_fd; /* done with; rt_enter closes all descriptors in one call */
-	uint8_t *bytes;	      /* of params */
+	int spaces[RT_SPACES_MAX]; /* in the order of spaces.h, -1 behind the last */
+	int place, params_fd;	   /* done with; rt_enter closes all descriptors in one call */
+	uint8_t *bytes;		   /* of params */
 	struct rt_params params;
 	bool quiet; /* after a failure: another rank of the step has said it */
 	bool told;  /* the user has read why it failed */

@@ -153,10 +153,11 @@ int rt_key_of_plan(struct rt_plan *plan, struct hr_err *e)
 	hr_opt_unparse(rt_shape_opts, &plan->shape, &shape);
 	add_list(&k, "shape", &shape);
 	hr_strv_release(&shape);
-	if (plan->writable && !plan->in_step) {
+	if ((plan->writable || plan->shape.pid) && !plan->in_step) {
 		struct timespec now = { 0 };
 
-		/* not shared: two runs must not see each other's changes */
+		/* not shared: two runs must not see each other's changes, and processes that a run
+		 * leaves behind are to end with it */
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		rt_key_add_u64(&k, "pid", (uint64_t)getpid());
 		rt_key_add_u64(&k, "time",

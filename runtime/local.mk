@@ -17,7 +17,7 @@ libruntime_a_SOURCES = \
 	runtime/gpu_cdi.c runtime/gpu_cdi.h runtime/gpu_libs.c runtime/gpu_libs.h \
 	runtime/gpu_list.c runtime/gpu_list.h \
 	runtime/hooks.c runtime/hooks.h runtime/identity.c runtime/identity.h \
-	runtime/imgconf.c runtime/imgconf.h runtime/join.c runtime/join.h runtime/json.c runtime/json.h \
+	runtime/imgconf.c runtime/imgconf.h runtime/join.c runtime/join.h runtime/init.c runtime/init.h runtime/json.c runtime/json.h \
 	runtime/key.c runtime/key.h runtime/ldcache.c runtime/ldcache.h runtime/mount.c runtime/mount.h runtime/msg.c runtime/msg.h \
 	runtime/native.c runtime/native.h \
 	runtime/params.c runtime/params.h runtime/path.c runtime/path.h \
@@ -26,9 +26,10 @@ libruntime_a_SOURCES = \
 	runtime/say.c runtime/say.h \
 	runtime/scratch.c runtime/scratch.h runtime/seccomp.c runtime/seccomp.h runtime/server.c runtime/server.h \
 	runtime/session.c runtime/session.h runtime/shape.c runtime/shape.h runtime/slurm.c runtime/slurm.h \
-	runtime/start.c runtime/start.h runtime/stats.c runtime/stats.h runtime/steps.c runtime/steps.h \
+	runtime/spaces.c runtime/spaces.h runtime/start.c runtime/start.h runtime/stats.c runtime/stats.h runtime/steps.c runtime/steps.h \
 	runtime/tasks.c runtime/tasks.h runtime/trust.c runtime/trust.h \
-	runtime/userns.c runtime/userns.h runtime/verbs.c runtime/verbs.h runtime/view.c runtime/view.h runtime/yaml.c runtime/yaml.h
+	runtime/userns.c runtime/userns.h runtime/verbs.c runtime/verbs.h runtime/view.c runtime/view.h \
+	runtime/waiter.c runtime/waiter.h runtime/yaml.c runtime/yaml.h
 libruntime_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(JANSSON_CFLAGS) $(YAML_CFLAGS) $(ELF_CFLAGS)
 
 # The scripts of etc/completion as texts of C, for those who have hpcrun in a prefix of its own.

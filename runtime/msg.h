@@ -5,10 +5,10 @@
  * A rank connects to the session's SOCK_SEQPACKET socket and sends one struct rt_ask, with its
  * standard error, which the session may write lines to until the rank ends. The session
  * answers with any number of RT_TEXT packets (mostly to the rank that started it) and one RT_JOIN
- * (descriptors: user namespace, mount namespace, parameters) or RT_FAILED. Before that it may send
- * one rank RT_DO_PULL: no store has the image; the rank pulls it, and says how that went in another
- * struct rt_ask, with RT_ASK_PULLED or RT_ASK_PULL_FAILED. The rank keeps the
- * socket open as long as its program runs; its end tells the session that the rank has gone.
+ * (descriptors: user namespace, mount namespace, parameters, those of spaces.h) or RT_FAILED.
+ * Before that it may send one rank RT_DO_PULL: no store has the image; the rank pulls it, and says
+ * how that went in another struct rt_ask, with RT_ASK_PULLED or RT_ASK_PULL_FAILED. The rank keeps
+ * the socket open as long as its program runs; its end tells the session that the rank has gone.
  *
  * Both sides are of one version: the version is part of the session's name, and of each packet.
  */
@@ -19,11 +19,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "runtime/spaces.h"
 #include "util/buf.h"
 #include "util/err.h"
 
 #define RT_MSG_MAGIC   0x31747268u /* "hrt1" */
-#define RT_MSG_FDS_MAX 3
+#define RT_MSG_FDS_MAX (3 + RT_SPACES_MAX)
 
 enum rt_ask_flag {
 	RT_ASK_STARTER = 1, /* this rank started the session: it hears what the start had to say */

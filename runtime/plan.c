@@ -103,6 +103,8 @@ static int plan_shape(const struct rt_run_args *args, struct rt_plan *plan, stru
 
 	plan->shape = args->shape;
 	plan->shape.contain |= args->containall;
+	plan->shape.pid |= args->containall;
+	plan->shape.ipc |= args->containall;
 	plan->cleanenv |= args->containall;
 	for (size_t i = 0; i < args->shape.devices.n; i++)
 		if (rt_shape_is_cdi(args->shape.devices.v[i]))

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -57,6 +58,7 @@ static void init(struct rt_session *s, const struct rt_session_args *args)
 	s->listen_fd = (int)args->listen_fd;
 	s->lock_fd = (int)args->lock_fd;
 	s->dir_fd = (int)args->dir_fd;
+	s->init = s->init_sock = -1;
 	s->builder = s->builder_sock = s->signal_fd = s->native_fd = -1;
 	s->fuse_fd = s->targets_fd = s->params_fd = s->user_ns = s->mnt_ns = -1;
 	s->in_step = getenv("SLURM_JOB_ID") && getenv("SLURM_STEP_ID");
@@ -95,6 +97,7 @@ static int leave_rank(struct rt_session *s, struct hr_err *e)
 		return hr_fail(e, HR_SYS, errno, "cannot set up the socket of the session");
 	sigaction(SIGCHLD, &dfl, NULL); /* ignored, no child could be waited for */
 	sigaction(SIGPIPE, &ign, NULL); /* inherited by the server: its log may end before it */
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* init's parent, the builder, ends */
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
 	sigprocmask(SIG_SETMASK, &chld, NULL);
@@ -159,6 +162,8 @@ static int start(struct rt_session *s, struct hr_err *e)
 				    .identity = &s->identity,
 				    .hooks = &s->hooks,
 				    .hostlibs = &s->hostlibs,
+				    .spaces = rt_spaces_of(&s->args->shape),
+				    .hostname = s->args->shape.hostname,
 				    .writable = s->args->writable };
 
 	open_stats(s);
@@ -194,9 +199,11 @@ static void answer(struct rt_session *s)
 {
 	struct rt_verdict v = { .type = s->phase == RT_READY ? RT_JOIN : RT_FAILED,
 				.fds = { s->user_ns, s->mnt_ns, s->params_fd },
+				.n = 3 + s->spaces_n,
 				.params_bytes = s->params_bytes,
 				.failure = &s->failure };
 
+	memcpy(v.fds + 3, s->spaces, s->spaces_n * sizeof(*s->spaces));
 	if (s->phase == RT_READY || s->phase == RT_FAILED_PHASE)
 		rt_clients_answer(&s->clients, &v);
 	if (s->clients.n > 0)
@@ -263,6 +270,12 @@ static uint64_t linger_ms(const struct rt_session *s)
 	return once ? 0 : s->conf.linger_s * 1000;
 }
 
+/* Its name is that of one run, see key.c. */
+static bool is_single(const struct rt_session *s)
+{
+	return !s->in_step && (s->args->writable || s->args->shape.pid);
+}
+
 /* Whether no rank is to be expected any more. */
 static bool is_over(const struct rt_session *s, uint64_t now)
 {
@@ -279,7 +292,7 @@ static bool is_over(const struct rt_session *s, uint64_t now)
 		return now - s->since_ms > FIRST_ASK_MS;
 	if (s->phase == RT_FAILED_PHASE)
 		return !s->in_step || all_came || now - s->since_ms > FAILED_STEP_MS;
-	if (all_came || (s->args->writable && !s->in_step && s->clients.answered > 0))
+	if (all_came || (is_single(s) && s->clients.answered > 0))
 		return true;
 	return idle >= linger_ms(s);
 }
@@ -293,6 +306,10 @@ static void let_go(struct rt_session *s)
 	hr_fd_cleanup(&s->user_ns);
 	hr_fd_cleanup(&s->mnt_ns);
 	s->user_ns = s->mnt_ns = -1;
+	for (; s->spaces_n > 0; s->spaces_n--)
+		hr_fd_cleanup(&s->spaces[s->spaces_n - 1]);
+	if (s->init > 0)
+		kill(s->init, SIGKILL); /* and with it what the ranks have left behind */
 	rt_session_enter_phase(s, RT_LEAVING);
 }
 
@@ -421,8 +438,8 @@ static void run_poststop(struct rt_session *s)
 
 static void release(struct rt_session *s)
 {
-	int *fds[] = { &s->builder_sock, &s->signal_fd, &s->native_fd, &s->fuse_fd,
-		       &s->targets_fd,	 &s->params_fd, &s->dir_fd };
+	int *fds[] = { &s->init_sock, &s->builder_sock, &s->signal_fd, &s->native_fd,
+		       &s->fuse_fd,   &s->targets_fd,	&s->params_fd, &s->dir_fd };
 
 	rt_stats_end(&s->stats, s->failure.kind == HR_OK ? HR_SESSION_ENDED : HR_SESSION_FAILED);
 	for (size_t i = 0; i < HR_COUNT(fds); i++)

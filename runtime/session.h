@@ -75,6 +75,10 @@ struct rt_session {
 	int listen_fd, lock_fd, dir_fd, signal_fd;
 	int native_fd; /* the first list of large files, until the container is there; or -1 */
 	int fuse_fd, targets_fd, params_fd, user_ns, mnt_ns;
+	int spaces[RT_SPACES_MAX]; /* in the order of spaces.h */
+	size_t spaces_n;
+	pid_t init; /* of --pid, -1: none, or it has ended */
+	int init_sock;
 	uint32_t params_bytes;
 	struct hr_buf filter;
 };

@@ -10,7 +10,10 @@
 #include "util/cleanup.h"
 #include "util/poison.h"
 
-#define TMPFS_MODE 01777
+#define TMPFS_MODE   01777
+#define HOSTNAME_MAX 64 /* of the kernel, uname(2) */
+
+static const char *const nets[] = { "host", "none", NULL }; /* by enum rt_net */
 
 const struct hr_opt rt_shape_opts[] = {
 	HR_OPT_FLAG(0, "contain", struct rt_shape, contain,
@@ -24,6 +27,15 @@ const struct hr_opt rt_shape_opts[] = {
 		    "show a device of the host, by path or by its CDI name; may be repeated"),
 	HR_OPT_LIST(0, "no-mount", "WHAT[,WHAT]", struct rt_shape, no_mounts,
 		    "leave out home, cwd, tmp, dev, proc, sys, site or a path; may be repeated"),
+	HR_OPT_FLAG(0, "pid", struct rt_shape, pid,
+		    "process ids of its own; costs each rank a second process"),
+	HR_OPT_FLAG(0, "ipc", struct rt_shape, ipc,
+		    "System V IPC, message queues and /dev/shm of its own"),
+	HR_OPT_ENUM(0, "net", "host|none", struct rt_shape, net, nets,
+		    "the network of the host, the default, or none"),
+	HR_OPT_FLAG(0, "uts", struct rt_shape, uts, "a host name of its own"),
+	HR_OPT_STR(0, "hostname", "NAME", struct rt_shape, hostname,
+		   "let that be NAME; means --uts"),
 	HR_OPT_LIST(0, "label", "NAME=VALUE", struct rt_shape, labels,
 		    "an annotation for hooks of the site; may be repeated"),
 	HR_OPT_END
@@ -178,6 +190,21 @@ static int check_label(const char *label, struct hr_err *e)
 	return hr_fail(e, HR_USAGE, 0, "--label '%s' is not NAME=VALUE", label);
 }
 
+/* hostname(7) */
+static int check_hostname(const char *name, struct hr_err *e)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
+	size_t n = strlen(name);
+
+	if (n > 0 && n <= HOSTNAME_MAX && strspn(name, letters) == n && name[0] != '-' &&
+	    name[0] != '.')
+		return 0;
+	return hr_fail(e, HR_USAGE, 0,
+		       "--hostname '%s' is not a name of 1 to %d letters, digits, '-' and '.'",
+		       name, HOSTNAME_MAX);
+}
+
 static int check_scratch(const char *dir, struct hr_err *e)
 {
 	hr_autofree char *normal = rt_path_normal(dir);
@@ -190,7 +217,7 @@ static int check_scratch(const char *dir, struct hr_err *e)
 int rt_shape_check(const struct rt_shape *s, struct hr_err *e)
 {
 	struct rt_binds unused = { 0 };
-	int r = 0;
+	int r = s->hostname ? check_hostname(s->hostname, e) : 0;
 
 	for (size_t i = 0; i < s->tmpfs.n && r == 0; i++)
 		r = rt_shape_tmpfs(s->tmpfs.v[i], &unused, e);

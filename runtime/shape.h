@@ -19,8 +19,12 @@
 #include "util/mem.h"
 #include "util/opt.h"
 
+enum rt_net { RT_NET_HOST, RT_NET_NONE };
+
 struct rt_shape {
-	bool contain;
+	bool contain, ipc, pid, uts;
+	const char *hostname;	  /* or NULL */
+	int net;		  /* enum rt_net */
 	struct hr_strv tmpfs;	  /* DIR[:OPTION[,OPTION]...] */
 	struct hr_strv scratch;	  /* DIR */
 	struct hr_strv devices;	  /* SRC[:DST[:PERMISSIONS]], or a name of CDI */

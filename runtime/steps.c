@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "runtime/hostlibs.h"
+#include "runtime/init.h"
 #include "runtime/mount.h"
 #include "runtime/msg.h"
 #include "runtime/params.h"
@@ -39,6 +40,7 @@ struct build {
 	int *trees;		 /* copies of the bind sources; -1 for those made later */
 	struct hr_buf image_env; /* "NAME=VALUE\0" each */
 	struct rt_hostlibs libs; /* of the host, for this image */
+	int proc_tree;		 /* of init, to be attached; -1: none, or done */
 	int host_hooks;		 /* to the process in the host's namespaces, -1: none is needed */
 };
 
@@ -79,7 +81,25 @@ static int make_dev(const char *options, struct hr_err *e)
 	return hr_steal_fd(&fd);
 }
 
-static int copy_source(const struct rt_bind *bind, struct hr_err *e)
+static int make_spaces(struct build *b, struct hr_err *e)
+{
+	return rt_spaces_make(b->job->spaces, b->job->hostname, e);
+}
+
+static int start_init(struct build *b, struct hr_err *e)
+{
+	struct rt_progress p = { .type = BUILD_INIT };
+	hr_autofd int sock = -1;
+	pid_t pid;
+
+	if (!(b->job->spaces & RT_SPACE_PID))
+		return 0;
+	pid = rt_init_start(&b->proc_tree, &sock, e);
+	p.us = (uint32_t)pid;
+	return pid < 0 ? -1 : rt_msg_send(SOCK_FD, &p, sizeof(p), &sock, 1, e);
+}
+
+static int copy_source(struct build *b, const struct rt_bind *bind, struct hr_err *e)
 {
 	switch (bind->kind) {
 	case RT_BIND_HOST:
@@ -88,6 +108,10 @@ static int copy_source(const struct rt_bind *bind, struct hr_err *e)
 		return rt_mount_new("tmpfs", bind->src, e);
 	case RT_BIND_DEV:
 		return make_dev(bind->src, e);
+	case RT_BIND_MQUEUE:
+		return rt_mount_new("mqueue", bind->src, e);
+	case RT_BIND_PROC:
+		return hr_steal_fd(&b->proc_tree);
 	case RT_BIND_FILE:
 		break;
 	}
@@ -104,7 +128,7 @@ static int copy_sources(struct build *b, struct hr_err *e)
 		b->trees[i] = -1;
 		if (l->v[i].kind == RT_BIND_FILE)
 			continue;
-		b->trees[i] = copy_source(&l->v[i], e);
+		b->trees[i] = copy_source(b, &l->v[i], e);
 		if (b->trees[i] < 0 || (l->v[i].ro && rt_mount_set_readonly(b->trees[i], e) < 0))
 			return hr_wrap(e, "cannot bind '%s'", l->v[i].src);
 	}
@@ -380,6 +404,8 @@ static const struct rt_step {
 	{ "stay behind", stay_behind },		  /* first: it is to see the host as we do now */
 	{ "enter user namespace", enter_userns }, /* the rest needs its capabilities */
 	{ "make mounts private", make_private },  /* before the first mount: none may leak out */
+	{ "make namespaces", make_spaces },	  /* before what is mounted for them */
+	{ "start init", start_init },		  /* likewise: it makes /proc */
 	{ "copy bind sources", copy_sources },	  /* before "/" is covered: they are host paths */
 	{ "mount scratch", mount_scratch },	  /* beneath the image, which hides it */
 	{ "mount image", mount_image },		  /* as early as can be: the server waits for it */
@@ -422,13 +448,14 @@ static int run_steps(struct build *b, struct hr_err *e)
 
 static int hand_over(struct build *b, struct hr_err *e)
 {
-	hr_autofd int user = openat(b->proc, "ns/user", O_RDONLY | O_CLOEXEC);
-	hr_autofd int mnt = openat(b->proc, "ns/mnt", O_RDONLY | O_CLOEXEC);
-	int fds[] = { user, mnt };
+	int fds[RT_BUILD_FDS_MAX] = { openat(b->proc, "ns/user", O_RDONLY | O_CLOEXEC),
+				      openat(b->proc, "ns/mnt", O_RDONLY | O_CLOEXEC) };
+	int n;
 
-	if (user < 0 || mnt < 0)
+	if (fds[0] < 0 || fds[1] < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot open the namespaces of the container");
-	return tell(BUILD_DONE, fds, HR_COUNT(fds), e);
+	n = rt_spaces_open(b->job->spaces, b->proc, fds + 2, e);
+	return n < 0 ? -1 : tell(BUILD_DONE, fds, 2 + (size_t)n, e);
 }
 
 /* Only the socket stays open: the session's lock and sockets must not live on in this child. */
@@ -443,7 +470,9 @@ static int keep_socket_only(int sock, struct hr_err *e)
 
 static void child_main(const struct rt_build_job *job, int sock)
 {
-	struct build b = { .job = job, .proc = -1, .scratch = -1, .root = -1, .host_hooks = -1 };
+	struct build b = {
+		.job = job, .proc = -1, .scratch = -1, .root = -1, .proc_tree = -1, .host_hooks = -1
+	};
 	struct rt_progress p = { .type = BUILD_FAILED };
 	struct hr_err *e = &p.err, unheard = { 0 };
 	int heard;

@@ -16,6 +16,7 @@
 #include "runtime/bind.h"
 #include "runtime/hooks.h"
 #include "runtime/identity.h"
+#include "runtime/spaces.h"
 #include "runtime/userns.h"
 #include "util/err.h"
 
@@ -25,7 +26,8 @@ enum rt_progress_type {
 	BUILD_GO,	/* session -> child; descriptor: the image's environment */
 	BUILD_HOST,  /* us: RT_INJECT_DIR is used; descriptors: variables, and mpi-check's report */
 	BUILD_NOTE,  /* us: an enum hr_level; err.text: for the user */
-	BUILD_DONE,  /* descriptors: user namespace, mount namespace */
+	BUILD_INIT,  /* us: its pid; descriptor: its socket, see init.h */
+	BUILD_DONE,  /* descriptors: user namespace, mount namespace, those of spaces.h */
 	BUILD_FAILED /* err */
 };
 
@@ -36,12 +38,16 @@ struct rt_progress {
 	struct hr_err err;
 };
 
+#define RT_BUILD_FDS_MAX (2 + RT_SPACES_MAX)
+
 struct rt_build_job {
 	const struct rt_binds *binds; /* in mounting order */
 	const struct rt_ids *ids;
 	const struct rt_identity *identity;
 	const struct rt_hooks *hooks;
 	const struct rt_hostlibs_job *hostlibs;
+	unsigned int spaces;  /* a mask of enum rt_space */
+	const char *hostname; /* or NULL */
 	bool writable;
 };
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -68,6 +69,22 @@ static void add_own_dev(const struct rt_gpu *gpu, struct rt_binds *l)
 		rt_binds_add(l, gpu->nodes.v[i].src, gpu->nodes.v[i].dst, false, true);
 }
 
+/* What POSIX has of IPC are file systems; where the host's /dev is shown, on its own directories.
+ */
+static void add_own_ipc(const struct rt_shape *s, struct rt_binds *l)
+{
+	static const struct {
+		const char *path, *options;
+		enum rt_bind_kind kind;
+	} parts[] = { { "/dev/shm", "mode=1777", RT_BIND_TMPFS },
+		      { "/dev/mqueue", "", RT_BIND_MQUEUE } };
+
+	for (size_t i = 0; i < HR_COUNT(parts); i++)
+		if (s->contain ||
+		    (!rt_shape_left_out(s, "dev") && access(parts[i].path, F_OK) == 0))
+			rt_binds_add_made(l, parts[i].kind, parts[i].options, parts[i].path);
+}
+
 static bool is_left_out(const struct rt_shape *s, const struct host_path *d)
 {
 	return rt_shape_left_out(s, d->word) || rt_shape_left_out(s, d->path) ||
@@ -84,13 +101,17 @@ static void add_defaults(const struct rt_shape *s, const struct rt_gpu *gpu, str
 
 		if (is_left_out(s, d))
 			continue;
-		if (s->contain && d->contained == OWN_DEV)
+		if (s->pid && strcmp(d->path, "/proc") == 0)
+			rt_binds_add_made(l, RT_BIND_PROC, "", d->path);
+		else if (s->contain && d->contained == OWN_DEV)
 			add_own_dev(gpu, l);
 		else if (s->contain && d->contained == EMPTY)
 			rt_binds_add_made(l, RT_BIND_TMPFS, "mode=1777", d->path);
 		else
 			rt_binds_add(l, d->path, d->path, d->ro, true);
 	}
+	if (s->ipc)
+		add_own_ipc(s, l);
 	for (size_t i = 0; i < HR_COUNT(made); i++)
 		if (!rt_shape_left_out(s, made[i].target))
 			rt_binds_add_made(l, RT_BIND_FILE, made[i].name, made[i].target);

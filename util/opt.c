@@ -341,7 +341,8 @@ void hr_opt_unparse(const struct hr_opt *opts, const void *args, struct hr_strv 
 				add_word(o, l->v[i], out);
 			break;
 		case HR_OPT_KIND_ENUM:
-			add_word(o, o->values[*(const int *)at], out);
+			if (*(const int *)at > 0)
+				add_word(o, o->values[*(const int *)at], out);
 			break;
 		default:
 			HR_BUG_ON(true);

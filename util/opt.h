@@ -162,7 +162,8 @@ int hr_opt_unknown(const char *program, const struct hr_cmd *cmd, const char *na
 
 /*
  * Write what OPTS say of ARGS as words, "--name=VALUE", which parse to the same: for handing
- * options on to another program. COUNT and numbers are not supported.
+ * options on to another program. An ENUM's first value goes
+ * without saying. COUNT and numbers are not supported.
  */
 void hr_opt_unparse(const struct hr_opt *opts, const void *args, struct hr_strv *out);
 

@@ -13,7 +13,7 @@
 
 #include "util/err.h"
 
-#define HR_PACKET_FDS_MAX 3
+#define HR_PACKET_FDS_MAX 8
 
 /*
  * Send LEN bytes as one packet with N descriptors, which stay the caller's. SIGPIPE is not raised.

@@ -178,7 +178,7 @@ none_left() { [ -z "$(leftovers)" ]; }
 }
 
 @test "options: --no-mount leaves out what it names" {
-	echo "bind = $SCRATCH/host:/mnt/site" >"$BATS_TEST_TMPDIR/conf"
+	printf "session_linger = 1\nbind = %s:/mnt/site\n" "$SCRATCH/host" >"$BATS_TEST_TMPDIR/conf"
 	export HPCRUN_CONF=$BATS_TEST_TMPDIR/conf
 	run -0 "$HPCRUN" app:1 cat /mnt/site/file
 	run -1 "$HPCRUN" run --no-mount site app:1 cat /mnt/site/file
@@ -211,11 +211,103 @@ none_left() { [ -z "$(leftovers)" ]; }
 		{"version": "1.0.0", "hook": {"path": "/bin/sh", "args": ["sh", "-c", "cat >$SCRATCH/state"]},
 		 "when": {"annotations": {"^project\$": "^bio"}}, "stages": ["createRuntime"]}
 	EOF
-	echo "hooks_dir = $SCRATCH/hooks" >"$BATS_TEST_TMPDIR/conf"
+	printf "session_linger = 1\nhooks_dir = %s\n" "$SCRATCH/hooks" >"$BATS_TEST_TMPDIR/conf"
 	export HPCRUN_CONF=$BATS_TEST_TMPDIR/conf
 	"$HPCRUN" run --label project=chemistry app:1 true
 	[ ! -e state ]
 	"$HPCRUN" run --label project=biology=7 app:1 true
 	grep -q '"project":"biology=7"' state
 	fail_with "--label 'x' is not NAME=VALUE" "$HPCRUN" run --label x app:1 true
+}
+
+# -- namespaces
+
+@test "options: --ipc has shared memory and message queues of its own, which ranks share" {
+	export SLURM_JOB_ID=7 SLURM_STEP_ID=2 SLURM_NODEID=0 SLURM_STEP_TASKS_PER_NODE=2
+	touch "/dev/shm/hpcrun-test-$$"
+	run -0 "$HPCRUN" run --ipc app:1 sh -c 'readlink /proc/self/ns/ipc; ls /dev/shm; touch /dev/shm/own'
+	rm "/dev/shm/hpcrun-test-$$"
+	[ "$(wc -l <<<"$output")" = 1 ]
+	[ "$output" != "$(readlink /proc/self/ns/ipc)" ]
+	[ ! -e /dev/shm/own ]
+	run -0 "$HPCRUN" run --ipc app:1 ls /dev/shm
+	[ "$output" = own ]
+	unset "${!SLURM_@}"
+	run -0 "$HPCRUN" run --ipc --contain app:1 sh -c 'ls -A /dev/shm; test -d /dev/mqueue && mount | grep -c " /dev/mqueue "'
+	[ "$output" = 1 ]
+}
+
+@test "options: --hostname, --uts and --net=none" {
+	run -0 "$HPCRUN" run --hostname node-x.y app:1 hostname
+	[ "$output" = node-x.y ]
+	run -0 "$HPCRUN" run --uts app:1 sh -c 'hostname; readlink /proc/self/ns/uts'
+	[ "${lines[0]}" = "$(hostname)" ]
+	[ "${lines[1]}" != "$(readlink /proc/self/ns/uts)" ]
+	fail_with "--hostname 'a b' is not a name" "$HPCRUN" run --hostname 'a b' app:1 true
+	run -0 "$HPCRUN" run --net none app:1 sh -c 'cat /proc/net/dev'
+	[ "$(grep -c : <<<"$output")" = 1 ]
+	[[ $output == *lo:* ]]
+	fail_with "--net: 'nine' is not one of host.none" "$HPCRUN" run --net nine app:1 true
+}
+
+@test "options: --pid has process ids and a /proc of its own" {
+	run -0 "$HPCRUN" run --pid app:1 sh -c 'ps | wc -l; readlink /proc/self/ns/pid; cat /proc/1/comm; kill -9 1; cat /etc/where'
+	[ "${lines[0]}" -le 5 ]
+	[ "${lines[1]}" != "$(readlink /proc/self/ns/pid)" ]
+	[ "${lines[2]}" = hpcrun-init ]
+	[ "${lines[3]}" = 'inside the image' ]
+}
+
+@test "options: a rank of --pid ends as its program does, and hands signals to it" {
+	local program
+	run -7 "$HPCRUN" run --pid app:1 sh -c 'exit 7'
+	run -137 "$HPCRUN" run --pid app:1 sh -c 'kill -KILL $$'
+	run -127 "$HPCRUN" run --pid app:1 no-such-program
+	"$HPCRUN" run --pid app:1 sh -c 'trap "echo got it; exit 3" USR1; touch "$0"; while :; do sleep 0.1; done' "$SCRATCH/ready" \
+		>"$BATS_TEST_TMPDIR/out" 3>&- &
+	program=$!
+	wait_until 10 test -e ready
+	kill -USR1 $program
+	status=0
+	wait $program || status=$?
+	[ $status = 3 ]
+	[ "$(cat "$BATS_TEST_TMPDIR/out")" = 'got it' ]
+	# a shell's job control sees the rank alone
+	"$HPCRUN" run --pid app:1 sh -c 'kill -STOP $$; exit 4' 3>&- &
+	program=$!
+	wait_until 10 grep -q '^State:.T' /proc/$program/status
+	kill -CONT $program
+	status=0
+	wait $program || status=$?
+	[ $status = 4 ]
+	# SIGCHLD ignored by the caller must not lose the status
+	run -7 env --ignore-signal=CHLD "$HPCRUN" run --pid app:1 sh -c 'exit 7'
+}
+
+@test "options: what a run with --pid leaves behind ends with it, and the rank's death is the program's" {
+	local program
+	"$HPCRUN" run --pid app:1 sh -c 'while touch "$0"; do sleep 0.1; done & sleep 0.3' "$SCRATCH/beat" 3>&-
+	wait_until 10 none_left
+	rm -f beat
+	run ! wait_until 1 test -e beat
+	"$HPCRUN" run --pid app:1 sh -c 'while touch "$0"; do sleep 0.1; done' "$SCRATCH/beat" 3>&- &
+	program=$!
+	wait_until 10 test -e beat
+	kill -KILL $program
+	wait_until 10 none_left
+	rm -f beat
+	run ! wait_until 1 test -e beat
+}
+
+@test "options: ranks of one step are in one --pid" {
+	local i
+	export SLURM_JOB_ID=7 SLURM_STEP_ID=1 SLURM_NODEID=0 SLURM_STEP_TASKS_PER_NODE=3
+	for i in 1 2 3; do
+		"$HPCRUN" run --pid --ipc --uts --net none app:1 sh -c 'for i in pid ipc uts net; do readlink /proc/self/ns/$i; done' >"$BATS_TEST_TMPDIR/$i" 3>&- &
+	done
+	wait
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/1")" = 4 ]
+	cmp "$BATS_TEST_TMPDIR/1" "$BATS_TEST_TMPDIR/2"
+	cmp "$BATS_TEST_TMPDIR/1" "$BATS_TEST_TMPDIR/3"
+	wait_until 10 none_left
 }
