@@ -61,7 +61,9 @@ struct store_chunks {
 	struct list recent; /* the rest: the back is used again */
 	struct worker *idle;
 
-	struct hr_stats *stats;		/* or NULL */
+	struct hr_stats *stats; /* or NULL */
+	void (*tell)(void *arg, const char *text);
+	void *tell_arg;
 	struct hr_stats_origin *origin; /* or NULL */
 
 	time_t last_log; /* seconds, monotonic */
@@ -247,6 +249,12 @@ void store_chunks_count(struct store_chunks *c, struct hr_stats *stats,
 	c->origin = origin;
 }
 
+void store_chunks_tell(struct store_chunks *c, void (*tell)(void *arg, const char *text), void *arg)
+{
+	c->tell = tell;
+	c->tell_arg = arg;
+}
+
 /* ---- loading; without the lock ---- */
 
 static void count_damage(struct store_chunks *c)
@@ -326,7 +334,7 @@ static int load(struct store_chunks *c, struct worker *w, const struct store_chu
 /* One line a second: a damaged pack under many ranks must not fill the log. */
 static void report(struct store_chunks *c, uint32_t chunk, const struct hr_err *e)
 {
-	hr_autobuf struct hr_buf where = { 0 };
+	hr_autobuf struct hr_buf where = { 0 }, text = { 0 };
 	unsigned int unlogged;
 	struct timespec now;
 	bool speak;
@@ -342,8 +350,12 @@ static void report(struct store_chunks *c, uint32_t chunk, const struct hr_err *
 	if (!speak)
 		return;
 	c->source.where(c->source.arg, chunk, &where);
-	hr_warn("cannot read chunk %" PRIu32 " (%s): %s; reads of it fail with EIO%s", chunk,
-		(const char *)where.p, e->text, unlogged ? " (and more failures)" : "");
+	hr_buf_printf(&text, "cannot read chunk %" PRIu32 " (%s): %s; reads of it fail with EIO%s",
+		      chunk, (const char *)where.p, e->text,
+		      unlogged ? " (and more failures)" : "");
+	hr_warn("%s", (const char *)text.p);
+	if (c->tell)
+		c->tell(c->tell_arg, (const char *)text.p);
 }
 
 /* ---- the cache ---- */

@@ -107,6 +107,12 @@ struct store_chunks *store_chunks_new(const struct store_index *ix,
  */
 void store_chunks_count(struct store_chunks *c, struct hr_stats *stats,
 			struct hr_stats_origin *origin);
+/*
+ * TELL somebody who can do something about it of chunks that cannot be had, a line a second at
+ * most; the log alone, otherwise. Called before the first get; any thread.
+ */
+void store_chunks_tell(struct store_chunks *c, void (*tell)(void *arg, const char *text),
+		       void *arg);
 void store_chunks_free(struct store_chunks *c);
 void store_chunks_freep(struct store_chunks **c);
 

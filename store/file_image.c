@@ -288,6 +288,19 @@ int store_file_open_remote(const struct store_file_remote *remote, struct store_
 
 /* ---- its blocks ---- */
 
+/*
+ * Whether somebody wrote to the file. Not by the time of the change of its status: who removes or
+ * renames it, or changes its mode, does no harm to those who have it open.
+ */
+static bool changed(const struct store_file *f)
+{
+	struct stat now;
+
+	return fstat(f->fd, &now) == 0 &&
+	       (now.st_size != f->st.st_size || now.st_mtim.tv_sec != f->st.st_mtim.tv_sec ||
+		now.st_mtim.tv_nsec != f->st.st_mtim.tv_nsec);
+}
+
 static int frame(void *arg, uint32_t chunk, uint8_t *out, size_t cap, size_t *len, struct hr_err *e)
 {
 	struct store_file *f = arg;
@@ -298,7 +311,11 @@ static int frame(void *arg, uint32_t chunk, uint8_t *out, size_t cap, size_t *le
 			       at.frame_len);
 	*len = at.frame_len;
 	/* never mapped: a file that is cut short would end us */
-	return hr_pread_all(f->fd, out, at.frame_len, at.frame_off, "the image file", e);
+	if (hr_pread_all(f->fd, out, at.frame_len, at.frame_off, "the image file", e) < 0)
+		return changed(f) ? hr_wrap(e, "the file was changed while it is in use") : -1;
+	if (changed(f))
+		return hr_fail(e, HR_CORRUPT, 0, "the file was changed while it is in use");
+	return 0;
 }
 
 static int open_frame(void *arg, ZSTD_DCtx *zstd, const uint8_t *frame_bytes, size_t len,
@@ -306,7 +323,6 @@ static int open_frame(void *arg, ZSTD_DCtx *zstd, const uint8_t *frame_bytes, si
 {
 	struct store_file *f = arg;
 	struct store_sqfs_place at;
-	struct stat now;
 	int r = store_sqfs_place_get(&want->digest, &at, e);
 
 	if (r == 0 && (at.bytes != want->bytes || at.compressor != f->super.compressor ||
@@ -314,10 +330,6 @@ static int open_frame(void *arg, ZSTD_DCtx *zstd, const uint8_t *frame_bytes, si
 		r = hr_fail(e, HR_CORRUPT, 0, "the index contradicts itself");
 	if (r == 0)
 		r = store_sqfs_open(zstd, &at, frame_bytes, out, e);
-	if (r < 0 && fstat(f->fd, &now) == 0 &&
-	    (now.st_size != f->st.st_size || now.st_ctim.tv_sec != f->st.st_ctim.tv_sec ||
-	     now.st_ctim.tv_nsec != f->st.st_ctim.tv_nsec))
-		hr_wrap(e, "the file was changed while it is in use");
 	return r;
 }
 

@@ -44,6 +44,7 @@ struct serve {
 	struct serve_push *push;
 	struct store_cache *cache;   /* of this node, or NULL */
 	struct serve_native *native; /* or NULL */
+	int control;		     /* the socket of the session */
 	bool files;		     /* the packs of img are files */
 	bool push_pages;	     /* what is foreseen goes into the kernel's page cache */
 	struct hr_stats *stats;	     /* never NULL */
@@ -134,6 +135,10 @@ struct serve_native *serve_native_start(const struct serve *s,
 /* LEN bytes of a file are read. N may be NULL. Threads: any. */
 void serve_native_seen(struct serve_native *n, uint32_t node, const struct store_inode *file,
 		       uint64_t len);
+
+/* serve_main.c: to the session, whose ranks have a user; the log has nobody. ARG is the struct
+ * serve. Threads: any. */
+void serve_tell(void *arg, const char *text);
 
 /*
  * serve_loop.c: serve FD, a mounted /dev/fuse, until the kernel ends the connection. CONTROL is

@@ -153,6 +153,15 @@ static int say_ready(int control, struct hr_err *e)
 	return hr_serve_send(control, &m, NULL, e);
 }
 
+void serve_tell(void *arg, const char *text)
+{
+	struct serve_msg m = { .magic = SERVE_MAGIC, .type = SERVE_NOTICE };
+	const struct serve *s = arg;
+
+	snprintf(m.err.text, sizeof(m.err.text), "%s", text);
+	hr_serve_offer(s->control, &m);
+}
+
 static void say_failure(int control, enum serve_msg_type type, const struct hr_err *failure)
 {
 	struct serve_msg m = { .magic = SERVE_MAGIC, .type = type, .err = *failure };
@@ -306,6 +315,7 @@ static int open_files(struct serve *s, const struct serve_web *w, const char *pa
 	upstream = upstream_behind(s, w, path, sha256, &source);
 	s->chunks = store_chunks_new(s->ix, &source, w->memory, sha256);
 	store_chunks_count(s->chunks, s->stats, hr_stats_origin(s->stats, path));
+	store_chunks_tell(s->chunks, serve_tell, s);
 	if (upstream)
 		store_upstream_deliver_to(upstream, s->chunks);
 	return 0;
@@ -331,6 +341,7 @@ static int open_in_place(struct serve *s, const struct serve_web *w, struct hr_e
 			store_local_cache_new(s->cache, store_image_loc(s->img)), &source);
 	s->chunks = store_chunks_new(s->ix, &source, w->memory, NULL);
 	store_chunks_count(s->chunks, s->stats, hr_stats_origin(s->stats, w->image));
+	store_chunks_tell(s->chunks, serve_tell, s);
 	return 0;
 }
 
@@ -402,6 +413,7 @@ static int run(const struct serve_args *a, const struct hr_conf *conf, const str
 	};
 
 	s.push_pages = conf->push;
+	s.control = control;
 	open_stats(&s, w.stats_fd);
 	if (open_image(&s, &w, e) < 0) {
 		*missing = e->kind == HR_NOTFOUND && can_be_pulled(stores, image);

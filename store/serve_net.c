@@ -3,7 +3,6 @@
  */
 #include "config.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,7 +48,6 @@ struct net {
 	struct store *copy;		 /* metadata of the store on this node */
 	struct store_upstream *upstream; /* or NULL */
 	struct hr_strv origins;
-	int control;
 };
 
 /* The registry behind the stores, unless the configuration forbids it. */
@@ -63,16 +61,6 @@ static struct store_upstream *make_upstream(const struct serve *s, const struct 
 						  .sha256 = fetch_digest_of };
 
 	return w->conf->upstream ? store_upstream_new(&o) : NULL;
-}
-
-/* To the session, whose ranks have a user; the log has nobody. */
-static void notice(void *arg, const char *text)
-{
-	struct serve_msg m = { .magic = SERVE_MAGIC, .type = SERVE_NOTICE };
-	const struct net *n = arg;
-
-	snprintf(m.err.text, sizeof(m.err.text), "%s", text);
-	hr_serve_offer(n->control, &m);
 }
 
 static bool has(void *arg, uint32_t chunk)
@@ -97,8 +85,8 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 					       .stats = s->stats,
 					       .outage_s = w->conf->outage_s,
 					       .guess = w->conf->prefetch != HR_PREFETCH_NONE,
-					       .notice = notice,
-					       .notice_arg = n,
+					       .notice = serve_tell,
+					       .notice_arg = s,
 					       .threads = THREADS };
 	struct store_pager *pager = store_pager_new(&o);
 	const struct store_prefetch_options f = {
@@ -162,7 +150,6 @@ static int open_net(const struct serve_web *w, const char *url, struct net *n, s
 
 	if (fetch_client_new(&o, &n->client, e) < 0)
 		return -1;
-	n->control = w->control;
 	n->dir = store_cache_place(w->cache, w->conf);
 	if (store_cache_open(n->dir, &n->cache, e) < 0)
 		return -1;

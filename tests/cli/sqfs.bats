@@ -48,9 +48,9 @@ same_files() {
 	diff want got
 }
 
-@test "squashfs: runs in place, whatever the compressor and the size of its blocks" {
+@test "squashfs: runs in place, whatever the compressor and the size of its blocks" { # D3
 	local i=0
-	for options in "gzip -b 4096" "xz -b 131072" "lz4 -b 65536" "lzo -b 1048576" "zstd -b 1048576 -no-fragments" \
+	for options in "gzip -b 4096" "xz -b 1048576" "lz4 -b 1048576" "lzo -b 1048576" "zstd -b 1048576 -no-fragments" \
 		"gzip -noI -noD -noF -noX"; do
 		# shellcheck disable=SC2086
 		mksquashfs rootfs "c$((++i)).sqfs" -quiet -no-progress -comp $options >/dev/null
@@ -108,12 +108,30 @@ same_files() {
 	[ "$output" = "$(cat rootfs/data/deep/er/2)" ]
 }
 
-@test "squashfs: a file that is cut short while it is used gives EIO, never short data" {
+@test "squashfs: a file that is cut short while it is used gives EIO, never short data" { # D4
 	install -m 600 image.sqfs shrinking.sqfs
-	run -0 "$HPCRUN" --bind "$SCRATCH:/mnt" ./shrinking.sqfs sh -c ': >/mnt/shrinking.sqfs
-		if cat /data/random; then echo read; else echo failed; fi 2>&1 >/mnt/out'
-	[[ $output == *"error"* ]]
+	told "shrinking.sqfs' at .*: the file was changed while it is in use: " "$HPCRUN" --bind "$SCRATCH:/mnt" \
+		./shrinking.sqfs sh -c ': >/mnt/shrinking.sqfs
+		if cat /data/random; then echo read; else echo failed; fi >/mnt/out
+		until [ -e /mnt/told ]; do /bin/busybox sleep 0.1; done'
 	grep -q failed out
+}
+
+@test "squashfs: a file that is written to while it is used gives EIO, and says so" { # D4
+	install -m 600 image.sqfs written.sqfs
+	told "written.sqfs' at .*: the file was changed while it is in use; " "$HPCRUN" --bind "$SCRATCH:/mnt" \
+		./written.sqfs sh -c '/bin/busybox cp /mnt/image.sqfs /mnt/written.sqfs
+		if cat /data/random; then echo read; else echo failed; fi >/mnt/out
+		until [ -e /mnt/told ]; do /bin/busybox sleep 0.1; done'
+	grep -q failed out
+}
+
+@test "squashfs: a file that is removed, renamed or locked up while it is used stays there for who uses it" { # D4
+	install -m 600 image.sqfs going.sqfs
+	same_sum=$(sha256sum <rootfs/data/random)
+	run -0 "$HPCRUN" --bind "$SCRATCH:/mnt" ./going.sqfs sh -c 'cd /mnt && /bin/busybox mv going.sqfs gone.sqfs &&
+		/bin/busybox chmod 0 gone.sqfs && /bin/busybox rm -f gone.sqfs && sha256sum </data/random'
+	[ "$output" = "$same_sum" ]
 }
 
 @test "sif: the primary partition is run, and its runscript without a command" {
@@ -122,16 +140,17 @@ same_files() {
 	[ "$output" = runscript ]
 }
 
-@test "sif: what cannot be run is refused by name" {
+@test "sif: what cannot be run is refused by name" { # D1
 	for row in 'fs=5|encrypted' 'fs=2|ext3' 'part=3|no primary system partition' 'twice=1|two primary' \
-		'arch=11|for s390x' 'off=0xffffffffffffff00|partition' 'len=0x7fffffffffffffff|partition' \
-		'total=0xffffffffffffffff|descriptors' 'table_off=0x7ffffffffffffff0|descriptors' 'version=77|version'; do
+		'arch=11|for s390x' 'off=0xffffffffffffff00|partition' 'len=0x7fffffffffffffff|partition' 'off=127|partition' 'off=128|no squashfs' \
+		'total=0|descriptors' 'total=0xffffffffffffffff|descriptors' 'total=4096|descriptors' 'table_len=1|descriptors' \
+		'table_off=0x7ffffffffffffff0|descriptors' 'table_off=0|descriptors' 'version=77|version'; do
 		"$TESTS_DIR/lib/mksif" bad.sif image.sqfs "arch=$(sif_arch)" "${row%%|*}"
 		fail_with "bad.sif.*${row#*|}" "$HPCRUN" ./bad.sif true
 	done
 }
 
-@test "in place: what is no image is refused by name" {
+@test "in place: what is no image is refused by name" { # D1
 	fail_with "nothing.sqfs'.*No such file" "$HPCRUN" ./nothing.sqfs true
 	echo text >text
 	fail_with 'neither a squashfs nor a SIF' "$HPCRUN" ./text true
@@ -140,6 +159,44 @@ same_files() {
 	fail_with 'is a directory' "$HPCRUN" ./rootfs true
 	mkfifo fifo
 	fail_with 'not a regular file' "$HPCRUN" ./fifo true
+}
+
+# patch OFFSET ESCAPES: image bad.sqfs is plain.sqfs, but for the bytes at OFFSET
+patch() {
+	install -m 600 plain.sqfs bad.sqfs
+	printf '%b' "$2" | dd of=bad.sqfs bs=1 seek="$1" conv=notrunc status=none
+}
+
+@test "squashfs: a tree that lies is refused by name" { # D2
+	mkdir -p lies/upper/LOWER && echo x >lies/upper/LOWER/file
+	mksquashfs lies plain.sqfs -quiet -no-progress -all-root -noI -noX >/dev/null
+	name=$(grep -abo LOWER plain.sqfs | tail -n 1 | cut -d: -f1)
+	# before it a header (count, block, number) and the entry (place in the block, number, type, length)
+	root=$(od -An -t u2 -j 32 -N 2 plain.sqfs)
+	patch $((name - 8)) "\\x$(printf %02x $((root % 256)))\\x$(printf %02x $((root / 256)))"
+	fail_with "bad.sqfs'.*'upper/LOWER': the directory is there twice" "$HPCRUN" ./bad.sqfs true
+	patch $((name - 8)) '\xff\x1f'
+	fail_with "'upper/LOWER': the table of inodes has no place 8191" "$HPCRUN" ./bad.sqfs true
+	patch $((name - 2)) '\xff\xff'
+	fail_with "'upper': its listing ends within an entry with a name of 65536 bytes" "$HPCRUN" ./bad.sqfs true
+	patch "$name" '/'
+	fail_with "'upper//OWER': that is no name" "$HPCRUN" ./bad.sqfs true
+	patch $((name - 20)) '\xff\xff\xff\xff'
+	fail_with "'upper': its listing has a header of 4294967296 entries" "$HPCRUN" ./bad.sqfs true
+	patch 4 '\xff\xff\xff\x00'
+	fail_with 'counts 16777215 inodes, the table of inodes has' "$HPCRUN" ./bad.sqfs true
+	patch 26 '\x00\x00'
+	fail_with 'its owners are numbers 0 and 0 of 0' "$HPCRUN" ./bad.sqfs true
+	patch 48 '\x01\x00\x00'
+	fail_with 'the table of owners is listed at' "$HPCRUN" ./bad.sqfs true
+}
+
+@test "squashfs: a compressor that cannot be had is refused by name" { # D3
+	mksquashfs rootfs/etc plain.sqfs -quiet -no-progress -comp gzip >/dev/null
+	patch 20 '\x02'
+	fail_with "bad.sqfs.*lzma" "$HPCRUN" ./bad.sqfs true
+	patch 20 '\x07'
+	fail_with 'bad.sqfs.*unknown compressor 7' "$HPCRUN" ./bad.sqfs true
 }
 
 @test "in place: damaged squashfs metadata is one message, and nothing is left in the cache" {

@@ -154,6 +154,21 @@ wait_until() {
 	done
 }
 
+# told TEXT COMMAND...: COMMAND says TEXT (a basic regular expression) to its stderr while it runs, which it must until
+# the file `told` is there. What the server tells a user is lost when the program ends first.
+told() {
+	local text=$1 status=0 pid
+	shift
+	rm -f told
+	"$@" 2>told.err 3>&- &
+	pid=$!
+	wait_until 20 grep -q "$text" told.err || status=1
+	: >told
+	wait "$pid" || status=1
+	[ "$status" = 0 ] || cat told.err
+	return "$status"
+}
+
 # web_store_start STORE DIR: serve STORE by tests/lib/web_store.py, which says what DIR/port, DIR/fault and DIR/log are.
 web_store_start() {
 	mkdir -p "$2"
