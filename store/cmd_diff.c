@@ -118,13 +118,16 @@ static void print_line(const struct store_difference *d, const char *path)
 	printf("\n");
 }
 
-static int on_difference(void *arg, const struct store_difference *d, struct hr_err *e)
+static int on_difference(void *arg, const struct store_difference *given, struct hr_err *e)
 {
 	struct report *r = arg;
+	struct store_difference copy = *given, *d = &copy;
 	hr_autobuf struct hr_buf path = { 0 };
 
 	(void)e;
-	if (d->kind == STORE_DIFF_CHANGED && d->what == STORE_DIFF_TIME && !r->args->times)
+	if (!r->args->times)
+		d->what &= ~(unsigned int)STORE_DIFF_TIME;
+	if (d->kind == STORE_DIFF_CHANGED && d->what == 0)
 		return 0;
 	r->n[d->kind]++;
 	r->bytes[d->kind] += size_of(d->after ? d->after : d->before);

@@ -88,7 +88,7 @@ trees() {
 	echo more >b/grows
 	echo old >a/gone/$'\e[2J'
 	touch -d 2001-01-01 a/dir
-	touch -d 2001-01-01 b/same
+	touch -d 2001-01-01 b/same b/content
 }
 
 @test "diff: each kind of change has its line, and nothing else has one" {
