@@ -232,6 +232,50 @@ int fetch_blob_get(struct fetch_client *c, const struct fetch_ref *ref,
 		   const struct fetch_descriptor *d, fetch_sink *sink, void *arg,
 		   struct hr_err *e) HR_MUST_USE;
 
+/* ---- uploads (push.c); REF names registry and repository ---- */
+
+/* Does the repository have a blob? HR_NOTFOUND is no failure here. */
+int fetch_blob_exists(struct fetch_client *c, const struct fetch_ref *ref,
+		      const struct fetch_digest *d, bool *exists, struct hr_err *e) HR_MUST_USE;
+/*
+ * Ask the registry to give a blob of FROM, another repository of it, to this one as well; a
+ * registry that will not is no failure, either.
+ */
+int fetch_blob_mount(struct fetch_client *c, const struct fetch_ref *ref,
+		     const struct fetch_digest *d, const char *from, bool *mounted,
+		     struct hr_err *e) HR_MUST_USE;
+/*
+ * Upload the N bytes at P, whose digest is D.
+ *
+ * Errors:  HR_DENIED, HR_NET; as everywhere here, tried again as long as fetch_options says.
+ */
+int fetch_blob_put(struct fetch_client *c, const struct fetch_ref *ref,
+		   const struct fetch_digest *d, const void *p, size_t n,
+		   struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Upload a blob of unknown size in pieces; what was lost on the way is sent again.
+ *
+ * Sequence: fetch_upload_begin(); fetch_upload_add() (a fetch_sink) for the bytes in order;
+ * fetch_upload_end() with their digest, which the registry checks; fetch_upload_free(). An upload
+ * that is not ended leaves nothing that anybody sees; registries forget it in time.
+ *
+ * Bounds:  8 MiB of memory.
+ * Threads: one for each upload.
+ */
+struct fetch_upload;
+int fetch_upload_begin(struct fetch_client *c, const struct fetch_ref *ref,
+		       struct fetch_upload **out, struct hr_err *e) HR_MUST_USE;
+int fetch_upload_add(void *upload, const void *p, size_t n, struct hr_err *e) HR_MUST_USE;
+int fetch_upload_end(struct fetch_upload *u, const struct fetch_digest *d,
+		     struct hr_err *e) HR_MUST_USE;
+void fetch_upload_free(struct fetch_upload *u);
+void fetch_upload_freep(struct fetch_upload **u);
+
+/* Store the manifest in the N bytes at P under REF's tag. Errors: as fetch_blob_put(). */
+int fetch_manifest_put(struct fetch_client *c, const struct fetch_ref *ref, const char *media_type,
+		       const void *p, size_t n, struct hr_err *e) HR_MUST_USE;
+
 /*
  * Check USER and PASSWORD with the registry and, when it accepts them, store them in the credential
  * file (mode 0600) or its helper; forget them again.

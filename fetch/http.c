@@ -54,6 +54,7 @@ struct exchange {
 	size_t header_bytes;
 	bool headers_too_large;
 	uint64_t window_start_ns, window_bytes; /* stall detection */
+	uint64_t sent;				/* bytes of the request's data, as last looked at */
 	char curl_text[CURL_ERROR_SIZE];
 };
 
@@ -215,6 +216,7 @@ void fetch_http_reply_release(struct fetch_http_reply *r)
 	free(r->retry_after);
 	free(r->etag);
 	free(r->last_modified);
+	free(r->range);
 	hr_strv_release(&r->challenges);
 	memset(r, 0, sizeof(*r));
 }
@@ -246,6 +248,7 @@ static void keep_header(struct fetch_http_reply *r, const char *line, size_t n)
 		{ "Retry-After", &r->retry_after },
 		{ "ETag", &r->etag },
 		{ "Last-Modified", &r->last_modified },
+		{ "Range", &r->range },
 	};
 	char *value = header_value(line, n, "WWW-Authenticate");
 
@@ -368,6 +371,27 @@ static void add_header(struct curl_slist **l, const char *name, const char *valu
 	*l = more;
 }
 
+/* A method with or without data, in place of GET. */
+static void set_method(struct exchange *x, struct curl_slist **headers)
+{
+	const struct fetch_http_request *q = x->request;
+
+	if (strcmp(q->method, "HEAD") == 0) {
+		SET(x->easy, CURLOPT_NOBODY, 1L);
+		return;
+	}
+	SET(x->easy, CURLOPT_POST, 1L);
+	SET(x->easy, CURLOPT_CUSTOMREQUEST, q->method);
+	SET(x->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->data_len);
+	SET(x->easy, CURLOPT_POSTFIELDS, q->data ? q->data : "");
+	add_header(headers, "Content-Type",
+		   q->content_type ? q->content_type : "application/octet-stream");
+	if (q->data_range)
+		add_header(headers, "Content-Range", q->data_range);
+	add_header(headers, "Expect",
+		   ""); /* to wait for a "100 Continue" costs a round trip or 1 s */
+}
+
 static struct curl_slist *set_request(struct exchange *x)
 {
 	const struct fetch_http_request *q = x->request;
@@ -388,6 +412,8 @@ static struct curl_slist *set_request(struct exchange *x)
 	}
 	if (q->form)
 		SET(x->easy, CURLOPT_POSTFIELDS, q->form);
+	if (q->method)
+		set_method(x, &headers);
 	SET(x->easy, CURLOPT_HTTPHEADER, headers);
 	SET(x->easy, CURLOPT_HEADERFUNCTION, on_header);
 	SET(x->easy, CURLOPT_HEADERDATA, x);
@@ -402,20 +428,35 @@ static int interrupted(struct hr_err *e)
 	return hr_fail(e, HR_SYS, EINTR, "download stopped");
 }
 
+/* What was sent counts as what came does. */
+static void count_sent(struct exchange *x)
+{
+	curl_off_t sent = 0;
+
+	if (curl_easy_getinfo(x->easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK &&
+	    (uint64_t)sent > x->sent) {
+		x->window_bytes += (uint64_t)sent - x->sent;
+		x->sent = (uint64_t)sent;
+	}
+}
+
 /* Cancelled, or too slow since the window opened? */
 static int check_going_on(struct exchange *x)
 {
-	uint64_t stall_s = x->http->stall_s, now = now_ns();
+	uint64_t stall_s = x->request->stall_s ? x->request->stall_s : x->http->stall_s;
+	uint64_t now = now_ns();
 
 	if (is_cancelled(x->http))
 		return interrupted(x->e);
 	/* a body callback that ends between two readings of the clock may put the start ahead */
 	if (now < x->window_start_ns || now - x->window_start_ns < stall_s * 1000000000u)
 		return 0;
+	count_sent(x);
 	if (x->window_bytes < stall_s * STALL_BYTES_PER_S) {
 		x->reply->again = FETCH_AGAIN_BROKEN;
-		return hr_fail(x->e, HR_NET, 0, "only %llu bytes came within %llu s",
-			       (unsigned long long)x->window_bytes, (unsigned long long)stall_s);
+		return hr_fail(x->e, HR_NET, 0, "only %llu bytes %s within %llu s",
+			       (unsigned long long)x->window_bytes,
+			       x->request->data ? "went" : "came", (unsigned long long)stall_s);
 	}
 	x->window_start_ns = now;
 	x->window_bytes = 0;

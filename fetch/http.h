@@ -44,6 +44,7 @@ struct fetch_http_reply {
 	int status;							 /* 0: no reply came */
 	char *location, *content_range, *content_encoding, *retry_after; /* or NULL */
 	char *etag, *last_modified;					 /* or NULL */
+	char *range;		   /* of an upload: what the registry has of it, "0-1023" */
 	struct hr_strv challenges; /* the values of WWW-Authenticate */
 	bool has_length;
 	uint64_t length; /* Content-Length */
@@ -64,7 +65,12 @@ struct fetch_http_request {
 	const char *accept;	   /* or NULL */
 	const char *authorization; /* the header's value, or NULL; never in a message */
 	const char *form;	   /* body of a POST, or NULL: GET */
-	uint64_t from;		   /* first byte wanted */
+	const char *method;	   /* another one, with DATA unless it is HEAD, or NULL */
+	const void *data;	   /* DATA_LEN bytes of CONTENT_TYPE */
+	size_t data_len;
+	const char *content_type, *data_range; /* data_range: Content-Range, or NULL */
+	unsigned int stall_s;		       /* in place of the client's; 0: that */
+	uint64_t from;			       /* first byte wanted */
 	uint64_t count; /* bytes wanted from there; 0: all. Without both, no Range is sent */
 	fetch_http_body *body;
 	void *arg;
@@ -77,12 +83,11 @@ void fetch_http_free(struct fetch_http *h);
 /*
  * Send one request and read the whole reply, whatever its status.
  *
- * Bounds:  64 KiB of headers; 10 s to connect (with TLS); STALL_S below 1 KiB/s, without the time
- *          that BODY takes. The body is not bounded here: BODY does that.
- * Owns:    *r's strings, on success and failure; fetch_http_reply_release frees them.
- * Errors:  HR_NET with r->again telling whether a retry may help; HR_SYS with EINTR when cancelled;
- *          what BODY returned.
- * Threads: any number on one H.
+ * Bounds:  64 KiB of headers; 10 s to connect (with TLS); STALL_S below 1 KiB/s both ways, without
+ * the time that BODY takes. The body is not bounded here: BODY does that. Owns:    *r's strings, on
+ * success and failure; fetch_http_reply_release frees them. Errors:  HR_NET with r->again telling
+ * whether a retry may help; HR_SYS with EINTR when cancelled; what BODY returned. Threads: any
+ * number on one H.
  */
 int fetch_http_perform(struct fetch_http *h, const struct fetch_http_request *q,
 		       struct fetch_http_reply *r, struct hr_err *e) HR_MUST_USE;

@@ -4,7 +4,7 @@ libfetch_a_SOURCES = \
 	fetch/fetch.h fetch/auth.c fetch/auth.h fetch/client.h fetch/cred.c fetch/cred.h \
 	fetch/digest.c fetch/digest.h fetch/hash.c fetch/helper.c fetch/helper.h fetch/http.c \
 	fetch/http.h \
-	fetch/json.c fetch/json.h fetch/layout.c fetch/login.c fetch/manifest.c fetch/ref.c fetch/registry.c \
+	fetch/json.c fetch/json.h fetch/layout.c fetch/login.c fetch/manifest.c fetch/push.c fetch/ref.c fetch/registry.c \
 	fetch/request.c fetch/request.h fetch/token.c fetch/token.h fetch/url.c fetch/url.h \
 	fetch/web.c
 libfetch_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS)

@@ -143,6 +143,12 @@ static int go_home(struct walk *w, struct hr_err *e)
 	return fetch_registry_url(q->registry, tls, q->target, &w->url, e);
 }
 
+/* Does the request carry data? */
+static bool is_upload(const struct fetch_request *q)
+{
+	return q->method && strcmp(q->method, "HEAD") != 0;
+}
+
 static int start(struct walk *w, struct hr_err *e)
 {
 	hr_autofree char *direct = NULL;
@@ -166,6 +172,8 @@ static int on_body(void *arg, const struct fetch_http_reply *r, const void *p, s
 	struct walk *w = arg;
 	const char *encoding = r->content_encoding;
 
+	if (is_success(r->status) && !w->q->body)
+		return 0; /* nothing that is asked for */
 	if (is_success(r->status)) {
 		if (encoding && *encoding && strcasecmp(encoding, "identity") != 0) {
 			w->f->again = FETCH_AGAIN_WRONG;
@@ -229,8 +237,8 @@ static int fail_status(struct walk *w, const struct fetch_http_reply *r, struct 
 	if (r->status == 416)
 		w->f->total = unsatisfied_total(r->content_range);
 	if (w->home)
-		hr_fail(e, kind, 0, "registry '%s' answers %d%s to a request for %s", q->registry,
-			r->status, code, q->what);
+		hr_fail(e, kind, 0, "registry '%s' answers %d%s to %s %s", q->registry, r->status,
+			code, is_upload(q) ? "the upload of" : "a request for", q->what);
 	else
 		hr_fail(e, kind, 0,
 			"'%s', where registry '%s' sends us, answers %d%s to a request for %s",
@@ -254,6 +262,10 @@ static int follow(struct walk *w, const struct fetch_http_reply *r, struct hr_er
 	HR_CLEANUP(fetch_url_release) struct fetch_url home = { 0 };
 	hr_autofree char *host = NULL;
 
+	if (is_upload(q))
+		return hr_fail(e, HR_NET, 0,
+			       "registry '%s' redirects the upload of %s, which is not followed",
+			       q->registry, q->what);
 	if (++w->hops > HOPS_MAX)
 		return hr_fail(e, HR_NET, 0, "registry '%s' redirects more than %d times for %s",
 			       q->registry, HOPS_MAX, q->what);
@@ -286,7 +298,7 @@ static int follow(struct walk *w, const struct fetch_http_reply *r, struct hr_er
 /* Remember where the bytes came from, for a resumption; home is not worth it. */
 static void remember(struct walk *w)
 {
-	if (w->home || w->shortcut)
+	if (w->home || w->shortcut || w->q->method)
 		return;
 	fetch_url_release(&w->q->direct);
 	w->q->direct = w->url;
@@ -302,6 +314,12 @@ static int send_one(struct walk *w, struct fetch_http_reply *r, struct hr_err *e
 		.url = &w->url,
 		.accept = q->accept,
 		.from = q->from,
+		.method = q->method,
+		.data = q->data,
+		.data_len = q->data_len,
+		.content_type = q->content_type,
+		.data_range = q->data_range,
+		.stall_s = q->stall_s,
 		.body = on_body,
 		.arg = w,
 	};
@@ -324,7 +342,8 @@ static int send_one(struct walk *w, struct fetch_http_reply *r, struct hr_err *e
 	if (w->f->again == FETCH_AGAIN_NEVER)
 		w->f->again = r->again;
 	if (e->kind == HR_NET && !w->body_failed)
-		hr_wrap(e, "cannot get %s from '%s'", q->what, host);
+		hr_wrap(e, is_upload(q) ? "cannot send %s to '%s'" : "cannot get %s from '%s'",
+			q->what, host);
 	return -1;
 }
 
@@ -335,16 +354,32 @@ static int log_in(struct walk *w, const struct fetch_http_reply *r, struct hr_er
 		.registry = w->q->registry,
 		.repo = w->q->repo,
 		.challenges = &r->challenges,
+		.scope = w->q->scope,
 	};
 
 	return fetch_token_renew(w->q->client, &wish, w->generation, w->f, e);
 }
 
+/* What who sent something wants to know of a good reply. */
+static void keep_reply(struct fetch_request *q, const struct fetch_http_reply *r)
+{
+	free(q->location);
+	free(q->range);
+	q->status = r->status;
+	q->location = r->location ? hr_xstrdup(r->location) : NULL;
+	q->range = r->range ? hr_xstrdup(r->range) : NULL;
+	q->length = r->has_length ? r->length : 0;
+}
+
 /* What a reply asks for next: 1 another request, 0 the end, -1 failure. */
 static int next_step(struct walk *w, const struct fetch_http_reply *r, struct hr_err *e)
 {
-	const struct fetch_request *q = w->q;
+	struct fetch_request *q = w->q;
 
+	if (q->method && r->status >= 200 && r->status <= 206) {
+		keep_reply(q, r);
+		return 0;
+	}
 	switch (r->status) {
 	case 200:
 	case 206:
@@ -414,6 +449,8 @@ int fetch_request_once(struct fetch_request *q, struct fetch_failure *f, struct 
 void fetch_request_release(struct fetch_request *q)
 {
 	fetch_url_release(&q->direct);
+	free(q->location);
+	free(q->range);
 }
 
 /* ---- trying again ---- */

@@ -27,9 +27,21 @@ struct fetch_request {
 	struct hr_strv *challenges; /* copy those of a 401 reply here, or NULL */
 	const char *what;	    /* what is asked for, for messages */
 	const char *missing_hint;   /* hint after a 404, or NULL */
-	uint64_t from;		    /* first byte wanted */
+	const char *scope; /* what a token is to allow, parts divided by blanks; NULL: as asked */
+	uint64_t from;	   /* first byte wanted */
 	fetch_http_body *body; /* gets the bodies of 200 and 206 replies, unencoded ones only */
 	void *arg;
+
+	/* another method than GET, with data: http.h. Its replies 201, 202 and 204 are good, too */
+	const char *method, *content_type, *data_range;
+	const void *data;
+	size_t data_len;
+	unsigned int stall_s;
+
+	/* of a good reply to another method, own */
+	int status;
+	char *location, *range; /* or NULL */
+	uint64_t length;
 
 	struct fetch_url direct; /* own: where the last redirect led; host NULL when nowhere */
 };
@@ -46,6 +58,7 @@ struct fetch_failure {
 /*
  * Ask once: with a login when one is known or asked for (two rounds at most), following at most
  * five redirects. Authorization goes to the registry's own origin only; https never becomes http.
+ * Data is sent to the registry's own origin alone: a redirect of it is refused.
  *
  * Errors:  HR_DENIED 401 and 403, HR_NOTFOUND 404, HR_NET; *f says whether a retry may help.
  */

@@ -111,17 +111,30 @@ static char *basic_value(const struct fetch_cred *cred)
 	return hr_xasprintf("Basic %s", encoded);
 }
 
-/* service=...&scope=... as a query or a form. */
-static char *token_question(const struct fetch_challenge *ch, const char *repo)
+/*
+ * service=...&scope=... as a query or a form. A wish counts before what the registry asks for: that
+ * is what this request needs, not the next one. Each part of it is a parameter of its own.
+ */
+static char *token_question(const struct fetch_challenge *ch, const struct fetch_login_wish *w)
 {
-	hr_autofree char *service = fetch_query_escape(ch->service ? ch->service : "");
-	hr_autofree char *default_scope =
-		repo ? hr_xasprintf("repository:%s:pull", repo) : hr_xstrdup("");
-	const char *wanted = ch->scope ? ch->scope : default_scope;
-	hr_autofree char *scope = fetch_query_escape(wanted);
+	hr_autobuf struct hr_buf b = { 0 };
+	hr_autofree char *preset = w->repo ? hr_xasprintf("repository:%s:pull", w->repo) : NULL;
+	const char *scope = w->scope ? w->scope : ch->scope ? ch->scope : preset ? preset : "";
 
-	return hr_xasprintf("%s%s%s%s%s", ch->service ? "service=" : "", service,
-			    ch->service && *wanted ? "&" : "", *wanted ? "scope=" : "", scope);
+	hr_buf_str(&b, "");
+	if (ch->service) {
+		hr_autofree char *service = fetch_query_escape(ch->service);
+
+		hr_buf_printf(&b, "service=%s", service);
+	}
+	while (*scope) {
+		size_t n = w->scope ? strcspn(scope, " ") : strlen(scope);
+		hr_autofree char *one = hr_xstrndup(scope, n), *escaped = fetch_query_escape(one);
+
+		hr_buf_printf(&b, "%sscope=%s", b.len > 0 ? "&" : "", escaped);
+		scope += n + (scope[n] == ' ');
+	}
+	return hr_xstrdup((const char *)b.p);
 }
 
 /* The OAuth2 form that turns a refresh token into an access token. */
@@ -174,7 +187,7 @@ static int ask_token_server(struct fetch_client *c, const struct fetch_login_wis
 			    struct fetch_failure *f, struct hr_err *e)
 {
 	hr_autofree char *host = fetch_url_authority(realm);
-	hr_autofree char *question = token_question(ch, w->repo);
+	hr_autofree char *question = token_question(ch, w);
 	HR_CLEANUP(fetch_secret_freep)
 	char *form = cred->identity ? refresh_form(question, cred->identity) : NULL;
 	HR_CLEANUP(fetch_secret_freep) char *basic = cred->user ? basic_value(cred) : NULL;

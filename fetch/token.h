@@ -31,6 +31,7 @@ struct fetch_login_wish {
 	const char *registry;
 	const char *repo;		  /* or NULL */
 	const struct hr_strv *challenges; /* its WWW-Authenticate */
+	const char *scope;		  /* as in struct fetch_request */
 };
 
 /*

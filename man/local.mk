@@ -23,6 +23,7 @@ dist_man_MANS += man/hpcrun-cache.1
 dist_man_MANS += man/hpcrun-completion.1
 dist_man_MANS += man/hpcrun-config.1
 dist_man_MANS += man/hpcrun-diff.1
+dist_man_MANS += man/hpcrun-push.1
 dist_man_MANS += man/hpcrun-doctor.1
 dist_man_MANS += man/hpcrun-prefetch.1
 dist_man_MANS += man/hpcrun-stats.1

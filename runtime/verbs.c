@@ -21,6 +21,7 @@ const struct rt_verb rt_verbs[] = {
 	{ "exec", "the same, the command is required", &rt_cmd_exec, NULL },
 	{ "shell", "run a shell inside an image", &rt_cmd_shell, NULL },
 	{ "pull", "fetch an image into the store", NULL, "hpcrun-store" },
+	{ "push", "upload an image to a registry", NULL, "hpcrun-store" },
 	{ "import", "bring an image that lies in files into the store", NULL, "hpcrun-store" },
 	{ "export", "write an image as a file that other programs read", NULL, "hpcrun-store" },
 	{ "plan", "tell what a pull would download", NULL, "hpcrun-store" },

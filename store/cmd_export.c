@@ -16,10 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <jansson.h>
 #include <openssl/evp.h>
 
 #include "store/cmd_image.h"
+#include "store/oci_out.h"
 #include "store/sif_write.h"
 #include "store/tree_tar.h"
 #include "util/cleanup.h"
@@ -231,11 +231,6 @@ static int make_sif(struct job *j, struct hr_err *e)
 
 /* ---- an OCI layout of one layer ---- */
 
-struct part {
-	struct fetch_digest digest;
-	uint64_t bytes;
-};
-
 static int make_dir(struct job *j, const char *path, struct hr_err *e)
 {
 	if (mkdir(path, 0777) < 0)
@@ -251,7 +246,7 @@ static int put_bytes(struct job *j, const char *path, const void *p, size_t n, s
 	return fd < 0 || hr_write_all(fd, p, n, path, e) < 0 ? -1 : finish_file(&fd, path, e);
 }
 
-static int put_blob(struct job *j, const char *text, struct part *out, struct hr_err *e)
+static int put_blob(struct job *j, const char *text, struct store_oci_part *out, struct hr_err *e)
 {
 	char hex[FETCH_DIGEST_HEX];
 	hr_autofree char *path = NULL;
@@ -262,7 +257,7 @@ static int put_blob(struct job *j, const char *text, struct part *out, struct hr
 	return put_bytes(j, path, text, strlen(text), e);
 }
 
-static int put_layer(struct job *j, struct part *out, struct hr_err *e)
+static int put_layer(struct job *j, struct store_oci_part *out, struct hr_err *e)
 {
 	hr_autofree char *path = hr_xasprintf("%s/blobs/sha256/layer", j->tmp), *named = NULL;
 	hr_autofd int fd = create(j, path, e);
@@ -284,32 +279,6 @@ static int put_layer(struct job *j, struct part *out, struct hr_err *e)
 	return 0;
 }
 
-/* The image's config, with the one layer in place of those it had; the caller frees. */
-static char *new_config(const struct job *j, const struct part *layer, struct hr_err *e)
-{
-	char text[FETCH_DIGEST_TEXT], *out = NULL;
-	json_error_t why;
-	size_t n;
-	const uint8_t *p = store_index_config(j->image.ix, &n);
-	json_t *doc = json_loadb((const char *)p, n, 0, &why);
-
-	if (json_is_object(doc) &&
-	    json_object_set_new(doc, "rootfs",
-				json_pack("{s:s,s:[s]}", "type", "layers", "diff_ids",
-					  fetch_digest_text(&layer->digest, text))) == 0 &&
-	    (json_object_get(doc, "architecture") ||
-	     json_object_set_new(doc, "architecture", json_string(fetch_host_arch())) == 0)) {
-		json_object_del(doc, "history"); /* of layers that are no more */
-		out = json_dumps(doc, JSON_COMPACT);
-	}
-	json_decref(doc);
-	if (!out)
-		hr_fail(e, HR_CORRUPT, 0, "the image config is no JSON object");
-	return out;
-}
-
-#define OCI "application/vnd.oci.image."
-
 static int make_oci(struct job *j, struct hr_err *e)
 {
 	static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
@@ -318,26 +287,21 @@ static int make_oci(struct job *j, struct hr_err *e)
 			 *manifest = NULL, *index = NULL,
 			 *index_path = hr_xasprintf("%s/index.json", j->tmp),
 			 *layout_path = hr_xasprintf("%s/oci-layout", j->tmp);
-	char a[FETCH_DIGEST_TEXT], b[FETCH_DIGEST_TEXT];
-	struct part layer, conf, man;
+	char a[FETCH_DIGEST_TEXT];
+	struct store_oci_part layer, conf, man;
 
 	if (make_dir(j, j->tmp, e) < 0 || make_dir(j, blobs, e) < 0 || make_dir(j, sha, e) < 0 ||
 	    put_layer(j, &layer, e) < 0)
 		return -1;
-	config = new_config(j, &layer, e);
+	config = store_oci_config(j->image.ix, &layer.digest, e);
 	if (!config || put_blob(j, config, &conf, e) < 0)
 		return -1;
-	manifest = hr_xasprintf("{\"schemaVersion\":2,\"mediaType\":\"" OCI "manifest.v1+json\","
-				"\"config\":{\"mediaType\":\"" OCI "config.v1+json\",\"digest\":"
-				"\"%s\",\"size\":%" PRIu64 "},\"layers\":[{\"mediaType\":\"" OCI
-				"layer.v1.tar\",\"digest\":\"%s\",\"size\":%" PRIu64 "}]}",
-				fetch_digest_text(&conf.digest, a), conf.bytes,
-				fetch_digest_text(&layer.digest, b), layer.bytes);
+	manifest = store_oci_manifest(&conf, &layer, STORE_OCI_TAR);
 	if (put_blob(j, manifest, &man, e) < 0)
 		return -1;
 	index = hr_xasprintf(
-		"{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" OCI
-		"manifest.v1+json\",\"digest\":\"%s\",\"size\":%" PRIu64
+		"{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" STORE_OCI_MANIFEST
+		"\",\"digest\":\"%s\",\"size\":%" PRIu64
 		",\"annotations\":{\"org.opencontainers.image.ref.name\":\"latest\"}}]}",
 		fetch_digest_text(&man.digest, a), man.bytes);
 	if (put_bytes(j, index_path, index, strlen(index), e) < 0)

@@ -19,6 +19,7 @@ libstore_a_SOURCES = \
 	store/file_image.c store/file_image.h \
 	store/gc.c store/gc.h \
 	store/frame.c store/frame.h \
+	store/gzip_out.c store/gzip_out.h \
 	store/heap.c store/heap.h \
 	store/idmap.c store/idmap.h \
 	store/image.c store/image.h \
@@ -101,6 +102,7 @@ hpcrun_store_SOURCES = \
 	store/cmd_plan.c \
 	store/cmd_prefetch.c \
 	store/cmd_pull.c \
+	store/cmd_push.c \
 	store/cmd_refill.c \
 	store/cmd_rmi.c \
 	store/cmd_tag.c \
@@ -111,6 +113,7 @@ hpcrun_store_SOURCES = \
 	store/interrupt.c store/interrupt.h \
 	store/json_out.c store/json_out.h \
 	store/main_store.c \
+	store/oci_out.c store/oci_out.h \
 	store/progress.c store/progress.h \
 	store/sessions.c store/sessions.h \
 	store/sessions_print.c \

@@ -38,6 +38,7 @@ const struct hr_cmd *const store_cmds[] = {
 	&store_cmd_config,
 	&store_cmd_completion,
 	&store_cmd_store,
+	&store_cmd_push,
 	NULL,
 };
 

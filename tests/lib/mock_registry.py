@@ -15,7 +15,8 @@ DIR/script is read at each request:
               "anonymous": true,             # the token server serves strangers, too
               "challenge": [TEXT, ...],      # in place of the right WWW-Authenticate
               "reject": N},                  # so many good logins are refused all the same
-     "rules": [{"on": "registry", "path": REGEX, "skip": N, "times": N, ...ACTIONS}, ...]}
+              "scoped": true},               # a token serves the scope it was asked for, and no other
+     "rules": [{"on": "registry", "method": "PUT", "path": REGEX, "skip": N, "times": N, ...ACTIONS}, ...]}
 
 The first rule that matches, is past its skip and not used up, acts:
 
@@ -33,6 +34,11 @@ The first rule that matches, is past its skip and not used up, acts:
     early                   100 and 103 before the reply, with headers that are not its own
     http10                  HTTP/1.0, the end of the body is that of the connection
     chunked N               the body in chunks of N bytes, without a length
+    lose N                  an upload: keep N bytes of what was sent, and close without a reply
+    forget                  an upload: do as asked, and close without a reply
+    location L              an upload: what Location says
+
+Uploads go to any repository; a layer that one repository has can be mounted into another.
 
 Each request is one line of DIR/log: {"on", "method", "path", "headers"}.
 """
@@ -49,6 +55,7 @@ import ssl
 import struct
 import threading
 import time
+import urllib.parse
 
 
 def digest(data):
@@ -60,6 +67,7 @@ class Image:
 
     def __init__(self, layout):
         self.blobs, self.tags = {}, {}
+        self.uploads = {}
         layer = random.Random(1).randbytes(300_000)
         config = json.dumps({"architecture": "amd64", "os": "linux", "config": {},
                              "rootfs": {"type": "layers", "diff_ids": [digest(layer)]}}).encode()
@@ -98,6 +106,7 @@ class World:
         self.directory, self.image = directory, image
         self.ports, self.lock = {}, threading.Lock()
         self.text, self.script, self.used, self.rejected, self.tokens = None, {}, {}, 0, 0
+        self.scopes = {}
 
     def fill(self, text):
         for name, port in self.ports.items():
@@ -114,11 +123,13 @@ class World:
             self.text, self.script = text, json.loads(self.fill(text))
             self.used, self.rejected = {}, 0
 
-    def rule_for(self, server, path):
+    def rule_for(self, server, path, method):
         with self.lock:
             self.read_script()
             for i, rule in enumerate(self.script.get("rules", [])):
                 if rule.get("on", server) != server or not re.search(rule.get("path", ""), path):
+                    continue
+                if rule.get("method", method) != method:
                     continue
                 n = self.used[i] = self.used.get(i, 0) + 1
                 skip = rule.get("skip", 0)
@@ -182,7 +193,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 part = body[i:i + rule["chunked"]]
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
             self.wfile.write(b"0\r\n\r\n")
-        else:
+        elif self.command != "HEAD":
             self.wfile.write(body)
         if "cut" in rule or "more" in rule:
             self.wfile.flush()
@@ -209,6 +220,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         good = given.startswith("Bearer good") if auth["scheme"] == "Bearer" \
             else self.basic_is_good(auth)
         world = self.server.world
+        if good and auth.get("scoped"):
+            action = "pull" if self.command in ("GET", "HEAD") else "pull,push"
+            repo = re.match(r"/v2/(.*?)/(?:blobs|manifests)/", self.path)
+            good = not repo or "repository:%s:%s" % (repo[1], action) in world.scopes.get(given[7:], "")
         with world.lock:
             if good and world.rejected < auth.get("reject", 0):
                 world.rejected += 1
@@ -239,6 +254,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with world.lock:
             world.tokens += 1
             name = "good%d" % world.tokens
+            world.scopes[name] = urllib.parse.unquote(self.path)
         return self.reply(200, {}, json.dumps({"token": name, "expires_in": 300}).encode())
 
     # ---- content
@@ -268,23 +284,61 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.error(404, "MANIFEST_UNKNOWN" if found[1] == "manifests" else "BLOB_UNKNOWN")
         return self.blob(image.blobs[name], rule)
 
+    # ---- uploads
+
+    def upload(self, rule):
+        """What the request means when it is part of an upload or puts a manifest; False: it is none."""
+        image = self.server.world.image
+        repo, kind, rest = re.fullmatch(r"/v2/(.*?)/(blobs|manifests)/(.*)", self.path).groups()
+        data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if kind == "manifests":
+            if self.command != "PUT":
+                return False
+            image.blobs[digest(data)] = data
+            image.tags[rest] = digest(data)
+            return self.reply(201, {}, b"", rule)
+        if not rest.startswith("uploads/"):
+            return False
+        query = dict(p.split("=", 1) for p in (rest + "?").split("?")[1].split("&") if p)
+        if self.command == "POST" and query.get("mount") in image.blobs:
+            return self.reply(201, {}, b"", rule)
+        name = rest[len("uploads/"):].split("?")[0] or "u%d" % len(image.uploads)
+        sent = image.uploads.setdefault(name, bytearray())
+        if self.command == "PATCH" and self.headers["Content-Range"].split("-")[0] != str(len(sent)):
+            return self.reply(416, {}, b"", rule)
+        sent += data[:rule.get("lose", len(data))]
+        if self.command == "PUT":
+            if digest(sent) != query["digest"]:
+                return self.error(400, "DIGEST_INVALID")
+            image.blobs[digest(sent)] = bytes(sent)
+        if "lose" in rule or "forget" in rule:
+            self.close_connection = True
+            return True
+        place = rule.get("location", "/v2/%s/blobs/uploads/%s?state=%d" % (repo, name, len(sent)))
+        headers = {"Location": place, "Range": "0-%d" % max(len(sent) - 1, 0)}
+        return self.reply({"POST": 202, "PATCH": 202, "GET": 204, "PUT": 201}[self.command], headers, b"", rule)
+
     def answer(self):
         world = self.server.world
         world.log(self)
         self.path = re.sub("^http://[^/]*", "", self.path)  # as a proxy is asked
-        rule = world.rule_for(self.server.name, self.path)
+        rule = world.rule_for(self.server.name, self.path, self.command)
         auth = world.script.get("auth")
         time.sleep(rule.get("hang", 0))
         if "status" in rule:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)) if self.command in ("PUT", "PATCH") else 0)
             return self.reply(rule["status"], {}, rule.get("body", "").encode(), rule)
         if "redirect" in rule:
             return self.reply(307, {"Location": rule["redirect"]}, b"", rule)
         if self.path.startswith("/token"):
             return self.token(auth or {"user": "", "password": "", "anonymous": True}, rule)
         if not self.is_allowed(auth):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
             return self.error(401, "UNAUTHORIZED", {"WWW-Authenticate": self.challenge(auth)})
         if self.path == "/v2/":
             return self.reply(200, {}, b"{}", rule)
+        if re.match("/v2/.*/(blobs|manifests)/", self.path) and self.upload(rule) is not False:
+            return None
         return self.content(rule)
 
     def do_GET(self):
@@ -293,7 +347,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    do_POST = do_GET
+    do_POST = do_HEAD = do_PUT = do_PATCH = do_GET
 
 
 class Server(http.server.ThreadingHTTPServer):

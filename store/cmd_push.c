@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* hpcrun push: an image out of the store into a registry. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+#include <openssl/evp.h>
+
+#include "store/cmd_image.h"
+#include "store/gzip_out.h"
+#include "store/interrupt.h"
+#include "store/json_out.h"
+#include "store/oci_out.h"
+#include "store/size.h"
+#include "store/tree_tar.h"
+#include "util/cleanup.h"
+#include "util/poison.h"
+
+struct push_args {
+	struct store_cmd_common common;
+	bool json, quiet, squash;
+};
+
+static const struct hr_opt push_opts[] = {
+	HR_OPT_FLAG(0, "json", struct push_args, json, "print a JSON object at the end"),
+	HR_OPT_FLAG('q', "quiet", struct push_args, quiet, "print the digest alone"),
+	HR_OPT_FLAG(0, "squash", struct push_args, squash,
+		    "as one layer, also where the registry has those it was made of"),
+	HR_OPT_END
+};
+
+struct push {
+	const struct push_args *args;
+	struct store_cmd_image image;
+	struct fetch_client *client;
+	struct fetch_ref to;
+	struct fetch_digest digest; /* of the manifest, at the end */
+	uint64_t sent;		    /* bytes of blobs */
+	bool as_it_was;
+};
+
+static void push_release(struct push *p)
+{
+	fetch_client_free(p->client);
+	fetch_ref_release(&p->to);
+	store_cmd_image_release(&p->image);
+}
+
+static void say(const struct push *p, const char *what)
+{
+	if (!p->args->quiet && !p->args->json)
+		fprintf(stderr, "%s\n", what);
+}
+
+/* Upload what lies in memory, unless it is there. */
+static int put_document(struct push *p, const struct store_oci_part *part, const void *bytes,
+			struct hr_err *e)
+{
+	bool there;
+
+	if (fetch_blob_exists(p->client, &p->to, &part->digest, &there, e) < 0)
+		return -1;
+	if (there)
+		return 0;
+	p->sent += part->bytes;
+	return fetch_blob_put(p->client, &p->to, &part->digest, bytes, (size_t)part->bytes, e);
+}
+
+static int put_manifest(struct push *p, const char *type, const void *doc, size_t n,
+			struct hr_err *e)
+{
+	fetch_digest_of(doc, n, &p->digest);
+	return fetch_manifest_put(p->client, &p->to, type, doc, n, e);
+}
+
+/* ---- as it was pulled: the registry has the layers ---- */
+
+/* The documents of an image, as they came. */
+struct original {
+	struct hr_buf manifest, config;
+	struct fetch_manifest m;
+	struct hr_strv repos; /* of the registry, that had the image when it was pulled */
+};
+
+static void original_release(struct original *o)
+{
+	hr_buf_release(&o->manifest);
+	hr_buf_release(&o->config);
+	fetch_manifest_release(&o->m);
+	hr_strv_release(&o->repos);
+}
+
+struct search {
+	const struct push *p;
+	struct fetch_digest manifest;
+	struct original *o;
+};
+
+static int on_ref(void *arg, const struct fetch_ref *ref, const struct store_ref_record *r,
+		  struct hr_err *e)
+{
+	struct search *s = arg;
+
+	(void)e;
+	if (fetch_digest_equal(&r->manifest, &s->manifest) &&
+	    strcmp(ref->registry, s->p->to.registry) == 0 && strcmp(ref->repo, s->p->to.repo) != 0)
+		hr_strv_add(&s->o->repos, ref->repo);
+	return 0;
+}
+
+/* False: the documents are not there, as of an image file. */
+static bool load_original(const struct push *p, struct original *o)
+{
+	const struct store *st = p->image.img ? store_image_store(p->image.img) : NULL;
+	struct search s = { .p = p, .o = o };
+	struct hr_err none = { 0 };
+
+	if (!st)
+		return false;
+	store_index_manifest(p->image.ix, &s.manifest);
+	return store_object_read(st, STORE_DOC, &s.manifest, FETCH_MANIFEST_LIMIT, &o->manifest,
+				 &none) == 0 &&
+	       fetch_manifest_parse(o->manifest.p, o->manifest.len, &o->m, &none) == 0 &&
+	       store_object_read(st, STORE_DOC, &o->m.config.digest, FETCH_CONFIG_LIMIT, &o->config,
+				 &none) == 0 &&
+	       store_ref_each(st, on_ref, &s, &none) >= 0;
+}
+
+/* Is a blob in the repository, or can it be taken from another one? */
+static int get_blob_there(struct push *p, const struct original *o, const struct fetch_digest *d,
+			  bool *there, struct hr_err *e)
+{
+	if (fetch_blob_exists(p->client, &p->to, d, there, e) < 0)
+		return -1;
+	for (size_t i = 0; i < o->repos.n && !*there; i++)
+		if (fetch_blob_mount(p->client, &p->to, d, o->repos.v[i], there, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* What the document calls itself; those of old OCI builders need not. */
+static char *media_type(const struct original *o)
+{
+	json_error_t why;
+	json_t *doc = json_loadb((const char *)o->manifest.p, o->manifest.len, 0, &why);
+	const char *type = json_string_value(json_object_get(doc, "mediaType"));
+	char *out = hr_xstrdup(type ? type : STORE_OCI_MANIFEST);
+
+	json_decref(doc);
+	return out;
+}
+
+/* 1 when it is done, 0 when a layer is missing there. */
+static int push_as_it_was(struct push *p, struct hr_err *e)
+{
+	HR_CLEANUP(original_release) struct original o = { .m = { .n_layers = 0 } };
+	hr_autofree char *type = NULL;
+	struct store_oci_part config;
+
+	if (p->args->squash || !load_original(p, &o))
+		return 0;
+	for (size_t i = 0; i < o.m.n_layers; i++) {
+		bool there;
+
+		if (get_blob_there(p, &o, &o.m.layers[i].digest, &there, e) < 0)
+			return -1;
+		if (!there)
+			return 0;
+	}
+	config = (struct store_oci_part) { o.m.config.digest, o.config.len };
+	type = media_type(&o);
+	if (put_document(p, &config, o.config.p, e) < 0 ||
+	    put_manifest(p, type, o.manifest.p, o.manifest.len, e) < 0)
+		return -1;
+	p->as_it_was = true;
+	return 1;
+}
+
+/* ---- as one layer ---- */
+
+/* The tree on its way: tar, its digest, gzip, the digest of that, and perhaps the registry. */
+struct stream {
+	EVP_MD_CTX *plain, *packed;
+	struct store_gzip *gzip;
+	struct fetch_upload *upload; /* or NULL: to be measured only */
+	uint64_t bytes;
+};
+
+static int on_packed(void *arg, const void *p, size_t n, struct hr_err *e)
+{
+	struct stream *s = arg;
+
+	HR_BUG_ON(EVP_DigestUpdate(s->packed, p, n) != 1);
+	s->bytes += n;
+	return s->upload ? fetch_upload_add(s->upload, p, n, e) : 0;
+}
+
+static int on_tar(void *arg, const void *p, size_t n, struct hr_err *e)
+{
+	struct stream *s = arg;
+
+	HR_BUG_ON(EVP_DigestUpdate(s->plain, p, n) != 1);
+	return store_gzip_add(s->gzip, p, n, e);
+}
+
+static EVP_MD_CTX *new_sha256(void)
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+
+	HR_BUG_ON(!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1);
+	return md;
+}
+
+/* Make the layer, for UPLOAD or NULL. */
+static int stream_layer(const struct push *p, struct fetch_upload *upload,
+			struct store_oci_part *layer, struct fetch_digest *diff_id,
+			struct hr_err *e)
+{
+	struct stream s = { new_sha256(), new_sha256(), NULL, upload, 0 };
+	int r;
+
+	s.gzip = store_gzip_new(on_packed, &s);
+	r = store_tree_tar_image(p->image.ix, p->image.chunks, on_tar, &s, e);
+	if (r == 0)
+		r = store_gzip_end(s.gzip, e);
+	HR_BUG_ON(EVP_DigestFinal_ex(s.plain, diff_id->b, NULL) != 1 ||
+		  EVP_DigestFinal_ex(s.packed, layer->digest.b, NULL) != 1);
+	layer->bytes = s.bytes;
+	store_gzip_free(s.gzip);
+	EVP_MD_CTX_free(s.plain);
+	EVP_MD_CTX_free(s.packed);
+	return r;
+}
+
+static int upload_layer(struct push *p, struct store_oci_part *layer, struct fetch_digest *diff_id,
+			struct hr_err *e)
+{
+	HR_CLEANUP(fetch_upload_freep) struct fetch_upload *upload = NULL;
+	char size[STORE_SIZE_TEXT];
+	hr_autofree char *text =
+		hr_xasprintf("uploading one layer, %s", store_size_text(layer->bytes, size));
+
+	say(p, text);
+	if (fetch_upload_begin(p->client, &p->to, &upload, e) < 0 ||
+	    stream_layer(p, upload, layer, diff_id, e) < 0 ||
+	    fetch_upload_end(upload, &layer->digest, e) < 0)
+		return -1;
+	p->sent += layer->bytes;
+	return 0;
+}
+
+/*
+ * The layer is made twice, first to know its digest: that takes a fraction of the time in which a
+ * layer travels that the registry has already.
+ */
+static int push_one_layer(struct push *p, struct hr_err *e)
+{
+	struct store_oci_part layer, config;
+	struct fetch_digest diff_id;
+	hr_autofree char *doc = NULL, *manifest = NULL;
+	bool there;
+
+	if (stream_layer(p, NULL, &layer, &diff_id, e) < 0 ||
+	    fetch_blob_exists(p->client, &p->to, &layer.digest, &there, e) < 0 ||
+	    (!there && upload_layer(p, &layer, &diff_id, e) < 0))
+		return -1;
+	doc = store_oci_config(p->image.ix, &diff_id, e);
+	if (!doc)
+		return -1;
+	config.bytes = strlen(doc);
+	fetch_digest_of(doc, strlen(doc), &config.digest);
+	if (put_document(p, &config, doc, e) < 0)
+		return -1;
+	manifest = store_oci_manifest(&config, &layer, STORE_OCI_TAR_GZIP);
+	return put_manifest(p, STORE_OCI_MANIFEST, manifest, strlen(manifest), e);
+}
+
+/* ---- the verb ---- */
+
+static void print_end(const struct push *p)
+{
+	hr_autofree char *name = fetch_ref_text(&p->to);
+	char digest[FETCH_DIGEST_TEXT], size[STORE_SIZE_TEXT];
+	json_t *o;
+
+	fetch_digest_text(&p->digest, digest);
+	if (p->args->json) {
+		o = json_object();
+		store_json_set(o, "reference", json_string(name));
+		store_json_set(o, "digest", json_string(digest));
+		store_json_set(o, "as_it_was", json_boolean(p->as_it_was));
+		store_json_set(o, "uploaded", store_json_u64(p->sent));
+		json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+		printf("\n");
+		json_decref(o);
+		return;
+	}
+	printf("%s\n", digest);
+	if (!p->args->quiet)
+		fprintf(stderr, "%s: %s, %s uploaded\n", name,
+			p->as_it_was ? "as it was pulled" : "as one layer",
+			store_size_text(p->sent, size));
+}
+
+static int push(struct push *p, const char *image, struct hr_err *e)
+{
+	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
+	HR_CLEANUP(hr_strv_release) struct hr_strv paths = { 0 };
+	int r;
+
+	if (store_cmd_paths(&p->args->common, &conf, &paths, e) < 0 ||
+	    store_cmd_image_open(&paths, image, &p->image, e) < 0 ||
+	    store_cmd_client(&conf, store_interrupt_catch(), &p->client, e) < 0)
+		return -1;
+	r = push_as_it_was(p, e);
+	if (r == 0)
+		r = push_one_layer(p, e);
+	/* the client borrows from conf */
+	fetch_client_free(hr_steal(&p->client));
+	return r < 0 ? -1 : 0;
+}
+
+static int push_main(void *args, int argc, char **argv, struct hr_err *e)
+{
+	HR_CLEANUP(push_release) struct push p = { .args = args };
+
+	(void)argc;
+	if (fetch_ref_parse(argv[1], &p.to, e) < 0)
+		return -1;
+	if (p.to.has_digest)
+		return hr_fail(e, HR_USAGE, 0, "'%s' has a digest: an image is pushed to a tag",
+			       argv[1]);
+	if (push(&p, argv[0], e) < 0)
+		return hr_wrap(e, "cannot push '%s' to '%s'", argv[0], argv[1]);
+	print_end(&p);
+	return 0;
+}
+
+const struct hr_cmd store_cmd_push = {
+	.name = "push",
+	.operands = "IMAGE REFERENCE",
+	.summary = "upload an image to a registry",
+	.opts = push_opts,
+	.common = store_cmd_common_opts,
+	.args_size = sizeof(struct push_args),
+	.min_operands = 2,
+	.max_operands = 2,
+	.main = push_main,
+};

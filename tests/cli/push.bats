@@ -1,0 +1,128 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+# hpcrun push: what a registry has afterwards, and what is sent and sent again on the way.
+# shellcheck disable=SC2030,SC2031,SC2154  # each test is a subshell; bats sets output, stderr and status
+
+bats_require_minimum_version 1.5.0
+load ../lib/common
+
+setup_file() {
+	file_setup
+	mkdir -p tree/bin tree/data
+	cp "$(command -v busybox)" tree/bin/busybox
+	ln -s busybox tree/bin/sh
+	head -c 20000000 /dev/urandom >tree/data/random # more than two pieces
+	chmod 640 tree/data/random
+	"$HPCRUN" import tree lab/tree:1 2>/dev/null
+	"$HPCRUN" import tree/bin lab/small:1 2>/dev/null
+}
+teardown_file() { file_teardown; }
+
+teardown() {
+	[ ! -e "$BATS_TEST_TMPDIR/mock/pid" ] || kill "$(cat "$BATS_TEST_TMPDIR/mock/pid")"
+}
+
+sent() { grep -cE "\"$1 /v2/[^\"]* HTTP" "$REG_LOG" || :; }
+
+@test "push: what was pushed is pulled again, by hpcrun and by skopeo" {
+	"$HPCRUN" push -q lab/tree:1 "$REGISTRY/lab/one:1" >out
+	HPCRUN_STORE=$BATS_TEST_TMPDIR/other "$HPCRUN" pull -q "$REGISTRY/lab/one:1" | cmp - out
+	HPCRUN_STORE="$BATS_TEST_TMPDIR/other $SCRATCH/store" run -0 "$HPCRUN" diff -q "$REGISTRY/lab/one:1" lab/tree:1
+	[ "${lines[0]}" = '0 added (0 B), 0 removed (0 B), 0 changed (0 B)' ]
+	need skopeo
+	skopeo copy -q --src-tls-verify=false "docker://$REGISTRY/lab/one:1" "oci:$BATS_TEST_TMPDIR/oci:1"
+	[ "$(skopeo inspect --raw "oci:$BATS_TEST_TMPDIR/oci:1" | sha256sum | cut -d' ' -f1)" = "$(sed 's/sha256://' out)" ]
+	[ "$(skopeo inspect --tls-verify=false "docker://$REGISTRY/lab/one:1" | jq '.Layers | length')" = 1 ]
+}
+
+@test "push: what the registry has is not sent again" {
+	"$HPCRUN" push -q lab/tree:1 "$REGISTRY/lab/two:1"
+	before=$(sent PATCH)
+	[ "$before" -ge 3 ]
+	"$HPCRUN" push --json lab/tree:1 "$REGISTRY/lab/two:2" >out
+	[ "$(sent PATCH)" = "$before" ]
+	jq -e '.uploaded == 0 and (.as_it_was | not) and (.digest | startswith("sha256:"))' out
+}
+
+@test "push: layers that another repository of the registry has are mounted, and the digest stays" {
+	need skopeo
+	publish busybox >/dev/null
+	"$HPCRUN" pull -q "$REGISTRY/test/busybox:1" >digest
+	before=$(sent PATCH)
+	run -0 --separate-stderr "$HPCRUN" push "$REGISTRY/test/busybox:1" "$REGISTRY/lab/mounted:1"
+	[ "$output" = "$(cat digest)" ]
+	[[ $stderr == *"as it was pulled"* ]]
+	[ "$(sent PATCH)" = "$before" ]
+	skopeo copy -q --src-tls-verify=false "docker://$REGISTRY/lab/mounted:1" "oci:$BATS_TEST_TMPDIR/oci:1"
+	# unless another form is wanted
+	run -0 --separate-stderr "$HPCRUN" push --squash "$REGISTRY/test/busybox:1" "$REGISTRY/lab/mounted:one"
+	[ "$output" != "$(cat digest)" ]
+}
+
+@test "push: with a login, and without one a message that says how" {
+	export HOME=$BATS_TEST_TMPDIR/home
+	mkdir -p "$HOME"
+	registry_start "$BATS_TEST_TMPDIR/registry" alice secret
+	fail_with "hpcrun login $REGISTRY" "$HPCRUN" push lab/small:1 "$REGISTRY/lab/small:1"
+	echo secret | "$HPCRUN" login -u alice --password-stdin "$REGISTRY"
+	"$HPCRUN" push -q lab/small:1 "$REGISTRY/lab/small:1"
+	registry_stop
+}
+
+# ---- a registry that misbehaves
+
+mock_start() {
+	MOCK=$BATS_TEST_TMPDIR/mock
+	mkdir -p "$MOCK"
+	echo "${1:-{\}}" >"$MOCK/script"
+	python3 "$TESTS_DIR/lib/mock_registry.py" "$MOCK" >"$MOCK/out" 2>&1 3>&- &
+	echo $! >"$MOCK/pid"
+	wait_until 20 test -e "$MOCK/env"
+	# shellcheck disable=SC1091
+	. "$MOCK/env"
+	TO=127.0.0.1:$PORT/lab/app:new
+}
+# pushed [IMAGE]: the push succeeds, and what is there afterwards can be pulled and is the same
+pushed() {
+	"$HPCRUN" push -q "${1:-lab/tree:1}" "$TO"
+	echo '{}' >"$MOCK/script"
+	HPCRUN_STORE=$BATS_TEST_TMPDIR/store "$HPCRUN" pull -q "$TO"
+	HPCRUN_STORE="$BATS_TEST_TMPDIR/store $SCRATCH/store" run -0 "$HPCRUN" diff -q "$TO" "${1:-lab/tree:1}"
+	[ "${lines[0]}" = '0 added (0 B), 0 removed (0 B), 0 changed (0 B)' ]
+}
+logged() { jq -r "select($1) | .method" "$MOCK/log" | wc -l; }
+
+@test "push: pieces that are lost, in part or all but the reply, are sent again from where it broke" {
+	mock_start '{"rules": [
+		{"method": "PATCH", "times": 1, "lose": 1000000},
+		{"method": "PATCH", "skip": 0, "times": 1, "status": 503},
+		{"method": "PATCH", "skip": 0, "times": 1, "forget": true},
+		{"method": "PUT", "path": "digest", "times": 1, "forget": true},
+		{"method": "PUT", "path": "manifests", "times": 1, "status": 500}]}'
+	pushed
+	# only what was missing went twice
+	[ "$(jq -s '[.[] | select(.method == "PATCH") | .headers["Content-Length"] | tonumber] | add' "$MOCK/log")" -lt 50000000 ]
+}
+
+@test "push: a token that may push is asked for" {
+	mock_start '{"auth": {"scheme": "Bearer", "user": "alice", "password": "s3cret", "scoped": true}}'
+	export HOME=$BATS_TEST_TMPDIR/home
+	mkdir -p "$HOME/.docker"
+	fail_with 'hpcrun login' "$HPCRUN" push -q lab/small:1 "$TO"
+	printf '{"auths":{"127.0.0.1:%s":{"auth":"%s"}}}' "$PORT" "$(printf alice:s3cret | base64)" >"$HOME/.docker/config.json"
+	chmod 600 "$HOME/.docker/config.json"
+	pushed lab/small:1
+	[ "$(logged '(.path | test("^/token.*scope=repository%3Alab%2Fapp%3Apull%2Cpush"))')" -ge 1 ]
+}
+
+@test "push: an upload is not sent to another host, nor without end" {
+	mock_start '{"rules": [{"method": "POST", "location": "http://elsewhere.example/upload"}]}'
+	fail_with "sent to 'elsewhere.example', which is refused" "$HPCRUN" push -q lab/small:1 "$TO"
+	echo '{"rules": [{"method": "POST", "redirect": "http://127.0.0.1:{cdn}/x"}]}' >"$MOCK/script"
+	fail_with 'redirects the upload of .*, which is not followed' "$HPCRUN" push -q lab/small:1 "$TO"
+	[ "$(logged '.on == "cdn"')" = 0 ]
+	echo '{"rules": [{"method": "PUT", "status": 400, "body": "{\"errors\":[{\"code\":\"DIGEST_INVALID\"}]}"}]}' >"$MOCK/script"
+	fail_with 'answers 400 \(DIGEST_INVALID\) to the upload of' "$HPCRUN" push -q lab/small:1 "$TO"
+	fail_with 'has a digest' "$HPCRUN" push lab/small:1 "$TO@sha256:$(printf '0%.0s' {1..64})"
+	fail_with "'lab/none:1' is not in the store" "$HPCRUN" push lab/none:1 "$TO"
+}
