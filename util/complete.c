@@ -185,12 +185,31 @@ static enum hr_complete in_group(FILE *f, const struct hr_cmd *group, int n, cha
 	return HR_COMPLETE_NOTHING;
 }
 
+/* A verb of verbs. */
+static enum hr_complete group(FILE *f, const struct hr_cmd *cmd, int n, char **words,
+			      const char **from)
+{
+	*from = words[n - 1];
+	for (const struct hr_cmd *const *c = cmd->group; *c; c++) {
+		if (n == 1)
+			hr_complete_add(f, "", words[0], (*c)->name);
+		else if (strcmp((*c)->name, words[0]) == 0)
+			return hr_cmd_complete(f, *c, n - 1, words + 1, from);
+	}
+	if (n == 1)
+		hr_complete_add(f, "", words[0], "--help");
+	return HR_COMPLETE_NOTHING;
+}
+
 enum hr_complete hr_cmd_complete(FILE *f, const struct hr_cmd *cmd, int n, char **words,
 				 const char **from)
 {
 	const char *typed = words[n - 1];
-	struct state s = read_words(cmd, n - 1, words);
+	struct state s;
 
+	if (cmd->group)
+		return group(f, cmd, n, words, from);
+	s = read_words(cmd, n - 1, words);
 	*from = typed;
 	if (cmd->group)
 		return in_group(f, cmd, n, words, from);

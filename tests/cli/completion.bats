@@ -31,6 +31,8 @@ words() { "$HPCRUN" completion words "$@" | sort | paste -sd' '; }
 	[ "$(words run --pull=a)" = --pull=always ]
 	[ "$(words --mpi=)" = '--mpi=auto --mpi=host --mpi=image --mpi=off' ] # the verb may be left out
 	[ "$(words export --format s)" = 'sif sqfs' ]
+	[[ " $(words store '') " == *' fsck '* ]]
+	[[ " $(words store fsck --) " == *' --store '* ]]
 	[ "$(words config cache)" = 'cache cache_size' ]
 	[ "$(words run --bind '')" = :files ]
 	[ "$(words images --store '')" = :dirs ]
