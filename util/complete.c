@@ -192,8 +192,8 @@ static enum hr_complete group(FILE *f, const struct hr_cmd *cmd, int n, char **w
 	*from = words[n - 1];
 	for (const struct hr_cmd *const *c = cmd->group; *c; c++) {
 		if (n == 1)
-			hr_complete_add(f, "", words[0], (*c)->name);
-		else if (strcmp((*c)->name, words[0]) == 0)
+			hr_complete_add(f, "", words[0], hr_cmd_word(*c));
+		else if (strcmp(hr_cmd_word(*c), words[0]) == 0)
 			return hr_cmd_complete(f, *c, n - 1, words + 1, from);
 	}
 	if (n == 1)
