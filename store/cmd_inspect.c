@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "store/cmd.h"
+#include "store/cmd_inspect.h"
 #include "store/image.h"
 #include "store/json_out.h"
 #include "store/loc.h"
 #include "util/cleanup.h"
+#include "util/source.h"
 #include "util/poison.h"
 
 struct inspect_args {
@@ -151,6 +153,8 @@ static int inspect_main(void *args, int argc, char **argv, struct hr_err *e)
 	int r;
 
 	(void)argc;
+	if (hr_source_of(argv[0]) == HR_SOURCE_FILE)
+		return store_cmd_inspect_file(argv[0], e);
 	if (store_cmd_paths(&a->common, &conf, &paths, e) < 0 ||
 	    store_image_open(&paths, argv[0], &img, e) < 0)
 		return -1;

@@ -58,26 +58,26 @@ struct store_image *store_file_image(struct store_file *f)
 
 /* ---- which file, and what is in it ---- */
 
-static int open_file(struct store_file *f, struct hr_err *e)
+int store_file_open_fd(const char *path, struct stat *st, struct hr_err *e)
 {
-	f->fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (f->fd < 0)
+	hr_autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
 		return hr_fail(e,
 			       errno == ENOENT || errno == ENOTDIR ? HR_NOTFOUND
 			       : errno == EACCES		   ? HR_DENIED
 								   : HR_SYS,
 			       errno, "cannot open it");
-	if (fstat(f->fd, &f->st) < 0)
+	if (fstat(fd, st) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot look at it");
-	if (S_ISDIR(f->st.st_mode)) {
+	if (S_ISDIR(st->st_mode)) {
 		hr_hint(e, "bring a directory into the store with 'hpcrun import %.120s NAME'",
-			f->path);
+			path);
 		return hr_fail(e, HR_USAGE, 0, "it is a directory, not a file with an image");
 	}
-	if (!S_ISREG(f->st.st_mode))
+	if (!S_ISREG(st->st_mode))
 		return hr_fail(e, HR_USAGE, 0, "it is not a regular file");
-	f->bytes = (uint64_t)f->st.st_size;
-	return 0;
+	return hr_steal_fd(&fd);
 }
 
 /*
@@ -257,8 +257,10 @@ int store_file_open(const char *path, struct store_cache *cache, struct store_fi
 {
 	HR_CLEANUP(store_file_closep) struct store_file *f = new_file(path);
 
-	if (open_file(f, e) < 0)
+	f->fd = store_file_open_fd(path, &f->st, e);
+	if (f->fd < 0)
 		return hr_wrap(e, "cannot open image '%s'", path);
+	f->bytes = (uint64_t)f->st.st_size;
 	name_file(f);
 	if (open_index(f, cache, e) < 0)
 		return hr_wrap(e, "cannot open image '%s'", path);

@@ -13,6 +13,8 @@
 #ifndef STORE_FILE_IMAGE_H
 #define STORE_FILE_IMAGE_H
 
+#include <sys/stat.h>
+
 #include "store/cache.h"
 #include "store/chunks.h"
 #include "store/image.h"
@@ -28,6 +30,13 @@ struct store_file;
  */
 int store_file_open(const char *path, struct store_cache *cache, struct store_file **out,
 		    struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Open PATH if it is a regular file; *st receives what it is.
+ *
+ * Errors:  HR_NOTFOUND, HR_DENIED, HR_USAGE it is something else, with a hint; not naming PATH.
+ */
+int store_file_open_fd(const char *path, struct stat *st, struct hr_err *e) HR_MUST_USE;
 
 /* A file that lies elsewhere. */
 struct store_file_remote {

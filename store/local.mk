@@ -96,7 +96,8 @@ hpcrun_store_SOURCES = \
 	store/cmd_history.c \
 	store/cmd_image.c store/cmd_image.h \
 	store/cmd_images.c \
-	store/cmd_inspect.c \
+	store/cmd_inspect.c store/cmd_inspect.h \
+	store/cmd_inspect_file.c \
 	store/cmd_login.c \
 	store/cmd_logout.c \
 	store/cmd_plan.c \

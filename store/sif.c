@@ -91,6 +91,12 @@ static int check_arch(const uint8_t *d, const char *arch, struct hr_err *e)
 	return 0;
 }
 
+static bool is_primary(const uint8_t *d)
+{
+	return d[SIF_D_USED] != 0 && hr_le32(d + SIF_D_TYPE) == SIF_TYPE_PARTITION &&
+	       hr_le32(d + SIF_D_PART) == SIF_PART_PRIMARY;
+}
+
 int store_sif_find(const uint8_t *p, size_t n, uint64_t file_bytes, const char *arch,
 		   struct store_sif_span *out, struct hr_err *e)
 {
@@ -100,8 +106,7 @@ int store_sif_find(const uint8_t *p, size_t n, uint64_t file_bytes, const char *
 	for (size_t i = 0; i < n / STORE_SIF_DESCRIPTOR_BYTES; i++) {
 		const uint8_t *d = p + i * STORE_SIF_DESCRIPTOR_BYTES;
 
-		if (d[SIF_D_USED] == 0 || hr_le32(d + SIF_D_TYPE) != SIF_TYPE_PARTITION ||
-		    hr_le32(d + SIF_D_PART) != SIF_PART_PRIMARY)
+		if (!is_primary(d))
 			continue;
 		if (primary)
 			return hr_fail(e, HR_CORRUPT, 0,
@@ -121,4 +126,65 @@ int store_sif_find(const uint8_t *p, size_t n, uint64_t file_bytes, const char *
 		return -1;
 	*out = span;
 	return 0;
+}
+
+/* ---- what is in one ---- */
+
+int store_sif_object_get(const uint8_t *p, size_t n, uint64_t file_bytes, size_t i,
+			 struct store_sif_object *out, struct hr_err *e)
+{
+	const uint8_t *d = p + i * STORE_SIF_DESCRIPTOR_BYTES;
+	struct store_sif_object o = { 0 };
+	uint32_t link;
+
+	if (i >= n / STORE_SIF_DESCRIPTOR_BYTES || d[SIF_D_USED] == 0)
+		return 0;
+	o.type = hr_le32(d + SIF_D_TYPE);
+	o.id = hr_le32(d + SIF_D_ID);
+	o.group = hr_le32(d + SIF_D_GROUP) & ~SIF_GROUP_NONE;
+	o.at = (struct store_sif_span) { hr_le64(d + SIF_D_OFF), hr_le64(d + SIF_D_LEN) };
+	if (!inside(&o.at, file_bytes))
+		return hr_fail(e, HR_CORRUPT, 0,
+			       "object %" PRIu32 " of the SIF file, %" PRIu64 " bytes at %" PRIu64
+			       ", lies outside of it (%" PRIu64 " bytes)",
+			       o.id, o.at.len, o.at.off, file_bytes);
+	memcpy(o.name, d + SIF_D_NAME, sizeof(o.name) - 1);
+	o.primary = is_primary(d);
+	if (o.type == SIF_TYPE_SIGNATURE) {
+		link = hr_le32(d + SIF_D_LINK);
+		if ((link & SIF_GROUP_NONE) == SIF_GROUP_NONE)
+			o.of_group = link & ~SIF_GROUP_NONE;
+		else
+			o.of_object = link;
+		o.hash = hr_le32(d + SIF_D_HASH);
+		memcpy(o.key, d + SIF_D_KEY, sizeof(o.key));
+	}
+	*out = o;
+	return 1;
+}
+
+bool store_sif_signs(const struct store_sif_object *signature, const struct store_sif_object *o)
+{
+	return signature->type == SIF_TYPE_SIGNATURE && o->type != SIF_TYPE_SIGNATURE &&
+	       ((signature->of_object != 0 && signature->of_object == o->id) ||
+		(signature->of_group != 0 && signature->of_group == o->group));
+}
+
+const char *store_sif_type_name(const struct store_sif_object *o)
+{
+	static const char *const names[] = {
+		"definition", "environment",	"labels",  "partition",
+		"signature",  "JSON",		"data",	   "cryptographic message",
+		"SBOM",	      "OCI root index", "OCI blob"
+	};
+	uint32_t i = o->type - SIF_TYPE_FIRST;
+
+	return i < HR_COUNT(names) ? names[i] : "unknown";
+}
+
+const char *store_sif_hash_name(const struct store_sif_object *signature)
+{
+	static const char *const names[] = { "sha256", "sha384", "sha512", "blake2s", "blake2b" };
+
+	return signature->hash - 1 < HR_COUNT(names) ? names[signature->hash - 1] : "unknown";
 }

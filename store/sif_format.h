@@ -38,9 +38,14 @@ enum { /* a descriptor */
        SIF_D_FS = 201, /* the rest is of partitions */
        SIF_D_PART = 205,
        SIF_D_ARCH = 209,
+       SIF_D_HASH = 201, /* the rest is of signatures */
+       SIF_D_KEY = 205,
 };
 
+#define SIF_TYPE_FIRST	   0x4001u
 #define SIF_TYPE_PARTITION 0x4004u
+#define SIF_TYPE_SIGNATURE 0x4005u
+#define SIF_GROUP_NONE	   0xf0000000u
 #define SIF_GROUP_ONE	   0xf0000001u /* the first group; 0xf0000000 alone: none */
 
 enum { SIF_FS_SQUASHFS = 1, SIF_FS_EXT3, SIF_FS_ARCHIVE, SIF_FS_RAW, SIF_FS_ENCRYPTED };

@@ -35,6 +35,11 @@ enum { /* the superblock */
 
 static const char *const names[] = { "?", "gzip", "lzma", "lzo", "xz", "lz4", "zstd" };
 
+const char *store_sqfs_compressor_name(enum store_sqfs_compressor compressor)
+{
+	return names[compressor];
+}
+
 bool store_sqfs_is(const uint8_t *p, size_t n)
 {
 	return n >= 4 && memcmp(p, "hsqs", 4) == 0;

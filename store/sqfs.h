@@ -77,6 +77,8 @@ int store_sqfs_place_get(const struct fetch_digest *d, struct store_sqfs_place *
 bool store_sqfs_decompress(ZSTD_DCtx *zstd, enum store_sqfs_compressor compressor,
 			   const uint8_t *in, size_t n, uint8_t *out, size_t *len) HR_MUST_USE;
 
+const char *store_sqfs_compressor_name(enum store_sqfs_compressor compressor);
+
 /* Make COMPRESSOR ready; before any thread uses it. Errors: HR_SYS: its library is not there. */
 int store_sqfs_load(enum store_sqfs_compressor compressor, struct hr_err *e) HR_MUST_USE;
 

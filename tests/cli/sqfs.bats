@@ -150,6 +150,29 @@ same_files() {
 	done
 }
 
+@test "sif: a signed one is run, and inspect says what the signatures cover" { # D5
+	for row in '2|2' '1|1' '0xf0000001|1 2' '7|' '0xf0000002|'; do
+		"$TESTS_DIR/lib/mksif" signed.sif image.sqfs "arch=$(sif_arch)" "signs=${row%%|*}" hash=9
+		run -0 "$HPCRUN" inspect ./signed.sif
+		echo "$output" >out
+		covered=$(jq -r '[.objects[] | select(.signatures != []) | .id] | join(" ")' out)
+		[ "$covered" = "${row#*|}" ]
+		[ "$(jq -c '[.format, .signatures_checked, (.objects[] | select(.run) | .id)]' out)" = '["sif",false,2]' ]
+	done
+	"$TESTS_DIR/lib/mksif" signed.sif image.sqfs "arch=$(sif_arch)" signs=2 hash=1
+	run -0 "$HPCRUN" inspect ./signed.sif
+	[ "$(jq -c '.objects[1].signatures' <<<"$output")" = \
+		'[{"hash":"sha256","key":"000102030405060708090A0B0C0D0E0F10111213"}]' ]
+	run -0 "$HPCRUN" ./signed.sif
+	[ "$output" = runscript ]
+	"$TESTS_DIR/lib/mksif" bad.sif image.sqfs "arch=$(sif_arch)" fs=5 # encrypted: told, not run
+	run -0 "$HPCRUN" inspect ./bad.sif
+	"$TESTS_DIR/lib/mksif" bad.sif image.sqfs "arch=$(sif_arch)" len=0x7fffffffffffffff
+	fail_with 'object 2 of the SIF file.*outside' "$HPCRUN" inspect ./bad.sif
+	run -0 "$HPCRUN" inspect ./image.sqfs
+	[ "$(jq -c '[.format, .squashfs.compressor, .squashfs.block]' <<<"$output")" = '["squashfs","zstd",131072]' ]
+}
+
 @test "in place: what is no image is refused by name" { # D1
 	fail_with "nothing.sqfs'.*No such file" "$HPCRUN" ./nothing.sqfs true
 	echo text >text
