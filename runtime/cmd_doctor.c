@@ -116,8 +116,9 @@ static int try_overlay(struct hr_err *e)
 	if (mkdirat(scratch, "lower", 0755) < 0 || mkdirat(scratch, "upper", 0755) < 0 ||
 	    mkdirat(scratch, "work", 0755) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot make directories in a tmpfs");
-	return rt_mount_overlay(openat(scratch, "lower", O_PATH | O_CLOEXEC), scratch, e) < 0 ? -1
-											      : 0;
+	return rt_mount_overlay(openat(scratch, "lower", O_PATH | O_CLOEXEC), scratch, false, e) < 0
+		       ? -1
+		       : 0;
 }
 
 static const struct {

@@ -20,7 +20,7 @@ libruntime_a_SOURCES = \
 	runtime/imgconf.c runtime/imgconf.h runtime/join.c runtime/join.h runtime/init.c runtime/init.h runtime/json.c runtime/json.h \
 	runtime/key.c runtime/key.h runtime/ldcache.c runtime/ldcache.h runtime/mount.c runtime/mount.h runtime/msg.c runtime/msg.h \
 	runtime/native.c runtime/native.h \
-	runtime/params.c runtime/params.h runtime/path.c runtime/path.h \
+	runtime/overlay.c runtime/overlay.h runtime/params.c runtime/params.h runtime/path.c runtime/path.h \
 	runtime/place.c runtime/place.h runtime/plan.c runtime/plan.h \
 	runtime/pull.c runtime/pull.h \
 	runtime/say.c runtime/say.h \

@@ -205,21 +205,26 @@ int rt_mount_fuse(int fuse, uid_t uid, gid_t gid, struct hr_err *e)
 	return stack("fuse", MS_RDONLY, options, e);
 }
 
-int rt_mount_overlay(int lower, int scratch, struct hr_err *e)
+int rt_mount_overlay(int lower, int scratch, bool read_only, struct hr_err *e)
 {
 	char options[256];
 	int fd;
 
-	/* userxattr: trusted.* is not for user namespaces */
-	snprintf(options, sizeof(options),
-		 "lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d/upper,"
-		 "workdir=/proc/self/fd/%d/work,userxattr",
-		 lower, scratch, scratch);
+	/* userxattr: trusted.* is not for user namespaces. index: it would hold file handles of the
+	 * image, which mean nothing to the next session */
+	if (read_only)
+		snprintf(options, sizeof(options),
+			 "lowerdir=/proc/self/fd/%d/upper:/proc/self/fd/%d,userxattr", scratch,
+			 lower);
+	else
+		snprintf(options, sizeof(options),
+			 "lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d/upper,"
+			 "workdir=/proc/self/fd/%d/work,userxattr,index=off",
+			 lower, scratch, scratch);
 	fd = stack("overlay", 0, options, e);
 	if (fd < 0 && (e->sys == EPERM || e->sys == EINVAL || e->sys == ENODEV))
-		hr_hint(e,
-			"--writable needs overlayfs in user namespaces: Linux 5.11 or newer with "
-			"CONFIG_OVERLAY_FS");
+		hr_hint(e, "it takes overlayfs in user namespaces: Linux 5.11 or newer with "
+			   "CONFIG_OVERLAY_FS; and for --overlay a file system that it can use");
 	return fd;
 }
 

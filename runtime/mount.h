@@ -9,6 +9,7 @@
 #ifndef RT_MOUNT_H
 #define RT_MOUNT_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "util/err.h"
@@ -48,8 +49,9 @@ int rt_mount_tmpfs(const char *options, struct hr_err *e) HR_MUST_USE;
  * numbered there.
  */
 int rt_mount_fuse(int fuse, uid_t uid, gid_t gid, struct hr_err *e) HR_MUST_USE;
-/* An overlay over the tree at LOWER; directories "upper" and "work" exist at SCRATCH. */
-int rt_mount_overlay(int lower, int scratch, struct hr_err *e) HR_MUST_USE;
+/* An overlay over the tree at LOWER; directories "upper" and "work" exist at SCRATCH. READ_ONLY:
+ * "upper" is seen, too, and nothing can be changed. */
+int rt_mount_overlay(int lower, int scratch, bool read_only, struct hr_err *e) HR_MUST_USE;
 
 /* Open /dev/fuse, with the remedy for each way it can be missing. */
 int rt_mount_open_fuse(struct hr_err *e) HR_MUST_USE;

@@ -115,6 +115,12 @@ static int plan_shape(const struct rt_run_args *args, struct rt_plan *plan, stru
 			hr_buf_printf(&names, ",%s", plan->gpu);
 		plan->gpu = plan->gpu_names = hr_xstrndup((const char *)names.p, names.len);
 	}
+	/* part of the session's name: the same directory whatever it is called */
+	if (plan->shape.overlay && plan->shape.overlay[0] != '/' && plan->shape.overlay[0] != '\0')
+		plan->shape.overlay = plan->overlay =
+			hr_xasprintf("%s/%s", plan->cwd, plan->shape.overlay);
+	if (plan->shape.overlay && plan->writable)
+		return hr_fail(e, HR_USAGE, 0, "--overlay and --writable exclude each other");
 	return rt_shape_check(&plan->shape, e);
 }
 
@@ -287,7 +293,7 @@ int rt_plan_make(const struct rt_run_args *args, bool shell, char **argv, char *
 	plan->libexecdir = rt_libexecdir();
 	plan->in_step = getenv("SLURM_JOB_ID") && getenv("SLURM_STEP_ID");
 	if (check_words(args, plan, e) < 0 || plan_pull(args, plan, e) < 0 ||
-	    plan_shape(args, plan, e) < 0 || plan_mpi(args, plan, e) < 0 || plan_cwd(plan, e) < 0 ||
+	    plan_mpi(args, plan, e) < 0 || plan_cwd(plan, e) < 0 || plan_shape(args, plan, e) < 0 ||
 	    plan_source(plan, e) < 0 || plan_home(args, plan, e) < 0 ||
 	    plan_binds(args, plan, e) < 0)
 		return -1;
@@ -302,6 +308,7 @@ void rt_plan_release(struct rt_plan *plan)
 	free(plan->cwd);
 	free(plan->cwd_bind);
 	free(plan->gpu_names);
+	free(plan->overlay);
 	free(plan->home_src);
 	free(plan->home_dst);
 	rt_binds_release(&plan->binds);

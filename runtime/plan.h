@@ -76,6 +76,7 @@ struct rt_plan {
 	enum rt_mpi_mode mpi;
 	enum rt_mpi_check mpi_check;
 	const char *gpu; /* --gpu, and names that --device has, or NULL */
+	char *overlay;	 /* shape.overlay, absolute; or NULL */
 	char *gpu_names; /* both, if there are both */
 	bool in_step;	 /* of Slurm */
 	const char *libexecdir;

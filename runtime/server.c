@@ -48,7 +48,7 @@ static void build_argv(const struct rt_server *s, const struct rt_session_args *
 	if (args->cache)
 		hr_strv_take(l, hr_xasprintf("--cache=%s", args->cache));
 	/* not below an overlay: a file that is mounted cannot be copied up or removed */
-	if (conf->native_files && !args->writable)
+	if (conf->native_files && !args->writable && !args->shape.overlay)
 		hr_strv_add(l, "--native");
 	if (args->app)
 		hr_strv_take(l, hr_xasprintf("--app=%s", args->app));

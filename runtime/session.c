@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/overlay.h"
 #include "runtime/place.h"
 #include "runtime/plan.h"
 #include "runtime/say.h"
@@ -58,7 +59,7 @@ static void init(struct rt_session *s, const struct rt_session_args *args)
 	s->listen_fd = (int)args->listen_fd;
 	s->lock_fd = (int)args->lock_fd;
 	s->dir_fd = (int)args->dir_fd;
-	s->init = s->init_sock = -1;
+	s->init = s->init_sock = s->overlay_fd = -1;
 	s->builder = s->builder_sock = s->signal_fd = s->native_fd = -1;
 	s->fuse_fd = s->targets_fd = s->params_fd = s->user_ns = s->mnt_ns = -1;
 	s->in_step = getenv("SLURM_JOB_ID") && getenv("SLURM_STEP_ID");
@@ -154,6 +155,18 @@ static void open_stats(struct rt_session *s)
 	s->stats.file->ranks_expected = s->ranks;
 }
 
+static int take_overlay(struct rt_session *s, struct hr_err *e)
+{
+	const char *spec = s->args->shape.overlay;
+
+	if (!spec)
+		return 0;
+	if (rt_overlay_parse(spec, &s->overlay, &s->overlay_ro, e) < 0)
+		return -1;
+	s->overlay_fd = rt_overlay_open(s->overlay, s->overlay_ro, e);
+	return s->overlay_fd < 0 ? -1 : 0;
+}
+
 /* The server first: it takes longest, and all else happens while it starts. */
 static int start(struct rt_session *s, struct hr_err *e)
 {
@@ -176,6 +189,11 @@ static int start(struct rt_session *s, struct hr_err *e)
 	if (rt_scratch_make(&s->scratch, &s->args->shape.scratch, s->args->key, e) < 0)
 		return -1;
 	s->server.locks[0] = s->scratch.lock;
+	if (take_overlay(s, e) < 0)
+		return -1;
+	s->server.locks[1] = s->overlay_fd;
+	job.overlay = s->overlay;
+	job.overlay_ro = s->overlay_ro;
 	if (s->args->pull == RT_PULL_ALWAYS)
 		s->pull = PULL_WANTED;
 	else if (rt_session_serve(s, e) < 0)
@@ -261,11 +279,12 @@ static void look_at_tasks(struct rt_session *s)
 	s->look_at_ms = now + s->look_pause_ms;
 }
 
-/* With --pull=always the next run, if it does not meet this one, is to pull again; and who wanted
- * a report has it. */
+/* With --pull=always the next run, if it does not meet this one, is to pull again; who wanted a
+ * report has it; and a directory of --overlay is to be free for a run with other options. */
 static uint64_t linger_ms(const struct rt_session *s)
 {
-	bool once = s->args->pull == RT_PULL_ALWAYS || s->args->mpi_check != RT_MPI_CHECK_NONE;
+	bool once = s->args->pull == RT_PULL_ALWAYS || s->args->mpi_check != RT_MPI_CHECK_NONE ||
+		    rt_shape_keeps_changes(&s->args->shape);
 
 	return once ? 0 : s->conf.linger_s * 1000;
 }
@@ -447,6 +466,8 @@ static void release(struct rt_session *s)
 	rt_clients_release(&s->clients);
 	rt_binds_release(&s->binds);
 	rt_scratch_remove(&s->scratch);
+	hr_fd_cleanup(&s->overlay_fd);
+	free(s->overlay);
 	rt_hooks_release(&s->hooks);
 	rt_gpu_release(&s->gpu);
 	rt_identity_release(&s->identity);

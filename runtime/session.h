@@ -52,6 +52,9 @@ struct rt_session {
 	struct hr_conf conf;
 	struct rt_binds binds;
 	struct rt_scratch scratch;
+	char *overlay; /* the directory of --overlay, or NULL */
+	bool overlay_ro;
+	int overlay_fd; /* holds its lock */
 	struct rt_hooks hooks;
 	struct rt_gpu gpu;
 	struct rt_ids ids;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/overlay.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
 
@@ -27,6 +28,8 @@ const struct hr_opt rt_shape_opts[] = {
 		    "show a device of the host, by path or by its CDI name; may be repeated"),
 	HR_OPT_LIST(0, "no-mount", "WHAT[,WHAT]", struct rt_shape, no_mounts,
 		    "leave out home, cwd, tmp, dev, proc, sys, site or a path; may be repeated"),
+	HR_OPT_STR(0, "overlay", "DIR[:ro]", struct rt_shape, overlay,
+		   "let the image be changed, and keep the changes in DIR"),
 	HR_OPT_FLAG(0, "pid", struct rt_shape, pid,
 		    "process ids of its own; costs each rank a second process"),
 	HR_OPT_FLAG(0, "ipc", struct rt_shape, ipc,
@@ -123,7 +126,7 @@ bool rt_shape_is_cdi(const char *spec)
 	return spec[0] != '/' && spec[0] != '.' && slash && equals && slash < equals;
 }
 
-int rt_shape_device(const char *spec, const char *cwd, struct rt_binds *l, struct hr_err *e)
+int rt_shape_device(const char *spec, struct rt_binds *l, struct hr_err *e)
 {
 	hr_autofree char *copy = hr_xstrdup(spec);
 	char *dst = strchr(copy, ':'), *rights = dst ? strchr(dst + 1, ':') : NULL;
@@ -139,7 +142,11 @@ int rt_shape_device(const char *spec, const char *cwd, struct rt_binds *l, struc
 			return -1;
 		}
 	}
-	if (rt_bind_parse(l, copy, cwd, e) < 0)
+	if (spec[0] != '/')
+		return hr_fail(e, HR_USAGE, 0,
+			       "--device '%s' is neither an absolute path nor VENDOR/CLASS=NAME",
+			       spec);
+	if (rt_bind_parse(l, copy, "/", e) < 0)
 		return hr_wrap(e, "--device");
 	return 0;
 }
@@ -183,6 +190,21 @@ bool rt_shape_left_out(const struct rt_shape *s, const char *what)
 	return found;
 }
 
+static int check_overlay(const char *spec, struct hr_err *e)
+{
+	hr_autofree char *dir = NULL;
+	bool ro;
+
+	return rt_overlay_parse(spec, &dir, &ro, e);
+}
+
+bool rt_shape_keeps_changes(const struct rt_shape *s)
+{
+	size_t n = s->overlay ? strlen(s->overlay) : 0;
+
+	return n > 0 && !(n > 3 && strcmp(s->overlay + n - 3, ":ro") == 0);
+}
+
 static int check_label(const char *label, struct hr_err *e)
 {
 	if (label[0] != '=' && strchr(label, '='))
@@ -219,11 +241,13 @@ int rt_shape_check(const struct rt_shape *s, struct hr_err *e)
 	struct rt_binds unused = { 0 };
 	int r = s->hostname ? check_hostname(s->hostname, e) : 0;
 
+	if (s->overlay && r == 0)
+		r = check_overlay(s->overlay, e);
 	for (size_t i = 0; i < s->tmpfs.n && r == 0; i++)
 		r = rt_shape_tmpfs(s->tmpfs.v[i], &unused, e);
 	for (size_t i = 0; i < s->devices.n && r == 0; i++)
 		if (!rt_shape_is_cdi(s->devices.v[i]))
-			r = rt_shape_device(s->devices.v[i], "/", &unused, e);
+			r = rt_shape_device(s->devices.v[i], &unused, e);
 	for (size_t i = 0; i < s->scratch.n && r == 0; i++)
 		r = check_scratch(s->scratch.v[i], e);
 	for (size_t i = 0; i < s->no_mounts.n && r == 0; i++)

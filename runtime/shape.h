@@ -24,6 +24,7 @@ enum rt_net { RT_NET_HOST, RT_NET_NONE };
 struct rt_shape {
 	bool contain, ipc, pid, uts;
 	const char *hostname;	  /* or NULL */
+	const char *overlay;	  /* DIR[:ro], or NULL */
 	int net;		  /* enum rt_net */
 	struct hr_strv tmpfs;	  /* DIR[:OPTION[,OPTION]...] */
 	struct hr_strv scratch;	  /* DIR */
@@ -46,11 +47,13 @@ bool rt_shape_left_out(const struct rt_shape *s, const char *word);
  */
 int rt_shape_tmpfs(const char *spec, struct rt_binds *l, struct hr_err *e) HR_MUST_USE;
 
+/* The session changes something that no other may change: --overlay without ":ro". */
+bool rt_shape_keeps_changes(const struct rt_shape *s);
+
 /* SPEC of --device is a name of CDI, VENDOR/CLASS=NAME: for --gpu. */
 bool rt_shape_is_cdi(const char *spec);
 /* Append a device, SRC[:DST[:rwm]], for binding. Errors: HR_USAGE. */
-int rt_shape_device(const char *spec, const char *cwd, struct rt_binds *l,
-		    struct hr_err *e) HR_MUST_USE;
+int rt_shape_device(const char *spec, struct rt_binds *l, struct hr_err *e) HR_MUST_USE;
 
 /* Parse all of S as an octal number up to MAX. Errors: HR_USAGE naming WHAT. */
 int rt_parse_octal(const char *s, const char *what, unsigned int max, unsigned int *out,

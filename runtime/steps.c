@@ -35,6 +35,7 @@ struct build {
 	const struct rt_build_job *job;
 	int proc;		 /* /proc/self, from before */
 	int scratch;		 /* the tmpfs for files of ours */
+	int overlay;		 /* the directory of --overlay, or -1 */
 	int root;		 /* of the container to be */
 	unsigned int below;	 /* mounts of ours that it lies on */
 	int *trees;		 /* copies of the bind sources; -1 for those made later */
@@ -166,19 +167,27 @@ static int wait_for_server(struct build *b, struct hr_err *e)
 	return rt_msg_read_memfd(env, RT_PARAMS_MAX, &b->image_env, e);
 }
 
+static int open_overlay(struct build *b, struct hr_err *e)
+{
+	if (!b->job->overlay)
+		return 0;
+	b->overlay = open(b->job->overlay, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return b->overlay >= 0 ? 0 : hr_fail(e, HR_SYS, errno, "cannot open '%s'", b->job->overlay);
+}
+
 static int make_writable(struct build *b, struct hr_err *e)
 {
 	static const char *const dirs[] = { "upper", "work" };
-	int top;
+	int top, changes = b->overlay >= 0 ? b->overlay : b->scratch;
 
-	if (!b->job->writable)
+	if (!b->job->writable && b->overlay < 0)
 		return 0;
-	for (size_t i = 0; i < HR_COUNT(dirs); i++)
+	for (size_t i = 0; b->overlay < 0 && i < HR_COUNT(dirs); i++)
 		if (mkdirat(b->scratch, dirs[i], 0755) < 0 ||
 		    fchmodat(b->scratch, dirs[i], 0755, 0) < 0)
 			return hr_fail(e, HR_SYS, errno, "cannot make directory '%s' for changes",
 				       dirs[i]);
-	top = rt_mount_overlay(b->root, b->scratch, e);
+	top = rt_mount_overlay(b->root, changes, b->job->overlay_ro, e);
 	if (top < 0)
 		return -1;
 	b->below++;
@@ -407,6 +416,7 @@ static const struct rt_step {
 	{ "make namespaces", make_spaces },	  /* before what is mounted for them */
 	{ "start init", start_init },		  /* likewise: it makes /proc */
 	{ "copy bind sources", copy_sources },	  /* before "/" is covered: they are host paths */
+	{ "open overlay", open_overlay },	  /* likewise */
 	{ "mount scratch", mount_scratch },	  /* beneath the image, which hides it */
 	{ "mount image", mount_image },		  /* as early as can be: the server waits for it */
 	{ "wait for server", wait_for_server },	  /* the first step that looks into the image */
@@ -470,9 +480,13 @@ static int keep_socket_only(int sock, struct hr_err *e)
 
 static void child_main(const struct rt_build_job *job, int sock)
 {
-	struct build b = {
-		.job = job, .proc = -1, .scratch = -1, .root = -1, .proc_tree = -1, .host_hooks = -1
-	};
+	struct build b = { .job = job,
+			   .proc = -1,
+			   .scratch = -1,
+			   .root = -1,
+			   .overlay = -1,
+			   .proc_tree = -1,
+			   .host_hooks = -1 };
 	struct rt_progress p = { .type = BUILD_FAILED };
 	struct hr_err *e = &p.err, unheard = { 0 };
 	int heard;

@@ -48,6 +48,8 @@ struct rt_build_job {
 	const struct rt_hostlibs_job *hostlibs;
 	unsigned int spaces;  /* a mask of enum rt_space */
 	const char *hostname; /* or NULL */
+	const char *overlay;  /* a directory, see overlay.h; or NULL */
+	bool overlay_ro;
 	bool writable;
 };
 

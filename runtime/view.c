@@ -150,7 +150,7 @@ static int add_device(const struct rt_session_args *args, const char *spec, stru
 	bool host_dev = !s->contain && !rt_shape_left_out(s, "dev");
 	struct rt_binds one = { 0 };
 	struct stat st;
-	int r = rt_shape_device(spec, args->caller_cwd, &one, e);
+	int r = rt_shape_device(spec, &one, e);
 
 	if (r == 0 && stat(one.v[0].src, &st) < 0)
 		r = hr_fail(e, errno == ENOENT ? HR_NOTFOUND : HR_SYS, errno,

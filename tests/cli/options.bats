@@ -311,3 +311,46 @@ none_left() { [ -z "$(leftovers)" ]; }
 	cmp "$BATS_TEST_TMPDIR/1" "$BATS_TEST_TMPDIR/3"
 	wait_until 10 none_left
 }
+
+# -- changes that are kept
+
+@test "options: --overlay keeps what is changed, for other sessions and other options" {
+	need overlay
+	mkdir changes
+	run -0 "$HPCRUN" run --overlay changes app:1 sh -c 'echo new >/data/new; rm /data/file; mkdir /made; echo more >>/etc/where'
+	wait_until 10 none_left
+	run -0 "$HPCRUN" run --overlay "$PWD/changes" --bind "$PWD/host:/mnt/a" app:1 sh -c 'cat /data/new /etc/where /mnt/a/file; ls /data; rm /data/new'
+	[ "$output" = $'new\ninside the image\nmore\nof the host\nnew' ]
+	# seen, and left alone
+	run -0 "$HPCRUN" run --overlay changes:ro app:1 sh -c 'ls -d /made; ls /data; ! touch /made/x 2>/dev/null; cat /etc/where'
+	[ "$output" = $'/made\ninside the image\nmore' ]
+	run -0 "$HPCRUN" app:1 cat /data/file
+	[ "$output" = 'of the image' ]
+}
+
+@test "options: --overlay is not for two sessions at once, and says why it cannot be" {
+	need overlay
+	local first
+	mkdir changes2
+	"$HPCRUN" run --overlay changes2 app:1 sh -c 'touch "$0"; while test -e "$0"; do sleep 0.1; done' "$SCRATCH/go-on" 3>&- &
+	first=$!
+	wait_until 10 test -e go-on
+	# the same options: the same session
+	run -0 "$HPCRUN" run --overlay changes2 app:1 touch /data/second
+	fail_with "--overlay '$SCRATCH/changes2' is in use by another session" \
+		"$HPCRUN" run --overlay changes2 --tmpfs /work app:1 true
+	rm go-on
+	wait $first
+	run -0 "$HPCRUN" run --overlay changes2 --tmpfs /work app:1 ls /data/second
+	fail_with "cannot open '$SCRATCH/absent' for --overlay" "$HPCRUN" run --overlay absent app:1 true
+	fail_with "--overlay '.*changes2:rx': 'rx' is neither" "$HPCRUN" run --overlay changes2:rx app:1 true
+	fail_with '--overlay and --writable exclude' "$HPCRUN" run --overlay changes2 --writable app:1 true
+}
+
+@test "options: --overlay is refused on a file system that cannot hold it" {
+	need overlay
+	mkdir -p nested/l nested/u nested/w nested/m
+	run -125 unshare -Urm sh -c 'mount -t overlay -o lowerdir=nested/l,upperdir=nested/u,workdir=nested/w,userxattr overlay nested/m &&
+		exec "$0" run --overlay nested/m app:1 true' "$HPCRUN"
+	[[ $output == *"nested/m' is on overlayfs, which cannot hold what programs change"* ]]
+}
