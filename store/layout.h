@@ -66,8 +66,14 @@ int store_list(const struct hr_strv *given, const struct hr_conf *conf, struct h
 	       struct hr_err *e) HR_MUST_USE;
 
 /*
- * Open a store. Its directory and each object in it must belong to the user or to root and be
- * writable by nobody else.
+ * Note for the whole process whom CONF trusts with stores, besides the user and root; store_list()
+ * does. Errors: HR_USAGE.
+ */
+int store_trust(const struct hr_conf *conf, struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Open a store. Its directory and each object in it must belong to the user, to root or to an owner
+ * that the configuration trusts, and be writable by nobody else.
  *
  * Errors:  HR_NOTFOUND no such directory, or an empty one (STORE_READ); HR_DENIED the wrong owner
  * or mode; HR_CORRUPT a directory that is no store, or of another format.

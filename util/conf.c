@@ -34,6 +34,7 @@ static const struct conf_key {
 	const char *const *words; /* CHOICE: the member is an int, the index into these */
 } keys[] = {
 	{ "store", KEY_LIST, AT(stores), NULL, 0, 0, NULL },
+	{ "store_owner", KEY_LIST, AT(owners), NULL, 0, 0, NULL },
 	{ "bind", KEY_LIST, AT(binds), NULL, 0, 0, NULL },
 	{ "hooks_dir", KEY_LIST, AT(hooks_dirs), NULL, 0, 0, NULL },
 	{ "gpu", KEY_CHOICE, AT(gpu), "none", 0, 0, gpu_words },

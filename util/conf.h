@@ -25,6 +25,7 @@ enum hr_conf_prefetch { HR_PREFETCH_NONE, HR_PREFETCH_TRACE, HR_PREFETCH_ALL };
 
 struct hr_conf {
 	struct hr_strv stores;	   /* store = PATH-OR-URL, in order, repeatable */
+	struct hr_strv owners;	   /* store_owner = UID, repeatable: whose stores are used, too */
 	struct hr_strv binds;	   /* bind = SRC[:DST[:ro]], repeatable */
 	struct hr_strv hooks_dirs; /* hooks_dir = DIR, repeatable */
 	int gpu;		   /* gpu = none | auto | all, default none: without --gpu */
