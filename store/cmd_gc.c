@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/cmd.h"
+#include "store/cmd_store.h"
 #include "store/gc.h"
 #include "store/interrupt.h"
 #include "store/size.h"
@@ -88,6 +88,16 @@ static int gc_main(void *args, int argc, char **argv, struct hr_err *e)
 			return -1;
 	return 0;
 }
+
+const struct hr_cmd store_cmd_store_gc = {
+	.name = "store gc",
+	.operands = "",
+	.summary = "free what no reference reaches, as 'hpcrun gc' does",
+	.opts = gc_opts,
+	.common = store_cmd_common_opts,
+	.args_size = sizeof(struct gc_args),
+	.main = gc_main,
+};
 
 const struct hr_cmd store_cmd_gc = {
 	.name = "gc",

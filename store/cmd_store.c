@@ -4,8 +4,13 @@
 
 #include "store/cmd_store.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/site.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
 
@@ -36,7 +41,7 @@ int store_admin_open(const struct store_admin_common *c, struct hr_conf *conf, s
 {
 	hr_autofree char *path = NULL;
 
-	if (hr_conf_load(conf, e) < 0 || choose(c, conf, &path, e) < 0)
+	if (hr_conf_load(conf, e) < 0 || store_trust(conf, e) < 0 || choose(c, conf, &path, e) < 0)
 		return -1;
 	if (store_open(path, STORE_READ, out, e) == 0)
 		return 0;
@@ -52,13 +57,86 @@ unsigned int store_admin_threads(void)
 	return n < 1 ? 1 : n > 16 ? 16 : (unsigned int)n;
 }
 
+static int on_object(void *arg, const struct fetch_digest *d, uint64_t bytes, struct hr_err *e)
+{
+	uint64_t *total = arg;
+
+	(void)d;
+	(void)e;
+	*total += bytes;
+	return 0;
+}
+
+int store_admin_size(const struct store *st, uint64_t *bytes, struct hr_err *e)
+{
+	static const enum store_kind kinds[] = { STORE_PACK, STORE_INDEX, STORE_INDEX_LOC,
+						 STORE_META, STORE_LAYER, STORE_LAYER_LOC };
+
+	*bytes = 0;
+	for (size_t i = 0; i < HR_COUNT(kinds); i++)
+		if (store_object_each(st, kinds[i], on_object, bytes, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- init ---- */
+
+enum readers { READERS_ALL, READERS_GROUP, READERS_ME };
+static const char *const readers_words[] = { "all", "group", "me", NULL };
+static const mode_t readers_modes[] = { 0755, 02750, 0700 };
+
+struct init_args {
+	int readers;
+};
+
+static const struct hr_opt init_opts[] = { HR_OPT_ENUM('r', "readers", "all|group|me",
+						       struct init_args, readers, readers_words,
+						       "who may read it (default all)"),
+					   HR_OPT_END };
+
+static int init_main(void *args, int argc, char **argv, struct hr_err *e)
+{
+	HR_CLEANUP(store_closep) struct store *st = NULL;
+	const struct init_args *a = args;
+	hr_autobuf struct hr_buf path = { 0 };
+
+	(void)argc;
+	if (store_is_url(argv[0]))
+		return hr_fail(e, HR_USAGE, 0, "'%s' is a URL, not a directory", argv[0]);
+	if (store_open(argv[0], STORE_WRITE, &st, e) < 0 || store_site_create(st, e) < 0)
+		return -1;
+	/* who gets in is decided here alone: all below can be read by everyone */
+	if (fchmod(st->fd, readers_modes[a->readers]) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot change the mode of '%s'", st->path);
+	hr_buf_untrusted(&path, st->path, strlen(st->path));
+	printf("'%s' is a store; add images with 'hpcrun store add', then run 'hpcrun store sync'\n"
+	       "in hpcrun.conf of the nodes: store = %s\n",
+	       (const char *)path.p, (const char *)path.p);
+	if (geteuid() != 0)
+		printf("                             store_owner = %u\n", (unsigned int)geteuid());
+	return 0;
+}
+
+const struct hr_cmd store_cmd_store_init = {
+	.name = "store init",
+	.operands = "DIR",
+	.summary = "make a store that others can read",
+	.opts = init_opts,
+	.args_size = sizeof(struct init_args),
+	.min_operands = 1,
+	.max_operands = 1,
+	.main = init_main,
+};
+
 static const struct hr_cmd *const verbs[] = {
-	&store_cmd_store_fsck,
-	NULL,
+	&store_cmd_store_init,	 &store_cmd_store_add,
+	&store_cmd_store_drop,	 &store_cmd_store_sync,
+	&store_cmd_store_status, &store_cmd_store_fsck,
+	&store_cmd_store_gc,	 NULL,
 };
 
 const struct hr_cmd store_cmd_store = {
 	.name = "store",
-	.summary = "look after a store: see that it is sound",
+	.summary = "look after a store that others use",
 	.group = verbs,
 };

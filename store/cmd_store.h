@@ -8,7 +8,8 @@
 
 #include "store/cmd.h"
 
-extern const struct hr_cmd store_cmd_store_fsck;
+extern const struct hr_cmd store_cmd_store_add, store_cmd_store_drop, store_cmd_store_fsck,
+	store_cmd_store_gc, store_cmd_store_init, store_cmd_store_status, store_cmd_store_sync;
 
 /* The first member of the args of each of them; .common of its hr_cmd. */
 struct store_admin_common {
@@ -26,6 +27,9 @@ extern const struct hr_opt store_admin_common_opts[];
  */
 int store_admin_open(const struct store_admin_common *c, struct hr_conf *conf, struct store **out,
 		     struct hr_err *e) HR_MUST_USE;
+
+/* Bytes of the objects of a store but for records and documents, which weigh little. */
+int store_admin_size(const struct store *st, uint64_t *bytes, struct hr_err *e) HR_MUST_USE;
 
 /* One thread for each CPU, 16 at most. */
 unsigned int store_admin_threads(void);

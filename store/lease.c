@@ -27,6 +27,7 @@
 #define LEASES_DIR    "leases"
 #define IMPORT_PREFIX "import-"
 #define GC_NAME	      "gc"
+#define SYNC_NAME     "sync"
 #define TOUCH_S	      10
 #define STALE_S	      60
 #define TRY_S	      150 /* two stale leases of other hosts, and some more */
@@ -222,6 +223,8 @@ static bool other_kind_held(const struct store *st, enum store_lease_kind kind, 
 	struct dirent *n;
 	char name[sizeof(w->name)];
 
+	if (kind == STORE_LEASE_SYNC)
+		return false;
 	if (kind == STORE_LEASE_IMPORT)
 		return is_held(st, LEASES_DIR "/" GC_NAME, w);
 	fd = openat(st->fd, LEASES_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -274,6 +277,8 @@ static void name_lease(struct store_lease *l, enum store_lease_kind kind,
 		 atomic_fetch_add(&serial, 1));
 	if (kind == STORE_LEASE_GC)
 		snprintf(l->name, sizeof(l->name), LEASES_DIR "/" GC_NAME);
+	else if (kind == STORE_LEASE_SYNC)
+		snprintf(l->name, sizeof(l->name), LEASES_DIR "/" SYNC_NAME);
 	else
 		snprintf(l->name, sizeof(l->name), LEASES_DIR "/" IMPORT_PREFIX "%s",
 			 fetch_digest_hex(d, hex));
@@ -282,13 +287,15 @@ static void name_lease(struct store_lease *l, enum store_lease_kind kind,
 /* Somebody is at work, and we were not asked to wait. */
 static int busy(const struct watch *w, struct hr_err *e)
 {
-	bool gc = strcmp(w->name, LEASES_DIR "/" GC_NAME) == 0;
+	const char *does = strcmp(w->name, LEASES_DIR "/" GC_NAME) == 0 ? "removing garbage from it"
+			   : strcmp(w->name, LEASES_DIR "/" SYNC_NAME) == 0
+				   ? "bringing its images up to date"
+				   : "pulling an image into it";
 	char host[64];
 	int pid;
 
 	if (sscanf(w->text, "host %63s process %*[0-9a-f]-%*u-%d", host, &pid) == 2)
-		hr_fail(e, HR_SYS, 0, "process %d on host '%s' is %s", pid, host,
-			gc ? "removing garbage from it" : "pulling an image into it");
+		hr_fail(e, HR_SYS, 0, "process %d on host '%s' is %s", pid, host, does);
 	else
 		hr_fail(e, HR_SYS, 0, "cannot tell who holds '%s'", w->name);
 	hr_hint(e, "try again when that has ended");

@@ -19,13 +19,14 @@ struct store_lease;
 
 enum store_lease_kind {
 	STORE_LEASE_IMPORT, /* of one layer; any number of layers at once */
-	STORE_LEASE_GC	    /* of the whole store */
+	STORE_LEASE_GC,	    /* of the whole store */
+	STORE_LEASE_SYNC    /* of its list of images; in nobody else's way */
 };
 
 /*
- * Take a lease; D names the layer (by its blob) of an import, NULL for gc. Waits while another
- * process works on the same layer, or on the other kind of work. *waited (may be NULL) becomes
- * true when it did: what the caller wanted may be there now.
+ * Take a lease; D names the layer (by its blob) of an import, NULL for the others. Waits while
+ * another process works on the same layer, or on the other kind of work. *waited (may be NULL)
+ * becomes true when it did: what the caller wanted may be there now.
  *
  * Errors:  HR_SYS EINTR when *cancel became true while waiting; HR_SYS.
  * Threads: any.

@@ -64,6 +64,8 @@ libstore_a_SOURCES = \
 	store/sha256mb.c store/sha256mb.h \
 	store/sif.c store/sif.h store/sif_format.h \
 	store/sif_write.c store/sif_write.h \
+	store/site.c store/site.h \
+	store/site_file.c \
 	store/size.c store/size.h \
 	store/sqfs.c store/sqfs.h \
 	store/sqfs_child.c store/sqfs_child.h \
@@ -110,6 +112,8 @@ hpcrun_store_SOURCES = \
 	store/cmd_stats.c \
 	store/cmd_store.c store/cmd_store.h \
 	store/cmd_store_fsck.c \
+	store/cmd_store_list.c \
+	store/cmd_store_sync.c \
 	store/cmd_version.c \
 	store/interrupt.c store/interrupt.h \
 	store/json_out.c store/json_out.h \

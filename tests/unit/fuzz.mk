@@ -38,6 +38,13 @@ tests_fuzz_fuzz_tar_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fu
 tests_fuzz_fuzz_tar_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS)
 tests_fuzz_fuzz_tar_LDADD = libstore.a libfetch.a libutil.a $(CRYPTO_LIBS)
 
+check_PROGRAMS += tests/fuzz/fuzz_site
+TESTS += tests/fuzz/fuzz_site
+tests_fuzz_fuzz_site_SOURCES = tests/fuzz/fuzz_site.c $(FUZZ_REPLAY)
+tests_fuzz_fuzz_site_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/site"'
+tests_fuzz_fuzz_site_CFLAGS = $(AM_CFLAGS)
+tests_fuzz_fuzz_site_LDADD = libstore.a libfetch.a libutil.a $(CRYPTO_LIBS)
+
 check_PROGRAMS += tests/fuzz/fuzz_object
 TESTS += tests/fuzz/fuzz_object
 tests_fuzz_fuzz_object_SOURCES = tests/fuzz/fuzz_object.c $(FUZZ_REPLAY)

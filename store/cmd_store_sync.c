@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* hpcrun store sync: bring the listed images up to date; for cron. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "store/cmd_store.h"
+#include "store/gc.h"
+#include "store/import.h"
+#include "store/interrupt.h"
+#include "store/json_out.h"
+#include "store/lease.h"
+#include "store/site.h"
+#include "store/size.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/poison.h"
+
+#define DOWNLOADS   3
+#define EXIT_FAILED 1 /* some images; the others are up to date */
+
+struct sync_args {
+	struct store_admin_common common;
+	bool json, quiet, dry, now;
+};
+
+static const struct hr_opt sync_opts[] = {
+	HR_OPT_FLAG('n', "dry-run", struct sync_args, dry,
+		    "ask the registries, and change nothing"),
+	HR_OPT_FLAG(0, "now", struct sync_args, now, "all images, whether they are due or not"),
+	HR_OPT_FLAG('q', "quiet", struct sync_args, quiet, "print changes and failures alone"),
+	HR_OPT_FLAG(0, "json", struct sync_args, json, "print a JSON object for each image"),
+	HR_OPT_END
+};
+
+struct sync {
+	const struct sync_args *a;
+	struct hr_conf conf;
+	struct store *st;
+	struct store_site site;
+	struct fetch_client *client;
+	atomic_bool *stop;
+	uint64_t bytes; /* of the store, as far as they are known */
+	unsigned int failed;
+	bool dropped; /* something went that gc may free */
+};
+
+static void sync_release(struct sync *s)
+{
+	fetch_client_free(s->client);
+	store_site_release(&s->site);
+	store_close(s->st);
+	hr_conf_release(&s->conf);
+}
+
+/* ---- telling ---- */
+
+enum outcome { UNCHANGED, PULLED, MOVED, WOULD_PULL, FAILED };
+static const char *const outcome_words[] = { "unchanged", "pulled", "moved", "would pull",
+					     "failed" };
+
+static void tell(const struct sync *s, const struct store_site_image *im, enum outcome what,
+		 uint64_t bytes, const char *text)
+{
+	char size[STORE_SIZE_TEXT];
+	json_t *o;
+
+	if (s->a->quiet && what == UNCHANGED)
+		return;
+	if (s->a->json) {
+		o = json_object();
+		store_json_set(o, "reference", json_string(im->name));
+		store_json_set(o, "result", json_string(outcome_words[what]));
+		store_json_set(o, "bytes", store_json_u64(bytes));
+		store_json_set(o, what == FAILED ? "reason" : "digest",
+			       text ? json_string(text) : NULL);
+		json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+		printf("\n");
+		json_decref(o);
+	} else if (what == FAILED || what == UNCHANGED) {
+		printf("%s: %s%s%s\n", im->name, outcome_words[what], text ? ": " : "",
+		       text ? text : "");
+	} else {
+		printf("%s: %s %s, %s\n", im->name, outcome_words[what], text,
+		       store_size_text(bytes, size));
+	}
+	fflush(stdout); /* whoever looks at the log of a long night sees how far it is */
+}
+
+/* ---- one image ---- */
+
+static void set_options(const struct sync *s, const struct store_import_source *from,
+			const struct fetch_ref *ref, struct store_import_options *o)
+{
+	*o = (struct store_import_options) { .st = s->st,
+					     .source = from,
+					     .ref = ref,
+					     .downloads = DOWNLOADS,
+					     .workers = store_admin_threads(),
+					     .level = (int)s->conf.compress_level,
+					     .max_bytes = s->conf.import_max_bytes,
+					     .if_changed = true,
+					     .stop = s->stop };
+}
+
+/* What is to be downloaded for an image; *here: nothing at all. */
+static int plan(const struct store_import_options *o, uint64_t *bytes, bool *here,
+		struct fetch_digest *manifest, struct hr_err *e)
+{
+	struct store_import_status status = { 0 };
+	struct store_import_prospect p = { 0 };
+	int r = store_import_plan(o, &status, &p, e);
+
+	*bytes = 0;
+	for (size_t i = 0; r == 0 && i < status.n_layers; i++)
+		if (status.layers[i].state != STORE_IMPORT_HERE)
+			*bytes += status.layers[i].blob.size;
+	*here = r == 0 && p.here;
+	if (r == 0)
+		*manifest = p.manifest;
+	store_import_prospect_release(&p);
+	store_import_status_release(&status);
+	return r;
+}
+
+/* A pull that would pass the quota is not begun: compressed layers tell its size well enough. */
+static int check_quota(const struct sync *s, uint64_t more, struct hr_err *e)
+{
+	char used[STORE_SIZE_TEXT], quota[STORE_SIZE_TEXT], need[STORE_SIZE_TEXT];
+	uint64_t sum;
+
+	if (s->site.quota == 0 || more == 0 ||
+	    (hr_add(s->bytes, more, &sum) && sum <= s->site.quota))
+		return 0;
+	hr_fail(e, HR_SYS, EDQUOT, "%s more would pass the quota of %s, %s are in use",
+		store_size_text(more, need), store_size_text(s->site.quota, quota),
+		store_size_text(s->bytes, used));
+	hr_hint(e, "take images off the list and 'hpcrun rmi' them, or raise 'quota' in '%s/list'",
+		s->st->path);
+	return -1;
+}
+
+/* The tag means another image now: the old one gets a reference by its digest, or loses it. */
+static int keep_old(struct sync *s, const struct fetch_ref *ref, const char *digest, bool keep,
+		    struct hr_err *e)
+{
+	struct fetch_ref by_digest = *ref; /* borrows its strings */
+	char server[] = "-";
+	struct store_ref_record r = { .pulled = (uint64_t)time(NULL), .server = server };
+	int done;
+
+	by_digest.tag = NULL;
+	by_digest.has_digest = true;
+	if (fetch_digest_parse(digest, &by_digest.digest, e) < 0)
+		return -1;
+	r.manifest = r.document = by_digest.digest;
+	done = keep ? store_ref_write(s->st, &by_digest, &r, e)
+		    : store_ref_remove(s->st, &by_digest, e);
+	if (done < 0 && !keep && e->kind == HR_NOTFOUND) {
+		hr_err_clear(e); /* it was never kept, or somebody removed it */
+		done = 0;
+	}
+	s->dropped |= !keep;
+	return done;
+}
+
+/* Note that it went well, and do what retention says about the image that the tag meant before. */
+static int settle(struct sync *s, struct store_site_image *im, const struct fetch_ref *ref,
+		  const char *parted, struct hr_err *e)
+{
+	HR_CLEANUP(hr_strv_release) struct hr_strv dropped = { 0 };
+
+	store_site_synced(&s->site, im, (uint64_t)time(NULL), parted, &dropped);
+	for (size_t i = 0; i < im->old.n; i++)
+		if (parted && strcmp(im->old.v[i], parted) == 0 &&
+		    keep_old(s, ref, parted, true, e) < 0)
+			return -1;
+	for (size_t i = 0; i < dropped.n; i++)
+		if (keep_old(s, ref, dropped.v[i], false, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int pull(struct sync *s, struct store_site_image *im, const struct fetch_ref *ref,
+		const struct store_import_options *o, struct hr_err *e)
+{
+	HR_CLEANUP(store_ref_record_release) struct store_ref_record before = { 0 };
+	struct store_import_status status = { 0 };
+	struct store_import_result result;
+	struct hr_err none = { 0 };
+	char old[FETCH_DIGEST_TEXT], new[FETCH_DIGEST_TEXT];
+	bool known = store_ref_read(s->st, ref, &before, &none) == 0, moved;
+	int r = store_import_pull(o, &status, &result, e);
+
+	store_import_status_release(&status);
+	if (r < 0)
+		return -1;
+	s->bytes += result.stored;
+	moved = known && !fetch_digest_equal(&before.manifest, &result.manifest);
+	if (known)
+		fetch_digest_text(&before.manifest, old);
+	if (settle(s, im, ref, moved ? old : NULL, e) < 0)
+		return -1;
+	tell(s, im,
+	     result.unchanged ? UNCHANGED
+	     : moved	      ? MOVED
+			      : PULLED,
+	     result.stored, result.unchanged ? NULL : fetch_digest_text(&result.manifest, new));
+	return 0;
+}
+
+static int look(struct sync *s, const struct store_site_image *im, const struct fetch_ref *ref,
+		const struct store_import_options *o, struct hr_err *e)
+{
+	HR_CLEANUP(store_ref_record_release) struct store_ref_record now = { 0 };
+	struct hr_err none = { 0 };
+	char text[FETCH_DIGEST_TEXT];
+	struct fetch_digest manifest;
+	uint64_t bytes;
+	bool here;
+
+	if (plan(o, &bytes, &here, &manifest, e) < 0 || check_quota(s, bytes, e) < 0)
+		return -1;
+	here = here && store_ref_read(s->st, ref, &now, &none) == 0 &&
+	       fetch_digest_equal(&now.manifest, &manifest);
+	tell(s, im, here ? UNCHANGED : WOULD_PULL, bytes,
+	     here ? NULL : fetch_digest_text(&manifest, text));
+	return 0;
+}
+
+static int sync_image(struct sync *s, struct store_site_image *im, struct hr_err *e)
+{
+	HR_CLEANUP(fetch_ref_release) struct fetch_ref ref = { 0 };
+	struct store_import_registry registry = { s->client, &ref };
+	struct store_import_source from;
+	struct store_import_options o;
+	struct fetch_digest manifest;
+	uint64_t bytes;
+	bool here;
+
+	if (fetch_ref_parse(im->name, &ref, e) < 0)
+		return -1;
+	from = store_import_registry_source(&registry);
+	set_options(s, &from, &ref, &o);
+	if (s->a->dry)
+		return look(s, im, &ref, &o, e);
+	if (s->site.quota &&
+	    (plan(&o, &bytes, &here, &manifest, e) < 0 || check_quota(s, bytes, e) < 0))
+		return -1;
+	return pull(s, im, &ref, &o, e);
+}
+
+/* ---- all ---- */
+
+static bool is_wanted(const struct sync *s, const struct store_site_image *im, int argc,
+		      char **argv)
+{
+	if (!im->listed)
+		return false;
+	for (int i = 0; i < argc; i++) {
+		struct hr_err bad = { 0 }; /* then it is not on the list */
+		hr_autofree char *name = store_site_name(argv[i], &bad);
+
+		if (name && strcmp(name, im->name) == 0)
+			return true;
+	}
+	return argc == 0 && (s->a->now || store_site_due(&s->site, im) <= (uint64_t)time(NULL));
+}
+
+static int check_names(const struct sync *s, int argc, char **argv, struct hr_err *e)
+{
+	for (int i = 0; i < argc; i++) {
+		bool found = false;
+
+		for (size_t k = 0; k < s->site.n && !found; k++) {
+			char *one[] = { argv[i] };
+
+			found = is_wanted(s, &s->site.images[k], 1, one);
+		}
+		if (!found)
+			return hr_fail(e, HR_NOTFOUND, 0, "'%s' is not on the list of store '%s'",
+				       argv[i], s->st->path);
+	}
+	return 0;
+}
+
+/* What moved away is freed at once, as far as the grace lets it; that it cannot be is no failure.
+ */
+static void collect(const struct sync *s)
+{
+	struct store_gc_options o = { .cancel = s->stop };
+	struct store_gc_result r;
+	struct hr_err e = { 0 };
+
+	if (store_cmd_grace(s->st, NULL, &o.grace_s, &e) < 0 || store_gc(s->st, &o, &r, &e) < 0)
+		hr_warn("%s; the next 'hpcrun store sync' or 'hpcrun store gc' does", e.text);
+}
+
+static int sync_all(struct sync *s, int argc, char **argv, struct hr_err *e)
+{
+	for (size_t i = 0; i < s->site.n && !*s->stop; i++) {
+		struct store_site_image *im = &s->site.images[i];
+		struct hr_err failure = { 0 };
+
+		if (!is_wanted(s, im, argc, argv) || sync_image(s, im, &failure) == 0)
+			continue;
+		/* a failed layer sets the flag to end its own pull, and only that */
+		if (failure.sys != EINTR)
+			*s->stop = false;
+		else
+			break;
+		store_site_failed(im, (uint64_t)time(NULL), failure.text);
+		tell(s, im, FAILED, 0, im->reason.v[0]);
+		if (failure.hint[0])
+			hr_info("%s: %s", im->name, failure.hint);
+		s->failed++;
+	}
+	if (s->a->dry)
+		return 0;
+	if (store_site_save(s->st, &s->site, e) < 0)
+		return -1;
+	if (*s->stop)
+		return hr_fail(e, HR_SYS, 0, "interrupted");
+	if (s->dropped)
+		collect(s);
+	return 0;
+}
+
+static int run(struct sync *s, int argc, char **argv, struct hr_err *e)
+{
+	struct store_lease *lease = NULL;
+	int r;
+
+	if (store_admin_open(&s->a->common, &s->conf, &s->st, e) < 0)
+		return -1;
+	if (!s->a->dry && store_lease_try(s->st, STORE_LEASE_SYNC, NULL, s->stop, &lease, e) < 0)
+		return -1;
+	/* read when nobody else writes the state */
+	r = store_site_load(s->st, &s->site, e) < 0 || check_names(s, argc, argv, e) < 0 ||
+			    (s->site.quota && store_admin_size(s->st, &s->bytes, e) < 0) ||
+			    store_cmd_client(&s->conf, s->stop, &s->client, e) < 0 ||
+			    sync_all(s, argc, argv, e) < 0
+		    ? -1
+		    : 0;
+	store_lease_release(lease);
+	return r;
+}
+
+static int sync_main(void *args, int argc, char **argv, struct hr_err *e)
+{
+	HR_CLEANUP(sync_release)
+	struct sync s = { .a = args, .stop = store_interrupt_catch() };
+
+	if (run(&s, argc, argv, e) < 0)
+		return hr_wrap(e, "cannot bring the store up to date");
+	return s.failed ? EXIT_FAILED : 0;
+}
+
+const struct hr_cmd store_cmd_store_sync = {
+	.name = "store sync",
+	.operands = "[IMAGE]...",
+	.summary = "fetch the listed images that are due or new",
+	.opts = sync_opts,
+	.common = store_admin_common_opts,
+	.args_size = sizeof(struct sync_args),
+	.max_operands = -1,
+	.main = sync_main,
+};
