@@ -220,6 +220,16 @@ void rt_clients_answer(struct rt_clients *l, const struct rt_verdict *v)
 	}
 }
 
+void rt_clients_refuse(struct rt_clients *l)
+{
+	for (size_t i = 0; i < l->n;) {
+		if (l->v[i].state != CLIENT_JOINED)
+			drop(l, i);
+		else
+			i++;
+	}
+}
+
 /* Send A to a rank that waits, best the one that started the session; NULL when nobody does. */
 static struct rt_client *send_one(struct rt_clients *l, const struct rt_answer *a)
 {

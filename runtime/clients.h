@@ -85,6 +85,8 @@ void rt_clients_expire(struct rt_clients *l, uint64_t now_ms);
 
 /* Answer all that wait; who got RT_FAILED, or cannot be answered, is dropped. */
 void rt_clients_answer(struct rt_clients *l, const struct rt_verdict *v);
+/* Drop those that have not joined: they ask again, elsewhere. */
+void rt_clients_refuse(struct rt_clients *l);
 
 /* Ask a rank that waits to pull the image: the one that started the session, if it is among them.
  * false: nobody waits. */

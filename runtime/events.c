@@ -181,7 +181,7 @@ static void mount_natives(struct rt_session *s, int fd)
 {
 	struct hr_err e = { 0 };
 
-	if (fd < 0 || s->mnt_ns < 0)
+	if (fd < 0 || !rt_session_reach(s))
 		return;
 	note_time(s, "large files of the node cache are mounted");
 	if (rt_native_start(fd, s->user_ns, s->mnt_ns, &e) < 0)

@@ -213,14 +213,53 @@ static int start(struct rt_session *s, struct hr_err *e)
 	return rt_seccomp_compile(&s->filter, e);
 }
 
+/* From here on a new rank starts a session of its own. */
+static void remove_names(struct rt_session *s)
+{
+	char name[RT_PLACE_NAME_SIZE];
+
+	if (s->closed)
+		return;
+	rt_place_sock_name(s->args->key, name);
+	(void)unlinkat(s->dir_fd, name, 0); /* gone with its directory, perhaps */
+	rt_place_lock_name(s->args->key, name);
+	(void)unlinkat(s->dir_fd, name, 0);
+	hr_fd_cleanup(&s->listen_fd);
+	hr_fd_cleanup(&s->lock_fd);
+	s->listen_fd = s->lock_fd = -1;
+	s->closed = true;
+}
+
+/* The kernel ends the container with its last process. */
+static void let_go(struct rt_session *s)
+{
+	if (s->phase == RT_STARTING)
+		rt_session_fail(s, &s->failure); /* ends the builder */
+	hr_fd_cleanup(&s->mnt_ns);
+	hr_fd_cleanup(&s->user_ns);
+	s->user_ns = s->mnt_ns = -1;
+	for (; s->spaces_n > 0; s->spaces_n--)
+		hr_fd_cleanup(&s->spaces[s->spaces_n - 1]);
+	if (s->init > 0)
+		kill(s->init, SIGKILL); /* and with it what the ranks have left behind */
+	remove_names(s);
+	rt_session_enter_phase(s, RT_LEAVING);
+}
+
 static void answer(struct rt_session *s)
 {
 	struct rt_verdict v = { .type = s->phase == RT_READY ? RT_JOIN : RT_FAILED,
-				.fds = { s->user_ns, s->mnt_ns, s->params_fd },
 				.n = 3 + s->spaces_n,
 				.params_bytes = s->params_bytes,
 				.failure = &s->failure };
 
+	if (s->phase == RT_READY && rt_clients_pending(&s->clients) > 0 && !rt_session_reach(s)) {
+		rt_clients_refuse(&s->clients); /* they find, or start, another session */
+		let_go(s);
+	}
+	v.fds[0] = s->user_ns;
+	v.fds[1] = s->mnt_ns;
+	v.fds[2] = s->params_fd;
 	memcpy(v.fds + 3, s->spaces, s->spaces_n * sizeof(*s->spaces));
 	if (s->phase == RT_READY || s->phase == RT_FAILED_PHASE)
 		rt_clients_answer(&s->clients, &v);
@@ -238,23 +277,6 @@ static void count_ranks(struct rt_session *s)
 
 	file->ranks_now = (uint32_t)(s->clients.n - rt_clients_pending(&s->clients));
 	file->ranks_joined = s->phase == RT_FAILED_PHASE ? 0 : s->clients.answered;
-}
-
-/* From here on a new rank starts a session of its own. */
-static void remove_names(struct rt_session *s)
-{
-	char name[RT_PLACE_NAME_SIZE];
-
-	if (s->closed)
-		return;
-	rt_place_sock_name(s->args->key, name);
-	(void)unlinkat(s->dir_fd, name, 0); /* gone with its directory, perhaps */
-	rt_place_lock_name(s->args->key, name);
-	(void)unlinkat(s->dir_fd, name, 0);
-	hr_fd_cleanup(&s->listen_fd);
-	hr_fd_cleanup(&s->lock_fd);
-	s->listen_fd = s->lock_fd = -1;
-	s->closed = true;
 }
 
 /*
@@ -316,22 +338,6 @@ static bool is_over(const struct rt_session *s, uint64_t now)
 	return idle >= linger_ms(s);
 }
 
-/* The kernel ends the container with its last process. */
-static void let_go(struct rt_session *s)
-{
-	if (s->phase == RT_STARTING)
-		rt_session_fail(s, &s->failure); /* ends the builder */
-	remove_names(s);
-	hr_fd_cleanup(&s->user_ns);
-	hr_fd_cleanup(&s->mnt_ns);
-	s->user_ns = s->mnt_ns = -1;
-	for (; s->spaces_n > 0; s->spaces_n--)
-		hr_fd_cleanup(&s->spaces[s->spaces_n - 1]);
-	if (s->init > 0)
-		kill(s->init, SIGKILL); /* and with it what the ranks have left behind */
-	rt_session_enter_phase(s, RT_LEAVING);
-}
-
 static int timeout_ms(const struct rt_session *s)
 {
 	uint64_t linger = linger_ms(s), now = rt_session_now_ms();
@@ -351,21 +357,33 @@ static int timeout_ms(const struct rt_session *s)
 	return t;
 }
 
-/* In LEAVING: the server ends by itself when its connection does; one that does not is ended. */
-static bool server_gone(struct rt_session *s)
+/*
+ * Whether the server is left to end by itself, as it does with its connection, by its alarm if it
+ * hangs. slurmstepd looks 2 ms after its last task for what that left behind, and when there is
+ * something it kills it and sleeps for a second: too short for us to wait for the server first.
+ */
+static bool leaves_first(const struct rt_session *s)
+{
+	return s->phase == RT_LEAVING && s->in_step && s->fuse_fd >= 0 &&
+	       !rt_hooks_any(&s->hooks, RT_HOOK_POSTSTOP);
+}
+
+/* In LEAVING: whether there is nothing left to wait for. A server that does not end is ended. */
+static bool may_leave(struct rt_session *s)
 {
 	struct pollfd p = { .fd = s->fuse_fd };
+	bool over = s->fuse_fd < 0 || (poll(&p, 1, 0) > 0 && (p.revents & POLLERR));
 
-	if (s->server.pid < 0)
+	if (s->server.pid < 0 || (over && leaves_first(s)))
 		return true;
-	if (s->fuse_fd >= 0 && (poll(&p, 1, 0) <= 0 || !(p.revents & POLLERR)))
+	if (!over)
 		s->since_ms = rt_session_now_ms(); /* programs are left that we do not see */
 	else if (rt_session_now_ms() - s->since_ms > SERVER_END_MS)
 		kill(s->server.pid, SIGKILL);
 	return false;
 }
 
-enum { POLL_SIGNAL, POLL_SERVER, POLL_LOG, POLL_BUILDER, POLL_LISTEN, POLL_FIXED };
+enum { POLL_SIGNAL, POLL_SERVER, POLL_LOG, POLL_BUILDER, POLL_LISTEN, POLL_FUSE, POLL_FIXED };
 
 /* Behind the fixed ones two for each client: its process, which ends, and its socket. */
 static int client_fd(const struct rt_session *s, size_t i)
@@ -378,16 +396,17 @@ static int client_fd(const struct rt_session *s, size_t i)
 static int wait_events(struct rt_session *s, struct pollfd **set, struct hr_err *e)
 {
 	size_t n = POLL_FIXED + 2 * s->clients.n;
-	int fixed[POLL_FIXED] = { [POLL_SIGNAL] = s->signal_fd,
-				  [POLL_SERVER] = s->server.sock,
-				  [POLL_LOG] = s->server.log,
-				  [POLL_BUILDER] = s->builder_sock,
-				  [POLL_LISTEN] = s->listen_fd };
+	int fixed[POLL_FIXED] = {
+		[POLL_SIGNAL] = s->signal_fd, [POLL_SERVER] = s->server.sock,
+		[POLL_LOG] = s->server.log,   [POLL_BUILDER] = s->builder_sock,
+		[POLL_LISTEN] = s->listen_fd, [POLL_FUSE] = leaves_first(s) ? s->fuse_fd : -1
+	};
 
 	*set = hr_xrealloc(*set, n * sizeof(**set));
 	for (size_t i = 0; i < n; i++)
 		(*set)[i] = (struct pollfd) { .fd = i < POLL_FIXED ? fixed[i] : client_fd(s, i),
 					      .events = POLLIN };
+	(*set)[POLL_FUSE].events = 0; /* its end, not its requests */
 	if (poll(*set, n, timeout_ms(s)) < 0 && errno != EINTR)
 		return hr_fail(e, HR_SYS, errno, "cannot wait for events");
 	return 0;
@@ -424,7 +443,7 @@ static int loop(struct rt_session *s, struct hr_err *e)
 	hr_autofree struct pollfd *set = NULL;
 	bool swept = false;
 
-	while (s->phase != RT_LEAVING || !server_gone(s)) {
+	while (s->phase != RT_LEAVING || !may_leave(s)) {
 		size_t clients = s->clients.n;
 
 		if (wait_events(s, &set, e) < 0)
@@ -432,8 +451,10 @@ static int loop(struct rt_session *s, struct hr_err *e)
 		handle_events(s, set, clients);
 		rt_session_pull(s);
 		answer(s);
+		rt_session_lend(s); /* at once: a program may end within a millisecond */
 		count_ranks(s);
-		look_at_tasks(s);
+		if (!is_over(s, rt_session_now_ms()))
+			look_at_tasks(s);
 		if (s->phase == RT_READY && !swept) {
 			rt_place_sweep(s->dir_fd); /* the ranks have what they wait for */
 			rt_stats_sweep(s->dir_fd);

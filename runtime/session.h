@@ -77,7 +77,9 @@ struct rt_session {
 	int builder_sock;
 	int listen_fd, lock_fd, dir_fd, signal_fd;
 	int native_fd; /* the first list of large files, until the container is there; or -1 */
-	int fuse_fd, targets_fd, params_fd, user_ns, mnt_ns;
+	int fuse_fd, targets_fd, params_fd, user_ns;
+	int mnt_ns;		   /* rt_session_reach first */
+	ino_t mnt_ns_ino;	   /* of mnt_ns, when that was lent to the ranks */
 	int spaces[RT_SPACES_MAX]; /* in the order of spaces.h */
 	size_t spaces_n;
 	pid_t init; /* of --pid, -1: none, or it has ended */
@@ -108,6 +110,12 @@ int rt_session_on_missing(struct rt_session *s, const struct hr_err *why,
 void rt_session_pull(struct rt_session *s);
 /* Whether the server that ended did so for lack of the image, which is being taken care of. */
 bool rt_session_pull_pending(const struct rt_session *s);
+/*
+ * lend.c: leave the mount namespace to the ranks when all have come; and have it again through one
+ * of them. False when none is left: the container has gone.
+ */
+void rt_session_lend(struct rt_session *s);
+bool rt_session_reach(struct rt_session *s);
 /* Start a server, the first one or a successor. Errors: HR_SYS. */
 int rt_session_serve(struct rt_session *s, struct hr_err *e) HR_MUST_USE;
 void rt_session_enter_phase(struct rt_session *s, enum rt_phase phase);

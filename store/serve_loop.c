@@ -17,10 +17,12 @@
 #include <errno.h>
 #include <linux/fuse.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
@@ -33,6 +35,7 @@
 #define THREADS_MAX  16 /* each may hold a decompressor and a frame, about 1.3 MiB */
 #define BUFFER_BYTES ((1u << 20) + 4096) /* what the kernel asks for: max_write and headers */
 #define STACK_BYTES  (256u << 10)
+#define END_S	     3 /* for what is to be done when the connection is over */
 
 /* <linux/fuse.h> has it since Linux 6.9. */
 #define NOTIFY_RESEND 7
@@ -68,12 +71,18 @@ static int receive(int fd, void *buf, size_t cap, size_t *len)
 static void leave(struct serve *s)
 {
 	static atomic_flag leaving = ATOMIC_FLAG_INIT;
+	struct rusage used;
 
 	while (atomic_flag_test_and_set(&leaving))
 		pause();
+	/* nobody may be left to end a server that hangs, on a disk say */
+	signal(SIGALRM, SIG_DFL);
+	(void)alarm(END_S);
 	if (s->end)
 		s->end(s);
-	exit(0);
+	if (getrusage(RUSAGE_SELF, &used) == 0)
+		hr_stats_max(&s->stats->server_peak, (uint64_t)used.ru_maxrss * 1024);
+	_exit(0); /* what libraries would clear up costs the end of a job step its time */
 }
 
 static void *serve_requests(void *arg)

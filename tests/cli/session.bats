@@ -421,3 +421,25 @@ mounts() { awk '$5 !~ /bats-run-|hpcrun-test/' /proc/self/mountinfo; }
 	echo 'session_lingr = 1' >"$BATS_TEST_TMPDIR/conf"
 	HPCRUN_CONF=$BATS_TEST_TMPDIR/conf fail_with "line 1: unknown key 'session_lingr'" own true
 }
+
+# The holder's descriptors of mount namespaces: 0 when it has left that to the ranks.
+holds_mounts() { [ "$(find "/proc/$1/fd" -lname 'mnt:*' 2>/dev/null | wc -l)" = "$2" ]; }
+
+@test "step: when all ranks have come the mount is theirs, also to let others in" {
+	local holder go=$BATS_TEST_TMPDIR/go out=$BATS_TEST_TMPDIR/out
+	in_step 2
+	own sh -c "readlink /proc/self/ns/mnt; until [ -e $go ]; do sleep 0.1; done" >"$out.1" 3>&- &
+	wait_until 20 test -s "$out.1"
+	holder=$(leftovers | sed -n 's, .*/hpcrun-session$,,p')
+	holds_mounts "$holder" 1
+	own sh -c "readlink /proc/self/ns/mnt; until [ -e $go ]; do sleep 0.1; done" >"$out.2" 3>&- &
+	wait_until 20 test -s "$out.2"
+	wait_until 20 holds_mounts "$holder" 0
+	# a program that a rank starts, say
+	own readlink /proc/self/ns/mnt >"$out.3"
+	[ "$(sort -u "$out".? | wc -l)" = 1 ]
+	wait_until 20 holds_mounts "$holder" 0
+	touch "$go"
+	wait
+	wait_until 20 none_left
+}

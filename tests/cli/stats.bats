@@ -227,7 +227,9 @@ assert any(n == "hpcrun_session_info" and "image=\"lab/app:1\"" in l for (n, l),
 	exec 8<>"$BATS_TEST_TMPDIR/fifo"
 	dd if=/dev/zero of="$BATS_TEST_TMPDIR/fifo" bs=4096 oflag=nonblock 2>/dev/null || :
 	conf 'session_linger = 600'
-	"$HPCRUN" -v --no-home lab/app:1 true 2>"$BATS_TEST_TMPDIR/fifo" 8>&-
+	# the session first: a rank that waits for it says so, itself, and may wait as long as it likes to be heard
+	timeout 60 "$HPCRUN" --no-home lab/app:1 true 8>&-
+	timeout 60 "$HPCRUN" -v --no-home lab/app:1 true 2>"$BATS_TEST_TMPDIR/fifo" 8>&-
 	timeout 20 "$HPCRUN" --no-home lab/app:1 true
 	exec 8>&-
 	for pid in $(leftovers | cut -d' ' -f1); do
