@@ -14,6 +14,7 @@ dist_man_MANS += man/hpcrun-export.1
 dist_man_MANS += man/hpcrun-history.1
 dist_man_MANS += man/hpcrun-plan.1
 dist_man_MANS += man/hpcrun-tag.1
+dist_man_MANS += man/hpcrun-verify.1
 dist_man_MANS += man/hpcrun-version.1
 dist_man_MANS += man/hpcrun-import.1
 dist_man_MANS += man/hpcrun-inspect.1

@@ -29,6 +29,7 @@ const struct rt_verb rt_verbs[] = {
 	{ "inspect", "show what is known of an image", NULL, "hpcrun-store" },
 	{ "history", "show the steps that made an image, and its layers", NULL, "hpcrun-store" },
 	{ "diff", "tell what differs between two images", NULL, "hpcrun-store" },
+	{ "verify", "check every byte of an image in the store", NULL, "hpcrun-store" },
 	{ "tag", "give an image of the store another name", NULL, "hpcrun-store" },
 	{ "rmi", "remove the reference to an image", NULL, "hpcrun-store" },
 	{ "gc", "free what no reference reaches", NULL, "hpcrun-store" },

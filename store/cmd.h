@@ -14,7 +14,7 @@ extern const struct hr_cmd store_cmd_cache, store_cmd_completion, store_cmd_conf
 	store_cmd_doctor, store_cmd_export, store_cmd_prefetch, store_cmd_gc, store_cmd_history,
 	store_cmd_images, store_cmd_import, store_cmd_inspect, store_cmd_login, store_cmd_logout,
 	store_cmd_pull, store_cmd_push, store_cmd_refill, store_cmd_rmi, store_cmd_stats,
-	store_cmd_store, store_cmd_plan, store_cmd_tag, store_cmd_version;
+	store_cmd_store, store_cmd_plan, store_cmd_tag, store_cmd_verify, store_cmd_version;
 
 /* All of them, NULL-ended. */
 extern const struct hr_cmd *const store_cmds[];

@@ -87,6 +87,7 @@ hpcrun_store_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 hpcrun_store_LDADD = libstore.a libfetch.a libutil.a $(ARCHIVE_LIBS) $(ZSTD_LIBS) $(ISAL_LIBS) \
 	$(JANSSON_LIBS) $(CURL_LIBS) $(CRYPTO_LIBS) $(INIH_LIBS) -lpthread
 hpcrun_store_SOURCES = \
+	store/check_show.c store/check_show.h \
 	store/cmd.c store/cmd.h \
 	store/cmd_cache.c \
 	store/cmd_completion.c \
@@ -114,6 +115,7 @@ hpcrun_store_SOURCES = \
 	store/cmd_store_fsck.c \
 	store/cmd_store_list.c \
 	store/cmd_store_sync.c \
+	store/cmd_verify.c \
 	store/cmd_version.c \
 	store/interrupt.c store/interrupt.h \
 	store/json_out.c store/json_out.h \

@@ -33,6 +33,7 @@ const struct hr_cmd *const store_cmds[] = {
 	&store_cmd_plan,
 	&store_cmd_tag,
 	&store_cmd_history,
+	&store_cmd_verify,
 	&store_cmd_version,
 	&store_cmd_diff,
 	&store_cmd_config,

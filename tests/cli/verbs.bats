@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-3-Clause
-# Verbs that tell what is there: history, diff, config, version.
+# Verbs that tell what is there: history, diff, verify, config, version.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2154  # each test is a subshell; bats sets output and status; $ is for sh
 
 bats_require_minimum_version 1.5.0
@@ -141,6 +141,31 @@ trees() {
 	"$HPCRUN" import b lab/b:1 2>/dev/null
 	find store/packs -type f -exec sh -c 'printf zzzzzzzz | dd of="$1" bs=1 seek=20 conv=notrunc' sh {} \; 2>/dev/null
 	fail_with "cannot compare 'lab/a:1' with 'lab/b:1': '/x' cannot be read" "$HPCRUN" diff lab/a:1 lab/b:1
+}
+
+@test "verify: reads all of an image, and nothing of the others" {
+	mkdir "$BATS_TEST_TMPDIR/x" && head -c 500000 /dev/urandom >"$BATS_TEST_TMPDIR/x/random"
+	cp -r "$HPCRUN_STORE" "$BATS_TEST_TMPDIR/store"
+	export HPCRUN_STORE=$BATS_TEST_TMPDIR/store
+	find "$HPCRUN_STORE/packs" -type f >before
+	"$HPCRUN" import "$BATS_TEST_TMPDIR/x" lab/x:1 2>/dev/null
+	run -0 "$HPCRUN" verify lab/x:1 lab/told:1
+	[[ ${lines[0]} == "checked 'lab/x:1': objects "* && ${lines[1]} == 'no damage' && ${#lines[@]} == 4 ]]
+	pack=$(find "$HPCRUN_STORE/packs" -type f | grep -vxFf before)
+	printf zzzz | dd of="$pack" bs=1 seek=300 conv=notrunc status=none
+	run -1 --separate-stderr "$HPCRUN" verify -q lab/x:1 lab/told:1
+	[[ $output == "packs/"*": frame"* && ${#lines[@]} == 1 ]]
+	[[ $stderr == *"'hpcrun pull --force lab/x:1'"* ]]
+	run -0 "$HPCRUN" verify -q lab/told:1
+	[ -z "$output" ]
+	run -1 "$HPCRUN" verify --json "$("$HPCRUN" inspect lab/x:1 | jq -r .digest)"
+	jq -se '.[0].event == "damaged" and .[1].damaged == 1 and (.[1].image | startswith("sha256:"))' <<<"$output"
+	# an index that cannot be opened is damage, too
+	find "$HPCRUN_STORE/index" -type f ! -name '*.loc' -exec truncate -s 100 {} +
+	run -1 "$HPCRUN" verify -q lab/told:1
+	[[ $output == *"index/"* ]]
+	fail_with "cannot verify 'lab/none:1': no store has it" "$HPCRUN" verify lab/none:1
+	fail_with "it is a file" "$HPCRUN" verify ./x.sif
 }
 
 @test "config: each key has its value, its default and where it comes from" {
