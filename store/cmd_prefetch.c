@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* hpcrun prefetch: bring an image of a store behind a URL into the node cache. */
+/* hpcrun prefetch: bring an image behind a URL, of a store or a file, into the node cache. */
 #include "config.h"
 
 #include <inttypes.h>
@@ -15,9 +15,11 @@
 #include "store/prefetch.h"
 #include "store/size.h"
 #include "store/upstream.h"
+#include "store/url_image.h"
 #include "store/web.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/source.h"
 #include "util/poison.h"
 
 #define THREADS 8 /* as hpcrun-serve-net */
@@ -127,7 +129,7 @@ static void warn(void *arg, const char *text)
 	hr_warn("%s", text);
 }
 
-/* Which chunks, in which order. */
+/* Which chunks, in which order. URL: where there may be a trace, or NULL. */
 static int list_chunks(struct job *j, const char *url, struct hr_err *e)
 {
 	const struct store_index *ix = store_image_index(j->img);
@@ -158,52 +160,79 @@ static struct store_upstream *make_upstream(const struct job *j, const char *url
 	return j->conf.upstream ? store_upstream_new(&o) : NULL;
 }
 
-/* CACHE is borrowed for ever. */
-static int prefetch(struct job *j, const char *url, const char *cache, struct hr_err *e)
+/* TRACES, a store, or NULL. The rest is as the pager wants it. */
+static int prefetch(struct job *j, const char *traces, const struct store_pager_object *object,
+		    struct store_upstream *upstream, struct hr_err *e)
 {
-	char *only[] = { j->copy->path, NULL };
-	const struct hr_strv one = { only, 1 };
-	struct store_pager_options o = { .origins = &j->origins,
-					 .copy = j->copy,
-					 .client = j->client,
-					 .cache = j->cache,
-					 .stats = &j->stats,
-					 .outage_s = j->conf.outage_s,
-					 .notice = warn,
-					 .threads = THREADS };
+	const struct store_pager_options o = { .ix = store_image_index(j->img),
+					       .loc = store_image_loc(j->img),
+					       .origins = &j->origins,
+					       .object = object,
+					       .upstream = upstream,
+					       .copy = j->copy,
+					       .client = j->client,
+					       .cache = j->cache,
+					       .stats = &j->stats,
+					       .outage_s = j->conf.outage_s,
+					       .notice = warn,
+					       .threads = THREADS };
 
-	if (store_image_open(&one, j->image, &j->img, e) < 0)
-		return -1;
-	store_web_origins(&j->conf, url, &j->origins);
-	o.ix = store_image_index(j->img);
-	o.loc = store_image_loc(j->img);
-	o.upstream = make_upstream(j, url, cache);
 	j->pager = store_pager_new(&o);
-	if (list_chunks(j, url, e) < 0 || store_pager_start(j->pager, NULL, e) < 0)
+	if (list_chunks(j, traces, e) < 0 || store_pager_start(j->pager, NULL, e) < 0)
 		return -1;
 	return run(j, e);
 }
 
-/* HR_NOTFOUND when the store does not have the image. */
-static int from_url(struct job *j, const char *url, struct hr_err *e)
+/* The client, the cache in DIR with room in it, and the copy of what is at URL. */
+static int open_all(struct job *j, const char *dir, const char *url, struct hr_err *e)
 {
-	HR_CLEANUP(store_name_release) struct store_name name = { 0 };
-	hr_autofree char *dir = store_cache_place(j->args->cache, &j->conf);
 	struct store_cache_usage left;
 	struct hr_err full = { 0 };
 
-	if (store_name_parse(j->image, &name, e) < 0 ||
-	    (!j->client && store_cmd_client(&j->conf, NULL, &j->client, e) < 0) ||
+	if ((!j->client && store_cmd_client(&j->conf, NULL, &j->client, e) < 0) ||
 	    (!j->cache && store_cache_open(dir, &j->cache, e) < 0))
 		return -1;
 	if (store_cache_evict(j->cache, j->conf.cache_bytes, &left, &full) < 0)
 		hr_warn("cannot make room in the cache: %s", full.text);
 	store_close(j->copy); /* that of a store before */
 	j->copy = NULL;
-	if (store_web_copy(dir, url, &j->copy, e) < 0 ||
+	return store_web_copy(dir, url, &j->copy, e);
+}
+
+/* An image of the store at URL. HR_NOTFOUND when it does not have it. */
+static int from_url(struct job *j, const char *url, struct hr_err *e)
+{
+	HR_CLEANUP(store_name_release) struct store_name name = { 0 };
+	hr_autofree char *dir = store_cache_place(j->args->cache, &j->conf);
+	struct hr_strv one = { 0 };
+
+	if (store_name_parse(j->image, &name, e) < 0 || open_all(j, dir, url, e) < 0 ||
 	    store_web_sync(j->client, url, &name, j->copy, e) < 0)
 		return -1;
-	return prefetch(j, url, hr_steal(&dir), e);
+	one = (struct hr_strv) { (char *[]) { j->copy->path, NULL }, 1 };
+	if (store_image_open(&one, j->image, &j->img, e) < 0)
+		return -1;
+	store_web_origins(&j->conf, url, &j->origins);
+	return prefetch(j, url, NULL, make_upstream(j, url, hr_steal(&dir)), e);
+}
+
+/* The image is a file behind a URL. */
+static int from_file(struct job *j, struct hr_err *e)
+{
+	hr_autofree char *dir = store_cache_place(j->args->cache, &j->conf);
+	struct store_url_options o = { .url = j->image };
+	struct store_url_image *u;
+
+	if (open_all(j, dir, j->image, e) < 0)
+		return -1;
+	o.client = j->client;
+	o.cache = j->cache;
+	o.copy = j->copy;
+	if (store_url_image_open(&o, &u, e) < 0)
+		return -1;
+	j->img = store_file_image(store_url_image_file(u));
+	hr_strv_add(&j->origins, j->image);
+	return prefetch(j, NULL, store_url_image_object(u), NULL, e);
 }
 
 static int from_directory(const struct job *j, const char *path, struct hr_err *e)
@@ -231,6 +260,8 @@ static int prefetch_main(void *args, int argc, char **argv, struct hr_err *e)
 	if (hr_conf_load(&j->conf, e) < 0 || store_list(&a->stores, &j->conf, &stores, e) < 0 ||
 	    store_cache_place_check(a->cache, &j->conf, e) < 0)
 		return -1;
+	if (hr_source_of(j->image) == HR_SOURCE_URL)
+		return from_file(j, e);
 	for (size_t i = 0; i < stores.n; i++) {
 		const char *store = stores.v[i];
 		int r = store_is_url(store) ? from_url(j, store, e) : from_directory(j, store, e);

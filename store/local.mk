@@ -79,6 +79,7 @@ libstore_a_SOURCES = \
 	store/tree_tar.c store/tree_tar.h \
 	store/tree_tar_dir.c \
 	store/upstream.c store/upstream.h \
+	store/url_image.c store/url_image.h \
 	store/web.c store/web.h \
 	store/when.c store/when.h
 
@@ -157,4 +158,4 @@ hpcrun_serve_SOURCES = $(SERVE_SOURCES) store/serve_files.c
 hpcrun_serve_net_CFLAGS = $(SERVE_CFLAGS)
 hpcrun_serve_net_LDADD = libstore.a libfetch.a libutil.a $(FUSE_LIBS) $(ZSTD_LIBS) $(CRYPTO_LIBS) \
 	$(ISAL_LIBS) $(INIH_LIBS) $(CURL_LIBS) $(JANSSON_LIBS) $(DL_LIBS) -lpthread
-hpcrun_serve_net_SOURCES = $(SERVE_SOURCES) store/serve_net.c store/url_image.c store/url_image.h
+hpcrun_serve_net_SOURCES = $(SERVE_SOURCES) store/serve_net.c

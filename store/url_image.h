@@ -2,10 +2,10 @@
 /*
  * An image that is a file behind a URL, read in place by ranges: file_image.h says what is in it.
  *
- * For: hpcrun-serve-net. Its head and its metadata, which lies at the end, are fetched when it is
- * opened, unless the node cache has them of the same version; its blocks come through the pager.
- * Sequence: store_url_image_open(); store_url_image_file(); store_url_image_object() for pager.h;
- * it lives as long as the process.
+ * For: hpcrun-serve-net and hpcrun prefetch. Its head and its metadata, which lies at the end, are
+ * fetched when it is opened, unless the node cache has them of the same version; its blocks come
+ * through the pager. Sequence: store_url_image_open(); store_url_image_file();
+ * store_url_image_object() for pager.h; it lives as long as the process.
  */
 #ifndef STORE_URL_IMAGE_H
 #define STORE_URL_IMAGE_H

@@ -109,6 +109,20 @@ same_files() {
 	[ "$output" = "$(cat rootfs/data/7)" ]
 }
 
+@test "url: prefetch brings all of it, once" {
+	run -0 "$HPCRUN" "$URL/image.sif" cat /data/7
+	run -0 "$HPCRUN" prefetch "$URL/image.sif"
+	[[ $output == *"are in the cache" ]]
+	: >web/log
+	run -0 "$HPCRUN" prefetch "$URL/image.sif"
+	[[ $output == *": 0 B fetched, all "* ]]
+	[ "$(bytes_asked)" = 128 ]
+	another_session again
+	same_files "$URL/image.sif"
+	[ "$(bytes_asked)" = 256 ]
+	fail_with "there is no trace of 'nobody'" "$HPCRUN" prefetch --trace nobody "$URL/image.sif"
+}
+
 @test "url: a cached chunk that was damaged is fetched again" {
 	same_files "$URL/image.sif"
 	for file in "$HPCRUN_CACHE"/packs/*/*.data; do
