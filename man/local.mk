@@ -20,6 +20,7 @@ dist_man_MANS += man/hpcrun-import.1
 dist_man_MANS += man/hpcrun-inspect.1
 dist_man_MANS += man/hpcrun-rmi.1
 dist_man_MANS += man/hpcrun-gc.1
+dist_man_MANS += man/hpcrun-admin.7
 dist_man_MANS += man/hpcrun-guide.7
 dist_man_MANS += man/hpcrun-cache.1
 dist_man_MANS += man/hpcrun-completion.1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-3-Clause
-# The examples of hpcrun-guide(7) do what the page says: all of them are run, in their order, as they are installed.
+# The examples of hpcrun-guide(7) and hpcrun-admin(7) do what the pages say: all are run, in their order, as installed.
 # Names of hosts and directories that are nobody's are replaced by those of this test; srun and sbatch are stand-ins that run the command here, which says nothing about Slurm (tests/cluster does).
 # shellcheck disable=SC2016,SC2030,SC2031,SC2154  # each test is a subshell; bats sets output and status; $ is for sh
 
@@ -43,7 +43,7 @@ examples_of() {
 	python3 "$TESTS_DIR/lib/examples.py" "$manual" "$EXAMPLES" >"$BATS_TEST_TMPDIR/lines"
 	mapfile -t lines_of <"$BATS_TEST_TMPDIR/lines"
 	find "$EXAMPLES" -type f -exec sed -i "s,registry\.example,$REGISTRY,g; s,/scratch/,$SCRATCH/scratch/,g
-		s,/project/images,$SCRATCH/project/images,g; s,/etc/cdi,$SCRATCH/cdi,g
+		s,/project/images,$SCRATCH/project/images,g; s,/etc/cdi,$SCRATCH/cdi,g; s,/local,$SCRATCH/local,g
 		s,https://images\.site/hpcrun,http://127.0.0.1:${PORT:-0},g" {} +
 	mkdir -p "$BATS_TEST_TMPDIR/work"
 	cd "$BATS_TEST_TMPDIR/work" || return
@@ -86,6 +86,27 @@ run_examples() {
 	grep -qx patched all
 	grep -q '^removed' all
 }
+
+@test "guide: every example of hpcrun-admin(7) runs" {
+	need python3
+	need fuse
+	mkdir -p "$SCRATCH/project" "$SCRATCH/local"
+	web_store_start "$SCRATCH/project/images" "$BATS_TEST_TMPDIR/web"
+	PORT=$(cat "$BATS_TEST_TMPDIR/web/port")
+	examples_of hpcrun-admin.7
+	# as a user without a store of his own has it
+	unset HPCRUN_STORE HPCRUN_CACHE
+	export HPCRUN_CONF=$EXAMPLES/files/etc/hpcrun/hpcrun.conf XDG_DATA_HOME=$BATS_TEST_TMPDIR/data
+	run_examples
+	[ "$(grep -c '^app 1.0: --version$' "$BATS_TEST_TMPDIR/all")" = 3 ]
+	grep -q GET "$BATS_TEST_TMPDIR/web/log"
+	# the epilog removes the cache of one user, and nothing without knowing whose
+	[ -d "$SCRATCH/local/hpcrun-cache-$(id -u)" ]
+	run ! sh "$EXAMPLES/files/etc/slurm/epilog.d/50-hpcrun.sh"
+	SLURM_JOB_UID=$(id -u) sh "$EXAMPLES/files/etc/slurm/epilog.d/50-hpcrun.sh"
+	[ ! -e "$SCRATCH/local/hpcrun-cache-$(id -u)" ]
+}
+teardown() { web_store_stop "$BATS_TEST_TMPDIR/web"; }
 
 @test "guide: a block that does not say what it is, is an error" {
 	need python3
