@@ -9,10 +9,15 @@
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <stdint.h>
+#include <string.h>
+#include <strings.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "util/cleanup.h"
+#include "util/mem.h"
+#include "util/opt.h"
 #include "util/poison.h"
 
 #define BIT(cap) (UINT64_C(1) << (cap))
@@ -31,9 +36,89 @@
 	 SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |                             \
 	 SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
 
-int rt_caps_drop(bool fakeroot, struct hr_err *e)
+/* By number, capabilities(7). */
+static const char *const names[] = { "chown",
+				     "dac_override",
+				     "dac_read_search",
+				     "fowner",
+				     "fsetid",
+				     "kill",
+				     "setgid",
+				     "setuid",
+				     "setpcap",
+				     "linux_immutable",
+				     "net_bind_service",
+				     "net_broadcast",
+				     "net_admin",
+				     "net_raw",
+				     "ipc_lock",
+				     "ipc_owner",
+				     "sys_module",
+				     "sys_rawio",
+				     "sys_chroot",
+				     "sys_ptrace",
+				     "sys_pacct",
+				     "sys_admin",
+				     "sys_boot",
+				     "sys_nice",
+				     "sys_resource",
+				     "sys_time",
+				     "sys_tty_config",
+				     "mknod",
+				     "lease",
+				     "audit_write",
+				     "audit_control",
+				     "setfcap",
+				     "mac_override",
+				     "mac_admin",
+				     "syslog",
+				     "wake_alarm",
+				     "block_suspend",
+				     "audit_read",
+				     "perfmon",
+				     "bpf",
+				     "checkpoint_restore",
+				     NULL };
+
+uint64_t rt_caps_bit(const char *name)
 {
-	uint64_t keep = fakeroot ? FAKEROOT_CAPS : 0;
+	if (strncasecmp(name, "CAP_", 4) == 0)
+		name += 4;
+	for (size_t i = 0; names[i]; i++)
+		if (strcasecmp(names[i], name) == 0)
+			return BIT(i);
+	return 0;
+}
+
+int rt_caps_parse(const char *list, uint64_t *mask, struct hr_err *e)
+{
+	while (*list) {
+		size_t len = strcspn(list, ",");
+		hr_autofree char *word = hr_xstrndup(list, len);
+		uint64_t bit = strcasecmp(word, "all") == 0 ? UINT64_MAX : rt_caps_bit(word);
+		const char *near;
+
+		list += len + (list[len] == ',');
+		*mask |= bit;
+		if (bit != 0 || len == 0)
+			continue;
+		hr_fail(e, HR_USAGE, 0, "there is no capability '%s'", word);
+		near = hr_nearest(word, names);
+		if (near)
+			hr_hint(e, "did you mean '%s'?", near);
+		return -1;
+	}
+	return 0;
+}
+
+uint64_t rt_caps_of(bool fakeroot)
+{
+	return fakeroot ? FAKEROOT_CAPS : 0;
+}
+
+int rt_caps_drop(bool fakeroot, uint64_t drop, struct hr_err *e)
+{
+	uint64_t keep = rt_caps_of(fakeroot) & ~drop;
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2] = {
 		{ .effective = (uint32_t)keep, .permitted = (uint32_t)keep },
@@ -79,6 +164,8 @@ int rt_seccomp_install(const void *filter, size_t bytes, struct hr_err *e)
 	/* kernels before 5.16 would switch off speculation for the process, which codes notice */
 	unsigned int flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 
+	if (bytes == 0) /* --seccomp off */
+		return 0;
 	if (bytes / sizeof(struct sock_filter) > BPF_MAXINSNS)
 		return hr_fail(e, HR_CORRUPT, 0, "a seccomp program of %zu bytes is too long",
 			       bytes);

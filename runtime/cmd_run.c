@@ -44,6 +44,12 @@ static const struct hr_opt run_opts[] = {
 		    "use GPUs of the host: all, none, or a list of names"),
 	HR_OPT_FLAG(0, "writable", struct rt_run_args, writable,
 		    "let the image be changed, in memory, until the end"),
+	HR_OPT_STR(0, "umask", "MODE", struct rt_run_args, umask,
+		   "run with this umask, an octal number, instead of the caller's"),
+	HR_OPT_LIST(0, "cap-drop", "CAP[,CAP]", struct rt_run_args, cap_drop,
+		    "take capabilities, or all, from those of --fakeroot"),
+	HR_OPT_LIST(0, "security", "NAME:VALUE", struct rt_run_args, security,
+		    "seccomp:FILE, apparmor:PROFILE or selinux:CONTEXT; may be repeated"),
 	HR_OPT_FLAG(0, "fakeroot", struct rt_run_args, fakeroot, "be user 0 in the container"),
 	HR_OPT_LIST(0, "store", "PATH", struct rt_run_args, stores,
 		    "look for the image in this store, a path or a URL, and in no other unless "

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -177,10 +178,13 @@ int rt_enter(struct rt_plan *plan, struct rt_joined *j, struct hr_err *e)
 		return -1;
 	merge_environment(plan, &j->params);
 	if (join_namespaces(plan, j, e) < 0 || choose_directory(plan, &j->params, e) < 0 ||
-	    close_descriptors(j, e) < 0 || rt_caps_drop(plan->fakeroot, e) < 0 ||
+	    close_descriptors(j, e) < 0 || rt_caps_drop(plan->fakeroot, plan->cap_drop, e) < 0 ||
 	    (plan->shape.pid && enter_pid_namespace(j, e) < 0) ||
+	    rt_security_apply(&plan->security, e) < 0 ||
 	    rt_seccomp_install(j->params.filter, j->params.filter_bytes, e) < 0)
 		return -1;
+	if (plan->umask >= 0)
+		(void)umask((mode_t)plan->umask); /* cannot fail */
 	if (plan->shell)
 		return rt_exec_first(shells, plan->env.vars.v, e);
 	return rt_exec(argv.v, plan->env.vars.v, rt_env_get(&plan->env, "PATH"), e);

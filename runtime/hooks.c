@@ -205,8 +205,12 @@ static int prepare(const void *arg, struct hr_err *e)
 	if (t->stage != RT_HOOK_START_CONTAINER)
 		return 0;
 	/* it may be the image's program: no more rights than the image's other programs */
-	if (rt_seccomp_compile(&filter, e) < 0 || rt_caps_drop(t->hooks->args->fakeroot, e) < 0)
+	if (!t->hooks->filter && rt_seccomp_compile(NULL, false, &filter, e) < 0)
 		return -1;
+	if (rt_caps_drop(t->hooks->args->fakeroot, 0, e) < 0)
+		return -1;
+	if (t->hooks->filter)
+		return rt_seccomp_install(t->hooks->filter->p, t->hooks->filter->len, e);
 	return rt_seccomp_install(filter.p, filter.len, e);
 }
 

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "runtime/hook.h"
+#include "util/buf.h"
 #include "runtime/view.h"
 #include "util/err.h"
 #include "util/mem.h"
@@ -27,6 +28,7 @@ struct rt_hooks {
 	struct rt_hooks_entry *v; /* in the order to run them */
 	size_t n;
 	const struct rt_session_args *args;
+	const struct hr_buf *filter; /* for those inside the container; NULL: hpcrun's own */
 };
 
 /*

@@ -101,7 +101,7 @@ static void init_main(int sock)
 	sigemptyset(&all);
 	sigaddset(&all, SIGCHLD);
 	signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (signals < 0 || rt_caps_drop(false, &unheard) < 0)
+	if (signals < 0 || rt_caps_drop(false, 0, &unheard) < 0)
 		_exit(HR_EXIT_FAILED); /* the namespace is dead: whoever wants in is told */
 	serve(signals);
 	_exit(0);

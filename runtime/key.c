@@ -152,6 +152,8 @@ int rt_key_of_plan(struct rt_plan *plan, struct hr_err *e)
 	rt_key_add_u64(&k, "mpi check", plan->mpi_check);
 	hr_opt_unparse(rt_shape_opts, &plan->shape, &shape);
 	add_list(&k, "shape", &shape);
+	if (plan->shape.seccomp && plan->shape.seccomp[0] == '/')
+		add_file(&k, plan->shape.seccomp);
 	hr_strv_release(&shape);
 	if ((plan->writable || plan->shape.pid) && !plan->in_step) {
 		struct timespec now = { 0 };

@@ -18,11 +18,12 @@ libruntime_a_SOURCES = \
 	runtime/gpu_list.c runtime/gpu_list.h \
 	runtime/hooks.c runtime/hooks.h runtime/identity.c runtime/identity.h \
 	runtime/imgconf.c runtime/imgconf.h runtime/join.c runtime/join.h runtime/init.c runtime/init.h runtime/json.c runtime/json.h \
-	runtime/key.c runtime/key.h runtime/ldcache.c runtime/ldcache.h runtime/lend.c runtime/mount.c runtime/mount.h runtime/msg.c runtime/msg.h \
+	runtime/key.c runtime/key.h runtime/ldcache.c runtime/ldcache.h runtime/lend.c runtime/lsm.c runtime/lsm.h \
+	runtime/mount.c runtime/mount.h runtime/msg.c runtime/msg.h \
 	runtime/native.c runtime/native.h \
 	runtime/overlay.c runtime/overlay.h runtime/params.c runtime/params.h runtime/path.c runtime/path.h \
 	runtime/place.c runtime/place.h runtime/plan.c runtime/plan.h \
-	runtime/pull.c runtime/pull.h \
+	runtime/profile.c runtime/profile.h runtime/pull.c runtime/pull.h \
 	runtime/say.c runtime/say.h \
 	runtime/scratch.c runtime/scratch.h runtime/seccomp.c runtime/seccomp.h runtime/server.c runtime/server.h \
 	runtime/session.c runtime/session.h runtime/shape.c runtime/shape.h runtime/slurm.c runtime/slurm.h \

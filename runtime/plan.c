@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runtime/caps.h"
 #include "runtime/key.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -94,6 +95,32 @@ static int plan_mpi(const struct rt_run_args *args, struct rt_plan *plan, struct
 	return 0;
 }
 
+/* What programs may do. */
+static int plan_rights(const struct rt_run_args *args, struct rt_plan *plan, struct hr_err *e)
+{
+	struct rt_shape *s = &plan->shape;
+	unsigned int mask;
+
+	plan->umask = -1;
+	if (args->umask) {
+		if (rt_parse_octal(args->umask, "--umask", 0777, &mask, e) < 0)
+			return -1;
+		plan->umask = (int)mask;
+	}
+	for (size_t i = 0; i < args->cap_drop.n; i++)
+		if (rt_caps_parse(args->cap_drop.v[i], &plan->cap_drop, e) < 0)
+			return hr_wrap(e, "--cap-drop");
+	if (rt_security_parse(&args->security, &plan->security, e) < 0)
+		return -1;
+	if (!s->seccomp)
+		s->seccomp = plan->security.seccomp;
+	if (s->seccomp && s->seccomp[0] != '/' && strcmp(s->seccomp, "off") != 0)
+		s->seccomp = plan->seccomp = hr_xasprintf("%s/%s", plan->cwd, s->seccomp);
+	if (plan->fakeroot && (s->uid || s->gid))
+		return hr_fail(e, HR_USAGE, 0, "--fakeroot does not go with --uid and --gid");
+	return 0;
+}
+
 /*
  * The options that shape the container. Devices of CDI are --gpu's affair, which knows all of them.
  */
@@ -115,6 +142,8 @@ static int plan_shape(const struct rt_run_args *args, struct rt_plan *plan, stru
 			hr_buf_printf(&names, ",%s", plan->gpu);
 		plan->gpu = plan->gpu_names = hr_xstrndup((const char *)names.p, names.len);
 	}
+	if (plan_rights(args, plan, e) < 0)
+		return -1;
 	/* part of the session's name: the same directory whatever it is called */
 	if (plan->shape.overlay && plan->shape.overlay[0] != '/' && plan->shape.overlay[0] != '\0')
 		plan->shape.overlay = plan->overlay =
@@ -309,6 +338,7 @@ void rt_plan_release(struct rt_plan *plan)
 	free(plan->cwd_bind);
 	free(plan->gpu_names);
 	free(plan->overlay);
+	free(plan->seccomp);
 	free(plan->home_src);
 	free(plan->home_dst);
 	rt_binds_release(&plan->binds);

@@ -13,6 +13,7 @@
 
 #include "runtime/bind.h"
 #include "runtime/env.h"
+#include "runtime/lsm.h"
 #include "runtime/shape.h"
 #include "util/err.h"
 #include "util/mem.h"
@@ -44,7 +45,8 @@ extern const char *const rt_mpi_check_words[]; /* likewise */
 /* The options of run, exec and shell. */
 struct rt_run_args {
 	struct rt_shape shape; /* first: rt_shape_opts */
-	struct hr_strv ro_binds, rw_binds;
+	struct hr_strv ro_binds, rw_binds, cap_drop, security;
+	const char *umask;
 	bool containall;
 	struct hr_strv binds, env, env_files, stores, options;
 	bool cleanenv, no_home, writable, fakeroot;
@@ -76,6 +78,10 @@ struct rt_plan {
 	enum rt_mpi_mode mpi;
 	enum rt_mpi_check mpi_check;
 	const char *gpu; /* --gpu, and names that --device has, or NULL */
+	struct rt_security security;
+	uint64_t cap_drop;
+	int umask;	 /* -1: the caller's */
+	char *seccomp;	 /* shape.seccomp, absolute; or NULL */
 	char *overlay;	 /* shape.overlay, absolute; or NULL */
 	char *gpu_names; /* both, if there are both */
 	bool in_step;	 /* of Slurm */

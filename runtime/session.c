@@ -66,8 +66,8 @@ static void init(struct rt_session *s, const struct rt_session_args *args)
 	s->ranks = rt_slurm_ranks_here();
 	s->launcher = s->in_step ? rt_tasks_launcher() : 0;
 	s->ids = (struct rt_ids) { .uid = geteuid(), .gid = getegid() };
-	s->ids.uid_inside = args->fakeroot ? 0 : s->ids.uid;
-	s->ids.gid_inside = args->fakeroot ? 0 : s->ids.gid;
+	s->ids.uid_inside = args->fakeroot ? 0 : rt_shape_id(args->shape.uid, s->ids.uid);
+	s->ids.gid_inside = args->fakeroot ? 0 : rt_shape_id(args->shape.gid, s->ids.gid);
 	rt_scratch_init(&s->scratch);
 	rt_server_init(&s->server);
 	rt_clients_init(&s->clients, s->ids.uid, s->in_step);
@@ -205,12 +205,19 @@ static int start(struct rt_session *s, struct hr_err *e)
 		return -1;
 	if (rt_hooks_load(&s->conf.hooks_dirs, s->args, &s->hooks, e) < 0)
 		return -1;
+	if (s->args->shape.seccomp) {
+		/* before the builder starts, whose last hooks have it, too */
+		if (rt_seccomp_compile(s->args->shape.seccomp, s->args->fakeroot, &s->filter, e) <
+		    0)
+			return -1;
+		s->hooks.filter = &s->filter;
+	}
 	rt_identity_find(&s->identity, &s->ids, s->args->home_target);
 	s->builder = rt_build_start(&job, &s->builder_sock, e);
 	if (s->builder < 0)
 		return -1;
 	s->begun = true;
-	return rt_seccomp_compile(&s->filter, e);
+	return s->args->shape.seccomp ? 0 : rt_seccomp_compile(NULL, false, &s->filter, e);
 }
 
 /* From here on a new rank starts a session of its own. */

@@ -30,6 +30,10 @@ const struct hr_opt rt_shape_opts[] = {
 		    "leave out home, cwd, tmp, dev, proc, sys, site or a path; may be repeated"),
 	HR_OPT_STR(0, "overlay", "DIR[:ro]", struct rt_shape, overlay,
 		   "let the image be changed, and keep the changes in DIR"),
+	HR_OPT_STR(0, "seccomp", "FILE|off", struct rt_shape, seccomp,
+		   "the seccomp profile to use, as for Docker; off for none"),
+	HR_OPT_STR(0, "uid", "UID", struct rt_shape, uid, "the user id to have inside"),
+	HR_OPT_STR(0, "gid", "GID", struct rt_shape, gid, "the group id to have inside"),
 	HR_OPT_FLAG(0, "pid", struct rt_shape, pid,
 		    "process ids of its own; costs each rank a second process"),
 	HR_OPT_FLAG(0, "ipc", struct rt_shape, ipc,
@@ -190,6 +194,24 @@ bool rt_shape_left_out(const struct rt_shape *s, const char *what)
 	return found;
 }
 
+/* 2^32 - 1 is no id: it means "leave as it is" in chown(2) and others. */
+static int check_id(const char *text, const char *option, struct hr_err *e)
+{
+	uint64_t id;
+
+	return text ? hr_parse_u64(text, option, 0, UINT32_MAX - 1, &id, e) : 0;
+}
+
+unsigned int rt_shape_id(const char *text, unsigned int caller)
+{
+	struct hr_err checked = { 0 };
+	uint64_t id = caller;
+
+	if (text && hr_parse_u64(text, "id", 0, UINT32_MAX - 1, &id, &checked) < 0)
+		id = caller;
+	return (unsigned int)id;
+}
+
 static int check_overlay(const char *spec, struct hr_err *e)
 {
 	hr_autofree char *dir = NULL;
@@ -241,6 +263,10 @@ int rt_shape_check(const struct rt_shape *s, struct hr_err *e)
 	struct rt_binds unused = { 0 };
 	int r = s->hostname ? check_hostname(s->hostname, e) : 0;
 
+	if (r == 0)
+		r = check_id(s->uid, "--uid", e);
+	if (r == 0)
+		r = check_id(s->gid, "--gid", e);
 	if (s->overlay && r == 0)
 		r = check_overlay(s->overlay, e);
 	for (size_t i = 0; i < s->tmpfs.n && r == 0; i++)

@@ -25,6 +25,8 @@ struct rt_shape {
 	bool contain, ipc, pid, uts;
 	const char *hostname;	  /* or NULL */
 	const char *overlay;	  /* DIR[:ro], or NULL */
+	const char *seccomp;	  /* a file or "off", or NULL */
+	const char *uid, *gid;	  /* inside, or NULL */
 	int net;		  /* enum rt_net */
 	struct hr_strv tmpfs;	  /* DIR[:OPTION[,OPTION]...] */
 	struct hr_strv scratch;	  /* DIR */
@@ -49,6 +51,9 @@ int rt_shape_tmpfs(const char *spec, struct rt_binds *l, struct hr_err *e) HR_MU
 
 /* The session changes something that no other may change: --overlay without ":ro". */
 bool rt_shape_keeps_changes(const struct rt_shape *s);
+
+/* The id that TEXT, which was checked, or is NULL, says; else that of the CALLER. */
+unsigned int rt_shape_id(const char *text, unsigned int caller);
 
 /* SPEC of --device is a name of CDI, VENDOR/CLASS=NAME: for --gpu. */
 bool rt_shape_is_cdi(const char *spec);

@@ -354,3 +354,57 @@ none_left() { [ -z "$(leftovers)" ]; }
 		exec "$0" run --overlay nested/m app:1 true' "$HPCRUN"
 	[[ $output == *"nested/m' is on overlayfs, which cannot hold what programs change"* ]]
 }
+
+# -- what programs may do
+
+@test "options: --umask, --uid and --gid" {
+	run -0 sh -c 'umask 0022; exec "$0" run --umask 0077 app:1 sh -c umask' "$HPCRUN"
+	[ "$output" = 0077 ]
+	fail_with "--umask: '888' is not an octal number up to 777" "$HPCRUN" run --umask 888 app:1 true
+	run -0 "$HPCRUN" run --uid 1234 --gid 99 app:1 sh -c 'id -u; id -g; stat -c %u:%g /etc/where "$0"' "$SCRATCH"
+	[ "$output" = $'1234\n99\n1234:99\n1234:99' ]
+	fail_with "--uid: 'root' is not a number" "$HPCRUN" run --uid root app:1 true
+	fail_with '--fakeroot does not go with --uid' "$HPCRUN" run --fakeroot --uid 7 app:1 true
+}
+
+@test "options: --cap-drop takes from what --fakeroot keeps" {
+	run -0 "$HPCRUN" run --fakeroot --cap-drop CAP_CHOWN,kill --cap-drop setfcap app:1 grep '^CapEff' /proc/self/status
+	[[ $output == *00000000000400da ]]
+	run -0 "$HPCRUN" run --fakeroot --cap-drop all app:1 grep '^CapPrm' /proc/self/status
+	[[ $output == *0000000000000000 ]]
+	fail_with "--cap-drop: there is no capability 'CAP_CHWON'" "$HPCRUN" run --cap-drop CAP_CHWON app:1 true
+}
+
+@test "options: --seccomp takes a profile in place of hpcrun's own, or none" {
+	cat >profile <<-EOF
+		{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
+			{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28},
+			{"names": ["no_such_call"], "action": "SCMP_ACT_KILL"}]}
+	EOF
+	run -1 "$HPCRUN" run --seccomp profile app:1 mkdir /tmp/never
+	[[ $output == *'No space left'* ]]
+	run -1 "$HPCRUN" run --security "seccomp:$PWD/profile" app:1 mkdir /tmp/never
+	[[ $output == *'No space left'* ]]
+	# another profile of the same name is another session
+	sed -i 's/28/13/' profile
+	run -1 "$HPCRUN" run --seccomp profile app:1 mkdir /tmp/never
+	[[ $output == *'Permission denied'* ]]
+	run -0 "$HPCRUN" run --seccomp off app:1 grep '^Seccomp:' /proc/self/status
+	[ "$output" = "$(grep '^Seccomp:' /proc/self/status)" ]
+	run -0 "$HPCRUN" app:1 grep -c '^Seccomp:.*2' /proc/self/status
+	# the one that podman brings
+	if [ -e /usr/share/containers/seccomp.json ]; then
+		run -0 "$HPCRUN" run --seccomp /usr/share/containers/seccomp.json app:1 cat /etc/where
+		[ "$output" = 'inside the image' ]
+	fi
+	echo '{"defaultAction": "SCMP_ACT_NOTIFY"}' >profile
+	fail_with "--seccomp '$SCRATCH/profile': action 'SCMP_ACT_NOTIFY' is not supported" "$HPCRUN" run --seccomp profile app:1 true
+	fail_with "--seccomp '$SCRATCH/absent'" "$HPCRUN" run --seccomp absent app:1 true
+}
+
+@test "options: --security names what there is" {
+	run -0 "$HPCRUN" run --security no-new-privileges app:1 true
+	fail_with "--security 'aparmor:x' is none of: seccomp:FILE, apparmor" "$HPCRUN" run --security aparmor:x app:1 true
+	[ ! -d /sys/kernel/security/apparmor ] || skip 'a profile that is not loaded is refused in another way'
+	fail_with "cannot ask AppArmor for 'exec x'" "$HPCRUN" run --security apparmor:x app:1 true
+}

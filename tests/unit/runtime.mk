@@ -77,3 +77,13 @@ TESTS += tests/unit/test_runtime_shape
 tests_unit_test_runtime_shape_SOURCES = tests/unit/test_runtime_shape.c
 tests_unit_test_runtime_shape_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_runtime_shape_LDADD = libruntime.a libutil.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_runtime_profile tests/fuzz/fuzz_profile
+TESTS += tests/unit/test_runtime_profile tests/fuzz/fuzz_profile
+tests_unit_test_runtime_profile_SOURCES = tests/unit/test_runtime_profile.c
+tests_unit_test_runtime_profile_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(SECCOMP_CFLAGS)
+tests_unit_test_runtime_profile_LDADD = libruntime.a libutil.a $(JANSSON_LIBS) $(CMOCKA_LIBS)
+tests_fuzz_fuzz_profile_SOURCES = tests/fuzz/fuzz_profile.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_profile_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/profile"'
+tests_fuzz_fuzz_profile_CFLAGS = $(AM_CFLAGS)
+tests_fuzz_fuzz_profile_LDADD = libruntime.a libutil.a $(JANSSON_LIBS)

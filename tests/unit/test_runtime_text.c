@@ -283,7 +283,7 @@ static void system_calls(void **state)
 	struct hr_err e = { 0 };
 
 	(void)state;
-	assert_int_equal(rt_seccomp_compile(&b, &e), 0);
+	assert_int_equal(rt_seccomp_compile(NULL, false, &b, &e), 0);
 	for (size_t i = 0; i < HR_COUNT(rows); i++) {
 		struct seccomp_data d = { .nr = rows[i].nr,
 					  .arch = rows[i].arch,
