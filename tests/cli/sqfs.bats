@@ -69,6 +69,58 @@ same_files() {
 	[ "$("$HPCRUN" ./image.sqfs readlink /data/deep/link)" = ../seq ]
 }
 
+# A tree with what squashfs has a form of its own for: listings of many blocks, long names, depth, holes, files around the
+# size of a block, attributes that are shared and lie elsewhere. Times in whole seconds, as it keeps no others.
+make_odd_tree() {
+	/usr/bin/python3 - "$1" <<-'EOF'
+		import os, sys
+		root = sys.argv[1]
+		os.makedirs(root + "/many")
+		for i in range(1000):
+		    with open("%s/many/%04d%s" % (root, i, "n" * (i % 240)), "w") as f:
+		        f.write(str(i) * (i % 7))
+		deep = root
+		for i in range(60):
+		    deep += "/" + "d" * (i % 50 + 1)
+		    os.mkdir(deep)
+		for size in (0, 1, 4095, 4096, 4097, 131071, 131072, 131073, 400000):
+		    with open("%s/size%d" % (root, size), "wb") as f:
+		        f.write(bytes(i * 7 % 251 for i in range(size)))
+		with open(root + "/holes", "wb") as f:
+		    for at in (0, 500000, 3 << 20):
+		        f.seek(at)
+		        f.write(b"not a hole")
+		    f.truncate(5 << 20)
+		os.symlink("t" * 4000, root + "/far")
+		os.mkfifo(root + "/fifo")
+		os.link(root + "/size4097", deep + "/again")
+		for i, name in enumerate(("size1", "size4095", "many", "holes", deep[len(root) + 1:])):
+		    os.setxattr(root + "/" + name, "user.shared", b"s" * 2000)
+		    os.setxattr(root + "/" + name, "user.own%d" % i, bytes(range(i)))
+		for where, dirs, files in os.walk(root, topdown=False):
+		    for name in dirs + files:
+		        os.utime(where + "/" + name, (5, 1000000000 + len(name)), follow_symlinks=False)
+		os.utime(root, (5, 1000000000))
+	EOF
+}
+
+@test "squashfs: an odd tree is, entry by entry, what went into it" {
+	make_odd_tree odd
+	set -- -x dev -x proc -x sys -x tmp -x etc -x var -x run -x treedump # what every container has
+	"$HPCRUN_TREEDUMP" "$@" odd >want
+	[ "$(wc -l <want)" -gt 1070 ]
+	[ "$(grep -c user.shared= want)" = 5 ]
+	for options in "gzip" "zstd -b 4096 -noI -noX"; do
+		# shellcheck disable=SC2086
+		mksquashfs odd odd.sqfs -quiet -no-progress -noappend -comp $options >/dev/null
+		"$HPCRUN" run --no-home --workdir / --bind "$HPCRUN_TREEDUMP:/treedump" ./odd.sqfs /treedump "$@" / >got
+		diff want got | cut -c1-300 | head -n 20
+		cmp want got
+	done
+	chmod -R u+rwX odd
+	rm -rf odd
+}
+
 @test "squashfs: a second session does not read the metadata again" {
 	run -0 "$HPCRUN" ./image.sqfs true
 	index=$(find "$HPCRUN_CACHE" -name '*.index')
