@@ -15,6 +15,7 @@
 #include "store/sif.h"
 #include "store/sqfs.h"
 #include "store/sqfs_child.h"
+#include "store/sqfs_meta.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/le.h"
@@ -200,10 +201,16 @@ static int use_cached(struct store_file *f, struct store_cache *cache)
 static int bring_metadata(const struct store_file *f, struct hr_err *e)
 {
 	const struct store_sqfs_super *s = &f->super;
+	uint64_t n = s->bytes - s->metadata;
 
-	return f->remote ? f->remote->bring(f->remote->arg, f->fd, f->off + s->metadata,
-					    s->bytes - s->metadata, e)
-			 : 0;
+	if (!f->remote)
+		return 0;
+	if (n > STORE_SQFS_TABLES_MAX)
+		return hr_fail(e, HR_CORRUPT, 0,
+			       "the tables of the squashfs have %" PRIu64
+			       " bytes, at most %" PRIu64,
+			       n, STORE_SQFS_TABLES_MAX);
+	return f->remote->bring(f->remote->arg, f->fd, f->off + s->metadata, n, e);
 }
 
 /* Make it anew, in CACHE, or in memory when there is none or it is full. */

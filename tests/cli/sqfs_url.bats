@@ -149,6 +149,12 @@ same_files() {
 	fail_with "plain http to 'images.invalid' is refused" "$HPCRUN" http://images.invalid/x.sqfs true
 	head -c 100000 small.sqfs >www/half.sqfs
 	fail_with 'half.sqfs.*there are 100000' "$HPCRUN" "$URL/half.sqfs" true
+	cp www/image.sqfs www/lies.sqfs # it says that 2 GiB of tables begin behind the superblock
+	truncate -s 2G www/lies.sqfs
+	printf '\0\0\0\200\0\0\0\0' | dd of=www/lies.sqfs bs=1 seek=40 conv=notrunc status=none
+	printf '\140\0\0\0\0\0\0\0\200\0\0\0\0\0\0\0' | dd of=www/lies.sqfs bs=1 seek=64 conv=notrunc status=none
+	fail_with 'tables of the squashfs have 2147483552 bytes' "$HPCRUN" "$URL/lies.sqfs" true
+	rm www/lies.sqfs
 	echo all whole >web/fault # the tables of a large file are not read by way of all of it
 	fail_with 'ignores Range' "$HPCRUN" "$URL/image.sqfs" true
 }

@@ -44,7 +44,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def send(self, status, body, headers):
         self.send_response(status)
-        if self.etag:
+        if self.etag and "ETag" not in headers:
             self.send_header("ETag", self.etag)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -74,25 +74,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not path.startswith(root + "/") or not os.path.isfile(path):
             return self.send(404, b"", {})
         with open(path, "rb") as f:
-            data = f.read()
             state = os.fstat(f.fileno())
-        self.etag = '"%x-%x"' % (state.st_ino, state.st_mtime_ns)
-        if fault[0] == "flip":
-            data = bytes(b ^ (i % 997 == 5) for i, b in enumerate(data))
-        return self.content(data, fault[0])
+            self.etag = '"%x-%x"' % (state.st_ino, state.st_mtime_ns)
+            return self.content(f, state.st_size, fault[0])
 
-    def content(self, data, fault):
+    def read(self, f, first, last, fault):
+        f.seek(first)
+        data = f.read(last - first + 1)
+        return bytes(b ^ (i % 997 == 5) for i, b in enumerate(data, first)) if fault == "flip" else data
+
+    def content(self, f, size, fault):
         asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         if not asked or fault == "whole":
-            return self.send(200, data, {})
-        first, last = int(asked[1]), min(int(asked[2]), len(data) - 1)
+            return self.send(200, self.read(f, 0, size - 1, fault), {})
+        first, last = int(asked[1]), min(int(asked[2]), size - 1)
         if fault == "elsewhere":
             first += 7
-        body = data[first:last + 1]
-        headers = {"Content-Range": "bytes %d-%d/%d" % (first, last, len(data))}
+        body = self.read(f, first, last, fault)
+        headers = {"Content-Range": "bytes %d-%d/%d" % (first, last, size)}
         if fault == "moved":
             age = next(replies)
-            headers = {"Content-Range": "bytes %d-%d/%d" % (first, last, len(data) + age), "ETag": '"%d"' % age,
+            headers = {"Content-Range": "bytes %d-%d/%d" % (first, last, size + age), "ETag": '"%d"' % age,
                        "Last-Modified": self.date_time_string(1_600_000_000 + 60 * age)}
         if fault == "short":
             self.send_response(206)
