@@ -57,6 +57,10 @@ void store_cmd_chain_release(struct store_cmd_chain *chain);
 int store_cmd_grace(const struct store *st, const char *given, uint64_t *seconds,
 		    struct hr_err *e) HR_MUST_USE;
 
+/* What a pull of IMAGE would do, printed. */
+int store_cmd_plan_print(const struct store_cmd_common *c, bool json, const char *image,
+			 struct hr_err *e) HR_MUST_USE;
+
 /* A client of registries as CONF wants it. CANCEL may be NULL; both are borrowed. */
 int store_cmd_client(const struct hr_conf *conf, const atomic_bool *cancel,
 		     struct fetch_client **out, struct hr_err *e) HR_MUST_USE;

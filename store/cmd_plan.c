@@ -159,7 +159,7 @@ static uint64_t free_bytes(const char *path)
 	return statvfs(at, &fs) < 0 ? 0 : (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
-static int look(const struct plan_args *a, const struct hr_conf *conf, const struct fetch_ref *ref,
+static int look(bool json, const struct hr_conf *conf, const struct fetch_ref *ref,
 		const char *path, struct hr_err *e)
 {
 	HR_CLEANUP(store_closep) struct store *st = NULL;
@@ -185,23 +185,29 @@ static int look(const struct plan_args *a, const struct hr_conf *conf, const str
 		return -1;
 	r.store_there = st;
 	sum_up(&r);
-	(a->json ? print_json : print_text)(&r);
+	(json ? print_json : print_text)(&r);
+	return 0;
+}
+
+int store_cmd_plan_print(const struct store_cmd_common *c, bool json, const char *image,
+			 struct hr_err *e)
+{
+	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
+	HR_CLEANUP(hr_strv_release) struct hr_strv paths = { 0 };
+	HR_CLEANUP(fetch_ref_release) struct fetch_ref ref = { 0 };
+
+	if (fetch_ref_parse(image, &ref, e) < 0 || store_cmd_paths(c, &conf, &paths, e) < 0 ||
+	    look(json, &conf, &ref, paths.v[0], e) < 0)
+		return hr_wrap(e, "cannot plan the pull of '%s'", image);
 	return 0;
 }
 
 static int plan_main(void *args, int argc, char **argv, struct hr_err *e)
 {
-	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
-	HR_CLEANUP(hr_strv_release) struct hr_strv paths = { 0 };
-	HR_CLEANUP(fetch_ref_release) struct fetch_ref ref = { 0 };
 	const struct plan_args *a = args;
 
 	(void)argc;
-	if (fetch_ref_parse(argv[0], &ref, e) < 0 ||
-	    store_cmd_paths(&a->common, &conf, &paths, e) < 0 ||
-	    look(a, &conf, &ref, paths.v[0], e) < 0)
-		return hr_wrap(e, "cannot plan the pull of '%s'", argv[0]);
-	return 0;
+	return store_cmd_plan_print(&a->common, a->json, argv[0], e);
 }
 
 const struct hr_cmd store_cmd_plan = {

@@ -22,10 +22,14 @@
 struct pull_args {
 	struct store_cmd_common common;
 	bool quiet, json, force, if_changed;
+	bool dry_run;
 	uint64_t downloads, threads;
 };
 
+/* The first is none of import's. */
 static const struct hr_opt pull_opts[] = {
+	HR_OPT_FLAG('n', "dry-run", struct pull_args, dry_run,
+		    "only tell what would be done, as 'hpcrun plan' does"),
 	HR_OPT_FLAG('q', "quiet", struct pull_args, quiet, "print nothing but the digest"),
 	HR_OPT_FLAG(0, "json", struct pull_args, json, "print one JSON object for each event"),
 	HR_OPT_FLAG('f', "force", struct pull_args, force,
@@ -157,6 +161,8 @@ static int pull_main(void *args, int argc, char **argv, struct hr_err *e)
 	HR_CLEANUP(env_release) struct pull_env env = { .stop = store_interrupt_catch() };
 
 	(void)argc;
+	if (a->dry_run)
+		return store_cmd_plan_print(&a->common, a->json, argv[0], e);
 	if (store_bundle_is_named(argv[0]))
 		return import(a, argv[0], NULL, e);
 	if (open_store(a, &env, argv[0], e) < 0 ||
@@ -183,7 +189,7 @@ const struct hr_cmd store_cmd_import = {
 	.summary = "bring an image that lies in files into the store",
 	.more = "FILE is a squashfs or SIF file, an archive of docker save, docker export or an\n"
 		"OCI layout, such a layout, or a directory; or KIND:PATH[:TAG].",
-	.opts = pull_opts,
+	.opts = &pull_opts[1],
 	.common = store_cmd_common_opts,
 	.args_size = sizeof(struct pull_args),
 	.min_operands = 1,
