@@ -10,13 +10,47 @@
 #include "runtime/enter.h"
 #include "runtime/join.h"
 #include "runtime/plan.h"
+#include "util/cleanup.h"
 #include "util/log.h"
+#include "util/mem.h"
 #include "util/optsrc.h"
 #include "util/poison.h"
 
 extern char **environ;
 
 static const char *const all_gpus[] = { "all" }; /* --gpu without a value */
+
+/* What users of Apptainer, Singularity, Shifter, Sarus, Charliecloud and Docker type. */
+static const struct hr_foreign foreign[] = {
+	{ "nv", "'--gpu'" },
+	{ "rocm", "'--gpu'" },
+	{ "nvccli", "'--gpu'" },
+	{ "gpus", "'--gpu'" },
+	{ "writable-tmpfs", "'--writable'" },
+	{ "write", "'--writable'" },
+	{ "write-fake", "'--writable'" },
+	{ "overlay", "'--writable', in memory," },
+	{ "pwd", "'--workdir'" },
+	{ "cwd", "'--workdir'" },
+	{ "cd", "'--workdir'" },
+	{ "volume", "'--bind'" },
+	{ "mount", "'--bind'" },
+	{ "set-env", "'--env'" },
+	{ "unset-env", "'--cleanenv' or '--env NAME='" },
+	{ "env-passthrough", "the default" },
+	{ "clearenv", "'--cleanenv'" },
+	{ "userns", "the default" },
+	{ "ipc-host", "the default" },
+	{ "net-host", "the default" },
+	{ "rm", "the default: nothing is kept of a container" },
+	{ "sharens", "the default: the ranks of a node share a session" },
+	{ "join", "the default: the ranks of a node share a session" },
+	{ "module", "'--mpi' and '--gpu'" },
+	{ "nvidia", "'--gpu'" },
+	{ "no-home-mount", "'--no-home'" },
+	{ "user", "'--fakeroot' for user 0, and nobody else," },
+	{ NULL, NULL },
+};
 
 static const struct hr_opt run_opts[] = {
 	HR_OPT_LIST('b', "bind", "SRC[:DST[:MODE]]", struct rt_run_args, binds,
@@ -60,6 +94,8 @@ static const struct hr_opt run_opts[] = {
 		      "pull the image first: missing (the default), always or never"),
 	HR_OPT_STR_OF(0, "mpi", "WHOSE", struct rt_run_args, mpi, &rt_mpi_words[1],
 		      "the MPI to use: auto, host, image or off; else as hpcrun.conf has it"),
+	HR_OPT_STR(0, "image", "IMAGE", struct rt_run_args, image,
+		   "the image, then the first operand is the command"),
 	HR_OPT_LIST(0, HR_OPTSRC_FILE, "FILE", struct rt_run_args, options,
 		    "take further options from FILE, one a line; may be repeated"),
 	HR_OPT_COUNT('v', "verbose", struct rt_run_args, verbose,
@@ -67,8 +103,11 @@ static const struct hr_opt run_opts[] = {
 	HR_OPT_END
 };
 
-/* Their variables are read by the session and by other verbs, too, and have forms of their own. */
-static const char *const env_own[] = { "store", "cache", NULL };
+/*
+ * Their variables are read by the session and by other verbs, too, and have forms of their own. An
+ * image in the environment would make another command of each command line: there is none.
+ */
+static const char *const env_own[] = { "store", "cache", "image", NULL };
 
 /* A variable that is almost one of ours says nothing, which may surprise. */
 static void look_for_misspelt(void)
@@ -109,16 +148,43 @@ static int run(const struct rt_run_args *args, bool shell, char **argv, struct h
 	return status;
 }
 
+/*
+ * Run ARGV with --image as its first word, if there is one. LEAST and MOST are how many words it
+ * may have then; MOST -1: any number. Shifter writes docker:NAME.
+ */
+static int run_words(struct rt_run_args *args, bool shell, int argc, char **argv, int least,
+		     int most, struct hr_err *e)
+{
+	static const char shifter[] = "docker:";
+	hr_autofree char **words = hr_xmalloc(((size_t)argc + 2) * sizeof(*words));
+	const char *image = args->image;
+	size_t n = image ? 1 : 0;
+
+	if (image && strncmp(image, shifter, strlen(shifter)) == 0 && image[strlen(shifter)] != '/')
+		image += strlen(shifter);
+	words[0] = (char *)(uintptr_t)image;
+	memcpy(words + n, argv, (size_t)argc * sizeof(*words)); /* zeroed: it ends with NULL */
+	argc += (int)n;
+	if (argc < least)
+		return hr_fail(e, HR_USAGE, 0, argc == 0 ? "no image given" : "no command given");
+	if (most >= 0 && argc > most)
+		return hr_fail(e, HR_USAGE, 0, "surplus operand '%s'", words[most]);
+	return run(args, shell, words, e);
+}
+
 static int run_main(void *args, int argc, char **argv, struct hr_err *e)
 {
-	(void)argc; /* argv ends with NULL */
-	return run(args, false, argv, e);
+	return run_words(args, false, argc, argv, 1, -1, e);
+}
+
+static int exec_main(void *args, int argc, char **argv, struct hr_err *e)
+{
+	return run_words(args, false, argc, argv, 2, -1, e);
 }
 
 static int shell_main(void *args, int argc, char **argv, struct hr_err *e)
 {
-	(void)argc;
-	return run(args, true, argv, e);
+	return run_words(args, true, argc, argv, 1, 1, e);
 }
 
 const struct hr_cmd rt_cmd_run = {
@@ -133,7 +199,7 @@ const struct hr_cmd rt_cmd_run = {
 	.args_size = sizeof(struct rt_run_args),
 	.env_prefix = "HPCRUN_",
 	.env_own = env_own,
-	.min_operands = 1,
+	.foreign = foreign,
 	.max_operands = -1,
 	.main = run_main,
 	.stop_at_operand = true,
@@ -148,9 +214,9 @@ const struct hr_cmd rt_cmd_exec = {
 	.args_size = sizeof(struct rt_run_args),
 	.env_prefix = "HPCRUN_",
 	.env_own = env_own,
-	.min_operands = 2,
+	.foreign = foreign,
 	.max_operands = -1,
-	.main = run_main,
+	.main = exec_main,
 	.stop_at_operand = true,
 };
 
@@ -163,7 +229,7 @@ const struct hr_cmd rt_cmd_shell = {
 	.args_size = sizeof(struct rt_run_args),
 	.env_prefix = "HPCRUN_",
 	.env_own = env_own,
-	.min_operands = 1,
+	.foreign = foreign,
 	.max_operands = 1,
 	.main = shell_main,
 	.stop_at_operand = true,

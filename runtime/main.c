@@ -97,6 +97,8 @@ static int dispatch(int argc, char **argv, struct hr_err *e)
 		return rt_verb_exec(verb->program, argv, e);
 	if (verb)
 		return hr_cmd_run("hpcrun", verb->cmd, argc - 2, argv + 2, e);
+	if (rt_verb_foreign(argv[1], e) < 0)
+		return -1;
 	return run_image(argc, argv, e);
 }
 

@@ -50,6 +50,7 @@ struct rt_run_args {
 	bool containall;
 	struct hr_strv binds, env, env_files, stores, options;
 	bool cleanenv, no_home, writable, fakeroot;
+	const char *image; /* --image, in place of the operand */
 	const char *workdir, *home, *entrypoint, *cache, *pull, *mpi, *gpu;
 	enum rt_mpi_check mpi_check;
 	unsigned int verbose;

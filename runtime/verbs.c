@@ -69,6 +69,45 @@ const char *rt_verb_near(const char *word)
 	return hr_nearest(word, names);
 }
 
+/* What users of Docker, Podman, Apptainer, Shifter, Sarus, Charliecloud and enroot type. */
+static const struct {
+	const char *word, *hint;
+} foreign[] = {
+	{ "build", "build with docker, podman or buildah, then 'hpcrun pull' or 'hpcrun import'" },
+	{ "convert", "'hpcrun import' takes files in, 'hpcrun export' writes them" },
+	{ "load", "'hpcrun import FILE'" },
+	{ "save", "'hpcrun export IMAGE FILE'" },
+	{ "create", "an image needs no container to be run: 'hpcrun run IMAGE'" },
+	{ "start", "an image needs no container to be run: 'hpcrun run IMAGE'" },
+	{ "instance", "the commands of a node share a session on their own: 'hpcrun stats'" },
+	{ "ps", "programs are processes of yours: ps(1); 'hpcrun stats' shows sessions" },
+	{ "kill", "programs are processes of yours: kill(1)" },
+	{ "stop", "programs are processes of yours: kill(1)" },
+	{ "rm", "nothing is kept of a container; 'hpcrun rmi' removes an image" },
+	{ "ls", "'hpcrun images'" },
+	{ "list", "'hpcrun images'" },
+	{ "lookup", "'hpcrun images NAME'" },
+	{ "delete", "'hpcrun rmi IMAGE'" },
+	{ "cp", "make a directory visible with --bind, and copy there" },
+	{ "mount", "an image is mounted while something runs in it: 'hpcrun shell IMAGE'" },
+	{ "prune", "'hpcrun gc'" },
+	{ "info", "'hpcrun doctor', 'hpcrun config', 'hpcrun version'" },
+	{ "search", "ask the registry; 'hpcrun plan IMAGE' tells whether it has an image" },
+	{ "sign", "hpcrun makes no signatures" },
+	{ "help", "'hpcrun --help', 'hpcrun VERB --help', hpcrun-guide(7)" },
+};
+
+int rt_verb_foreign(const char *word, struct hr_err *e)
+{
+	for (size_t i = 0; i < HR_COUNT(foreign); i++) {
+		if (strcmp(foreign[i].word, word) != 0)
+			continue;
+		hr_hint(e, "%s (an image called so: 'hpcrun run %s')", foreign[i].hint, word);
+		return hr_fail(e, HR_USAGE, 0, "hpcrun has no verb '%s'", word);
+	}
+	return 0;
+}
+
 int rt_verb_exec(const char *program, char **argv, struct hr_err *e)
 {
 	hr_autofree char *path = hr_xasprintf("%s/%s", rt_libexecdir(), program);

@@ -18,6 +18,12 @@ const struct rt_verb *rt_verb_find(const char *word);
 /* The verb that WORD could be a misspelling of, or NULL. */
 const char *rt_verb_near(const char *word);
 
+/*
+ * A verb of other programs that there is not here: say what does the same. 0 when WORD is none;
+ * else -1 with HR_USAGE.
+ */
+int rt_verb_foreign(const char *word, struct hr_err *e);
+
 /* Become PROGRAM of libexec with the words ARGV, of which the first is replaced. Errors: HR_SYS. */
 int rt_verb_exec(const char *program, char **argv, struct hr_err *e);
 

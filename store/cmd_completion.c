@@ -24,7 +24,7 @@ static const struct hr_opt completion_opts[] = { HR_OPT_FLAG(0, "image", struct 
 /* ---- images ---- */
 
 /* What need not be typed of Docker's names is offered only to who types it. */
-static void add_image(const char *name, const char *typed)
+static void add_image(const char *name, const char *prefix, const char *typed)
 {
 	static const char *const unsaid[] = { "docker.io/library/", "docker.io/", "" };
 	size_t n = 0;
@@ -34,7 +34,7 @@ static void add_image(const char *name, const char *typed)
 			n = strlen(unsaid[i]);
 	if (strncmp(name + n, typed, strlen(typed)) != 0)
 		n = 0;
-	hr_complete_add(stdout, "", typed, name + n);
+	hr_complete_add(stdout, prefix, typed, name + n);
 }
 
 /* The stores that --store names among the words. */
@@ -57,7 +57,12 @@ static int add_images(char **words, int n, struct hr_err *e)
 {
 	HR_CLEANUP(store_cmd_chain_release) struct store_cmd_chain chain = { 0 };
 	struct store_cmd_common common = { { 0 } };
+	/* "--image=NAME": all up to the sign stays */
+	const char *typed = words[n - 1], *sign = typed[0] == '-' ? strchr(typed, '=') : NULL;
+	hr_autofree char *prefix = hr_xstrndup(typed, sign ? (size_t)(sign + 1 - typed) : 0);
 	int r;
+
+	typed += strlen(prefix);
 
 	find_stores(words, n - 1, &common);
 	r = store_cmd_open(&common, &chain, e);
@@ -66,7 +71,7 @@ static int add_images(char **words, int n, struct hr_err *e)
 
 		r = store_ref_names(chain.v[i], &names, e);
 		for (size_t k = 0; k < names.n; k++)
-			add_image(names.v[k], words[n - 1]);
+			add_image(names.v[k], prefix, typed);
 	}
 	hr_strv_release(&common.stores);
 	return r;

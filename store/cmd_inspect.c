@@ -20,6 +20,19 @@ struct inspect_args {
 
 static const struct hr_opt inspect_opts[] = { HR_OPT_END };
 
+/* What users of Apptainer and Singularity type; one object has it all here. */
+static const struct hr_foreign foreign[] = {
+	{ "deffile", "'hpcrun history', as far as an image tells how it was made," },
+	{ "labels", "the member 'labels'" },
+	{ "environment", "the member 'env'" },
+	{ "runscript", "the members 'entrypoint' and 'cmd'" },
+	{ "startscript", "unknown: there are no instances" },
+	{ "all", "the default" },
+	{ "json", "the default" },
+	{ "format", "done by jq, as in 'hpcrun inspect IMAGE | jq .labels'," },
+	{ NULL, NULL },
+};
+
 static json_t *text(const char *s)
 {
 	return s && strcmp(s, "-") != 0 ? json_string(s) : NULL;
@@ -174,6 +187,7 @@ const struct hr_cmd store_cmd_inspect = {
 	.summary = "show what is known of an image, as JSON",
 	.opts = inspect_opts,
 	.common = store_cmd_common_opts,
+	.foreign = foreign,
 	.args_size = sizeof(struct inspect_args),
 	.min_operands = 1,
 	.max_operands = 1,

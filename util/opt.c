@@ -173,6 +173,9 @@ int hr_opt_unknown(const char *program, const struct hr_cmd *cmd, const char *wo
 	for (size_t i = 0; (o = hr_opt_at(cmd, i)) && i + 2 < HR_COUNT(names); i++)
 		names[i + 1] = o->name;
 	hr_fail(e, HR_USAGE, 0, "%s %s: unknown option '--%s'", program, cmd->name, name);
+	for (const struct hr_foreign *f = cmd->foreign; f && f->name; f++)
+		if (strcmp(f->name, name) == 0)
+			hr_hint(e, "'--%s' is %s here", name, f->ours);
 	near = hr_nearest(name, names);
 	if (near)
 		hr_hint(e, "did you mean '--%s'?", near);

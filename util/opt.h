@@ -93,6 +93,12 @@ struct hr_opt {
 		HR_OPT_KIND_END, 0, NULL, NULL, NULL, 0, 0, 0, NULL                                \
 	}
 
+/* An option that other programs have, and what does it here. */
+struct hr_foreign {
+	const char *name; /* without dashes; NULL ends the table */
+	const char *ours; /* for "'--name' is OURS here" */
+};
+
 struct hr_cmd {
 	const char *name;     /* of one in a group with the group's: "store sync" */
 	const char *operands; /* "IMAGE [COMMAND [ARG]...]", or "" */
@@ -102,6 +108,7 @@ struct hr_cmd {
 	const struct hr_opt
 		*common; /* options shared by several verbs, same args struct, or NULL */
 	size_t args_size;
+	const struct hr_foreign *foreign; /* or NULL: for hints alone, none of these is accepted */
 	const char *env_prefix; /* "HPCRUN_": options are also variables, "--a-b" as HPCRUN_A_B */
 	const char *const *env_own;	/* options whose variable somebody else reads; NULL-ended */
 	int min_operands, max_operands; /* max -1: any number */

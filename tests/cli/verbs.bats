@@ -207,3 +207,41 @@ trees() {
 		and all(.libraries[]; .built != "") and any(.libraries[]; .loaded)'
 	fail_with "surplus operand 'x'" "$HPCRUN" version x
 }
+
+@test "verbs of other programs: the message says what does the same" {
+	fail_with "no verb 'build'" "$HPCRUN" build .
+	fail_with "hint: 'hpcrun images' \(an image called so: 'hpcrun run ls'\)" "$HPCRUN" ls
+	fail_with "hint: '--nv' is '--gpu' here" "$HPCRUN" run --nv lab/told:1 true
+	fail_with "hint: '--deffile' is 'hpcrun history'" "$HPCRUN" inspect --deffile lab/told:1
+	fail_with "hint: '--pwd' is '--workdir' here" "$HPCRUN" --pwd /tmp lab/told:1 true
+	# but an image may be called so
+	"$HPCRUN" tag lab/told:1 build
+	need fuse
+	run -127 "$HPCRUN" run build /none/x
+}
+
+@test "run: --image names the image, as Shifter has it, and all operands are the command" {
+	need fuse
+	mkdir -p "$BATS_TEST_TMPDIR/root/bin"
+	cp "$(command -v busybox)" "$BATS_TEST_TMPDIR/root/bin/echo"
+	"$HPCRUN" import "$BATS_TEST_TMPDIR/root" shifter:1 2>/dev/null
+	[ "$("$HPCRUN" --image=docker:shifter:1 echo a b)" = 'a b' ]
+	[ "$("$HPCRUN" exec --image shifter:1 echo c)" = c ]
+	[ "$(HPCRUN_IMAGE=none:1 "$HPCRUN" shifter:1 echo d)" = d ] # no variable has a say in this
+	fail_with 'no image given' "$HPCRUN" run
+	fail_with 'no command given' "$HPCRUN" exec --image=shifter:1
+	fail_with "surplus operand 'x'" "$HPCRUN" shell --image=shifter:1 x
+	[ "$("$HPCRUN" completion words --image=shift)" = --image=shifter:1 ]
+}
+
+@test "pull: --dry-run is plan" {
+	registry_start "$BATS_TEST_TMPDIR/registry"
+	publish busybox >/dev/null
+	export HPCRUN_STORE=$BATS_TEST_TMPDIR/none
+	plan() { "$HPCRUN" "$@" --json "$REGISTRY/test/busybox:1" | jq 'del(.store_free)'; }
+	[ "$(plan pull --dry-run)" = "$(plan plan)" ]
+	[[ $(plan plan) == *to_download* ]]
+	[ ! -e "$HPCRUN_STORE" ]
+	registry_stop
+	fail_with "unknown option '--dry-run'" "$HPCRUN" import --dry-run x.tar
+}
