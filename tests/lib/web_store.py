@@ -9,7 +9,7 @@ names what is wrong with replies for packs: nothing when it is empty, else one o
 
     status N      that status, no content          silent       accept, and say nothing
     reset         close without a reply            short        close in the middle of the body
-    flip          one wrong byte                   whole        200 and everything, whatever was asked
+    flip [N]      one wrong byte, N times          whole        200 and everything, whatever was asked
     elsewhere     a 206 that begins 7 bytes later  html         200 and a page in place of the bytes
     slow S        wait S seconds before the reply
     moved         another ETag, date and total size with each reply, the right bytes
@@ -26,6 +26,7 @@ import time
 
 root, where = sys.argv[1], sys.argv[2]
 lock = threading.Lock()
+flips = itertools.count()
 replies = itertools.count(1)
 
 
@@ -73,6 +74,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send(200, b"<html>log in, please</html>" * 1000, {})
         if not path.startswith(root + "/") or not os.path.isfile(path):
             return self.send(404, b"", {})
+        if fault[0] == "flip" and len(fault) > 1 and next(flips) >= int(fault[1]):
+            fault = [""]
         with open(path, "rb") as f:
             state = os.fstat(f.fileno())
             self.etag = '"%x-%x"' % (state.st_ino, state.st_mtime_ns)
