@@ -106,6 +106,7 @@ struct check_pack *check_pack_find(struct check *ck, const struct fetch_digest *
 
 struct check_pack *check_pack_get(struct check *ck, const struct fetch_digest *name, const char *by)
 {
+	struct check_pack *p;
 	struct hr_err e = { 0 };
 
 	if (!store_object_exists(ck->o->st, STORE_PACK, name)) {
@@ -113,7 +114,13 @@ struct check_pack *check_pack_get(struct check *ck, const struct fetch_digest *n
 		check_damaged(ck, STORE_PACK, name, &e);
 		return NULL;
 	}
-	return check_pack_find(ck, name);
+	p = check_pack_find(ck, name);
+	if (p) {
+		pthread_mutex_lock(&p->lock);
+		p->reached = true;
+		pthread_mutex_unlock(&p->lock);
+	}
+	return p;
 }
 
 static int add_pack(void *arg, const struct fetch_digest *d, uint64_t bytes, struct hr_err *e)
@@ -150,6 +157,12 @@ static void add_range(struct check *ck, struct check_pack *p, uint32_t first, ui
 	ck->ranges[ck->n_ranges++] = (struct check_range) { p, first, end };
 }
 
+/* What waits for gc is nobody's. */
+static bool is_replaced(const struct check *ck, const struct check_pack *p)
+{
+	return !p->reached && store_object_exists(ck->o->st, STORE_PACK_OLD, &p->name);
+}
+
 /* Divide the packs, so that few large ones keep all threads busy, too. */
 static void plan_ranges(struct check *ck)
 {
@@ -158,7 +171,8 @@ static void plan_ranges(struct check *ck)
 		uint32_t first = 0;
 		uint64_t bytes = 0;
 
-		if (ck->some_frames ? !p->wanted : !check_pack_find(ck, &p->name))
+		if (ck->some_frames ? !p->wanted
+				    : is_replaced(ck, p) || !check_pack_find(ck, &p->name))
 			continue;
 		ck->out->objects++;
 		for (uint32_t k = 0; k < p->n; k++) {

@@ -14,6 +14,7 @@ struct check_pack {
 	struct fetch_digest name;
 	uint64_t bytes;
 	pthread_mutex_t lock; /* of what follows */
+	bool reached;	      /* some locations name it */
 	bool looked;
 	bool usable; /* the table was read: */
 	struct store_pack_row *rows;

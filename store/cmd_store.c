@@ -129,10 +129,9 @@ const struct hr_cmd store_cmd_store_init = {
 };
 
 static const struct hr_cmd *const verbs[] = {
-	&store_cmd_store_init,	 &store_cmd_store_add,
-	&store_cmd_store_drop,	 &store_cmd_store_sync,
-	&store_cmd_store_status, &store_cmd_store_fsck,
-	&store_cmd_store_gc,	 NULL,
+	&store_cmd_store_init, &store_cmd_store_add,	 &store_cmd_store_drop,
+	&store_cmd_store_sync, &store_cmd_store_status,	 &store_cmd_store_fsck,
+	&store_cmd_store_gc,   &store_cmd_store_compact, NULL,
 };
 
 const struct hr_cmd store_cmd_store = {

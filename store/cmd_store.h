@@ -8,8 +8,9 @@
 
 #include "store/cmd.h"
 
-extern const struct hr_cmd store_cmd_store_add, store_cmd_store_drop, store_cmd_store_fsck,
-	store_cmd_store_gc, store_cmd_store_init, store_cmd_store_status, store_cmd_store_sync;
+extern const struct hr_cmd store_cmd_store_add, store_cmd_store_compact, store_cmd_store_drop,
+	store_cmd_store_fsck, store_cmd_store_gc, store_cmd_store_init, store_cmd_store_status,
+	store_cmd_store_sync;
 
 /* The first member of the args of each of them; .common of its hr_cmd. */
 struct store_admin_common {

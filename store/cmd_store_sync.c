@@ -295,7 +295,10 @@ static void collect(const struct sync *s)
 	struct store_gc_result r;
 	struct hr_err e = { 0 };
 
-	if (store_cmd_grace(s->st, NULL, &o.grace_s, &e) < 0 || store_gc(s->st, &o, &r, &e) < 0)
+	if (store_cmd_grace(s->st, NULL, &o.grace_s, &e) < 0)
+		hr_warn("%s", e.text);
+	o.replaced_s = store_gc_replaced_s(o.grace_s);
+	if (e.kind == HR_OK && store_gc(s->st, &o, &r, &e) < 0)
 		hr_warn("%s; the next 'hpcrun store sync' or 'hpcrun store gc' does", e.text);
 }
 

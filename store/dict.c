@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "store/dict_segment.h"
+#include "store/digest_set.h"
 #include "store/pack.h"
 #include "util/cleanup.h"
 #include "util/le.h"
@@ -21,7 +22,8 @@
 
 struct store_dict {
 	const struct store *st;
-	struct fetch_digest *packs; /* that are there, sorted */
+	struct store_digest_set old; /* packs that nothing new may refer to */
+	struct fetch_digest *packs;  /* that are there, sorted */
 	size_t n_packs, cap_packs;
 	bool *indexed; /* for each pack: some segment knows it */
 	struct store_dict_segment *segments;
@@ -87,6 +89,8 @@ static int on_pack(void *arg, const struct fetch_digest *name, uint64_t bytes, s
 
 	(void)bytes;
 	(void)e;
+	if (store_digest_set_has(&d->old, name))
+		return 0;
 	if (d->n_packs == d->cap_packs) {
 		d->cap_packs = d->cap_packs ? 2 * d->cap_packs : 64;
 		d->packs = hr_xrealloc(d->packs, d->cap_packs * sizeof(*d->packs));
@@ -185,8 +189,21 @@ static int merge_segments(struct store_dict *d, struct hr_err *e)
 	return load_segment(d, &name, e);
 }
 
+static int on_old(void *arg, const struct fetch_digest *name, uint64_t bytes, struct hr_err *e)
+{
+	struct store_dict *d = arg;
+
+	(void)bytes;
+	(void)e;
+	store_digest_set_add(&d->old, name);
+	return 0;
+}
+
 static int load(struct store_dict *d, struct hr_err *e)
 {
+	if (store_object_each(d->st, STORE_PACK_OLD, on_old, d, e) < 0)
+		return -1;
+	store_digest_set_seal(&d->old);
 	if (store_object_each(d->st, STORE_PACK, on_pack, d, e) < 0)
 		return -1;
 	if (d->n_packs)
@@ -217,6 +234,7 @@ void store_dict_close(struct store_dict *d)
 	for (size_t i = 0; i < d->n_segments; i++)
 		store_dict_segment_close(&d->segments[i]);
 	free(d->segments);
+	store_digest_set_release(&d->old);
 	free(d->packs);
 	free(d->indexed);
 	free(d);

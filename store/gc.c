@@ -203,6 +203,21 @@ static int is_alias_kept(const struct sweep *s, const struct fetch_digest *d, st
 	       store_digest_set_has(s->keep, &blob.layer);
 }
 
+/* Was a pack replaced so short a time ago that somebody may read it still? */
+static bool is_in_use(const struct sweep *s, const struct fetch_digest *d)
+{
+	uint64_t age;
+
+	return s->kind == STORE_PACK && store_object_age(s->st, STORE_PACK_OLD, d, &age) &&
+	       age < s->o->replaced_s;
+}
+
+/* A pack goes with the mark that it was replaced; a mark of nothing goes alone. */
+static bool is_mark_kept(const struct sweep *s, const struct fetch_digest *d)
+{
+	return s->kind == STORE_PACK_OLD && store_object_exists(s->st, STORE_PACK, d);
+}
+
 static int sweep_object(void *arg, const struct fetch_digest *d, uint64_t bytes, struct hr_err *e)
 {
 	const struct sweep *s = arg;
@@ -210,7 +225,7 @@ static int sweep_object(void *arg, const struct fetch_digest *d, uint64_t bytes,
 	int kept =
 		s->kind == STORE_BLOB ? is_alias_kept(s, d, e) : store_digest_set_has(s->keep, d);
 
-	if (kept != 0)
+	if (kept != 0 || is_in_use(s, d) || is_mark_kept(s, d))
 		return kept < 0 ? -1 : 0;
 	if (s->o->cancel && *s->o->cancel)
 		return hr_fail(e, HR_SYS, EINTR, "stopped before all was removed");
@@ -243,6 +258,7 @@ static int sweep(struct store *st, const struct marks *m, const struct store_gc_
 		{ STORE_INDEX_LOC, true, &m->indexes, &out->others },
 		{ STORE_LAYER_LOC, false, &m->layers, &out->others },
 		{ STORE_PACK, true, &m->packs, &out->packs },
+		{ STORE_PACK_OLD, false, &none, &out->others },
 		/* derived from packs: when some went it is made anew by the next import */
 		{ STORE_DICT, true, &none, &out->others },
 	};
@@ -260,6 +276,11 @@ static int sweep(struct store *st, const struct marks *m, const struct store_gc_
 			return -1;
 	}
 	return store_tmp_clean(st, o->dry, &out->bytes, e);
+}
+
+uint64_t store_gc_replaced_s(uint64_t grace_s)
+{
+	return grace_s > GRACE_S ? grace_s : GRACE_S;
 }
 
 uint64_t store_gc_default_grace_s(const struct store *st)

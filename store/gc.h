@@ -18,6 +18,7 @@
 struct store_gc_options {
 	bool dry;		   /* count, remove nothing, take no lease */
 	uint64_t grace_s;	   /* spare images whose last reference went less long ago */
+	uint64_t replaced_s;	   /* spare packs that repack.h has replaced less long ago */
 	const atomic_bool *cancel; /* or NULL: when it becomes true the work ends with EINTR */
 	void (*removed)(void *arg, const char *path, uint64_t bytes); /* or NULL: told of each */
 	void *arg;
@@ -35,6 +36,9 @@ struct store_gc_result {
  * gone at once for the programs of another that have it open (NFS and its like), else none.
  */
 uint64_t store_gc_default_grace_s(const struct store *st);
+/* The same for packs that were replaced, given that for images: a day at least, for a node may read
+ * one over the network by locations that it has got before. */
+uint64_t store_gc_replaced_s(uint64_t grace_s);
 
 /*
  * Remove what no reference reaches, and what dead processes left unfinished.

@@ -133,7 +133,8 @@ bool store_import_packs_are_here(const struct store *st, enum store_kind kind,
 	for (uint32_t i = 0; i < l.n_packs; i++) {
 		struct store_loc_pack p = store_loc_pack(&l, i);
 
-		if (!store_object_exists(st, STORE_PACK, &p.name))
+		if (!store_object_exists(st, STORE_PACK, &p.name) ||
+		    store_object_exists(st, STORE_PACK_OLD, &p.name))
 			return false;
 	}
 	return true;

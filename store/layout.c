@@ -44,6 +44,7 @@ static const struct {
 	[STORE_INDEX_LOC] = { "index", ".loc", false },
 	[STORE_INDEX_SUM] = { "index", ".sum", false },
 	[STORE_PACK] = { "packs", "", false },
+	[STORE_PACK_OLD] = { "packs", ".old", false },
 	[STORE_TRACE] = { "traces", "", false },
 	[STORE_DICT] = { "dict", "", true },
 };

@@ -46,6 +46,8 @@ enum store_kind {
 	STORE_INDEX_LOC,
 	STORE_INDEX_SUM, /* of both, in copies on nodes alone */
 	STORE_PACK,
+	STORE_PACK_OLD, /* empty: the pack of that name is to be gone, nothing new may refer to it
+			 */
 	STORE_TRACE,
 	STORE_DICT,
 	STORE_KINDS

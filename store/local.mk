@@ -59,6 +59,8 @@ libstore_a_SOURCES = \
 	store/process.c store/process.h \
 	store/record.c store/record.h \
 	store/refill.c store/refill.h \
+	store/repack.c store/repack.h \
+	store/repair.c store/repair.h \
 	store/serve_ahead.c store/serve_ahead.h \
 	store/serve_tree.c store/serve_tree.h \
 	store/sha256mb.c store/sha256mb.h \
@@ -113,6 +115,7 @@ hpcrun_store_SOURCES = \
 	store/cmd_tag.c \
 	store/cmd_stats.c \
 	store/cmd_store.c store/cmd_store.h \
+	store/cmd_store_compact.c \
 	store/cmd_store_fsck.c \
 	store/cmd_store_list.c \
 	store/cmd_store_sync.c \

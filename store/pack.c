@@ -125,7 +125,12 @@ int store_pack_finish(struct store_pack_writer *w, struct store_loc_pack *name, 
 
 int store_pack_publish(struct store_pack_writer *w, struct hr_err *e)
 {
-	return store_tmp_publish(&w->tmp, STORE_PACK, &w->name, e);
+	if (store_tmp_publish(&w->tmp, STORE_PACK, &w->name, e) < 0)
+		return -1;
+	/* one that was damaged is good now */
+	return store_object_exists(w->st, STORE_PACK_OLD, &w->name)
+		       ? store_object_remove(w->st, STORE_PACK_OLD, &w->name, e)
+		       : 0;
 }
 
 /* ---- tables ---- */

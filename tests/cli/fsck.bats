@@ -84,3 +84,47 @@ flip() {
 	run -125 --separate-stderr "$HPCRUN" store fcsk
 	[[ "$stderr" == *"did you mean 'hpcrun store fsck'?"* ]]
 }
+
+# What the images hold, whatever packs it lies in.
+contents() {
+	local image
+	for image in busybox whiteouts; do
+		"$HPCRUN" export --force "$REGISTRY/test/$image:1" "$BATS_TEST_TMPDIR/$image.tar" >/dev/null
+	done
+	cat "$BATS_TEST_TMPDIR"/*.tar | sha256sum
+}
+
+@test "store fsck --repair: makes good a wrong byte in an object of any kind, all at once" {
+	local dir file before
+	before=$(contents)
+	for dir in docs blobs layers images meta index packs dict; do
+		for file in $(cd "$HPCRUN_STORE" && find "$dir" -type f | sort | head -n 2); do
+			flip "$HPCRUN_STORE/$file"
+		done
+	done
+	run -1 "$HPCRUN" store fsck -q
+	run -0 "$HPCRUN" store fsck --repair
+	[[ "$output" == *"$REGISTRY/test/busybox:1: repaired"* ]]
+	[[ "${lines[-1]}" == 'no damage' ]]
+	run -0 "$HPCRUN" store fsck -q
+	[ "$(contents)" = "$before" ]
+	# nothing is left of what was damaged once its readers are gone
+	"$HPCRUN" gc --grace 0
+	run find "$HPCRUN_STORE/packs" -name '*.old'
+	[ -z "$output" ]
+	run -0 "$HPCRUN" store fsck -q
+}
+
+@test "store fsck --repair: what is lost is fetched, and a registry that is gone costs nothing more" {
+	local pack
+	pack=$(cd "$HPCRUN_STORE" && find packs -type f | sort | head -n 1)
+	rm "$HPCRUN_STORE/$pack"
+	rm "$HPCRUN_STORE"/index/*/*
+	run -0 "$HPCRUN" store fsck --repair -q
+	flip "$HPCRUN_STORE/$(cd "$HPCRUN_STORE" && find packs -type f ! -name '*.old' | sort | head -n 1)"
+	mv "$REG_STORAGE/docker" "$REG_STORAGE/away"
+	run -1 "$HPCRUN" store fsck --repair
+	mv "$REG_STORAGE/away" "$REG_STORAGE/docker"
+	[[ "$output" == *": cannot be repaired: "* ]]
+	run -0 "$HPCRUN" store fsck --repair -q
+}

@@ -4,7 +4,7 @@
 
 usage: moving.py STORAGE NAME NUMBER [FILES [CHANGED]]      (of a docker-registry, see mkimage)
 
-test/NAME:1 is then two layers: one that all numbers share, and one of FILES (10) files of 64 KiB, of which CHANGED
+test/NAME:1 is then two layers: one that all numbers share, and one of FILES (4) files of 280 KiB, of which CHANGED
 (all) are the number's own.
 """
 
@@ -21,15 +21,15 @@ import tarball as t  # noqa: E402
 
 
 def content(number, i):
-    """64 KiB that compress to half."""
-    half = random.Random(f"{number}.{i}").randbytes(32768)
+    """280 KiB that compress to half: a file of more than 256 KiB shares no chunk with others."""
+    half = random.Random(f"{number}.{i}").randbytes(143360)
     return half + half
 
 
 def main():
     """See the top of this file."""
     storage, name, number = sys.argv[1:4]
-    files = int(sys.argv[4]) if len(sys.argv) > 4 else 10
+    files = int(sys.argv[4]) if len(sys.argv) > 4 else 4
     changed = int(sys.argv[5]) if len(sys.argv) > 5 else files
     with tempfile.TemporaryDirectory() as temp:
         layout = oci.Layout(temp)

@@ -1,0 +1,89 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+# hpcrun store compact: packs much of which is garbage.
+# shellcheck disable=SC2030,SC2031,SC2154  # each test is a subshell; bats sets output and status
+
+bats_require_minimum_version 1.5.0
+load ../lib/common
+
+setup_file() {
+	file_setup
+	export HPCRUN_STORE=$SCRATCH/master
+	"$HPCRUN" store init "$HPCRUN_STORE" >/dev/null
+	# of the pack of the first image a part is in the second one; the first one goes
+	python3 "$TESTS_DIR/lib/moving.py" "$REG_STORAGE" mv 1 12 9
+	"$HPCRUN" pull -q "$REGISTRY/test/mv:1"
+	python3 "$TESTS_DIR/lib/moving.py" "$REG_STORAGE" mv 2 12 9
+	"$HPCRUN" pull -q "$REGISTRY/test/mv:1"
+	"$HPCRUN" gc --grace 0
+}
+teardown_file() { file_teardown; }
+
+setup() {
+	export HPCRUN_STORE=$BATS_TEST_TMPDIR/store
+	cp -a "$SCRATCH/master" "$HPCRUN_STORE"
+}
+
+packs() { (cd "$HPCRUN_STORE" && find packs -type f ! -name '*.old' -printf '%p\n' | sort); }
+bytes() { find "$HPCRUN_STORE/packs" -type f -printf '%s\n' | paste -sd+ | bc; }
+content() {
+	"$HPCRUN" export --force "$REGISTRY/test/mv:1" "$BATS_TEST_TMPDIR/mv.tar" >/dev/null
+	sha256sum <"$BATS_TEST_TMPDIR/mv.tar"
+}
+
+@test "store compact: what is in use moves to new packs; the old ones go when nobody can read them" {
+	local before old n
+	before=$(content)
+	old=$(packs)
+	n=$(bytes)
+	run -0 "$HPCRUN" store compact --dry-run
+	[[ "$output" == 'would rewrite in '*': packs 1 of '* ]]
+	[ "$(packs)" = "$old" ]
+	run -0 "$HPCRUN" store compact
+	[[ "$output" == 'rewrote in '*': packs 1 of '* ]]
+	[ "$(packs | wc -l)" = $(($(wc -l <<<"$old") + 1)) ]
+	[ "$(content)" = "$before" ]
+	run -0 "$HPCRUN" store fsck -q
+	# a day at least, though this file system asks for no grace
+	"$HPCRUN" gc
+	run -0 comm -13 <(packs) <(echo "$old")
+	[ -z "$output" ]
+	"$HPCRUN" gc --grace 0
+	[ "$(packs | wc -l)" = "$(wc -l <<<"$old")" ]
+	[ "$(bytes)" -lt $((n * 3 / 4)) ]
+	[ "$(content)" = "$before" ]
+	run -0 "$HPCRUN" store fsck -q
+	run -0 "$HPCRUN" store compact
+	[[ "$output" == 'nothing to rewrite in '* ]]
+}
+
+@test "store compact: an image pulled behind it refers to the new packs alone" {
+	local old
+	"$HPCRUN" store compact -q
+	old=$(cd "$HPCRUN_STORE" && find packs -name '*.old' | sed 's/\.old$//')
+	[ -n "$old" ]
+	python3 "$TESTS_DIR/lib/moving.py" "$REG_STORAGE" mv 3 12 9
+	"$HPCRUN" pull -q "$REGISTRY/test/mv:1"
+	"$HPCRUN" gc --grace 0
+	[ ! -e "$HPCRUN_STORE/$old" ]
+	run -0 "$HPCRUN" store fsck -q
+}
+
+@test "store compact: a damaged pack stops it, and nothing has changed" {
+	local before pack
+	before=$(packs)
+	for pack in $before; do
+		printf X | dd of="$HPCRUN_STORE/$pack" bs=1 seek=$(($(stat -c %s "$HPCRUN_STORE/$pack") * 4 / 5)) conv=notrunc status=none
+	done
+	fail_with "hpcrun store fsck --repair" "$HPCRUN" store compact -g 1
+	[ "$(packs)" = "$before" ]
+	[ -z "$(find "$HPCRUN_STORE/packs" -name "*.old")" ]
+}
+
+@test "store compact: not while a pull works" {
+	mkdir -p "$HPCRUN_STORE/leases"
+	printf 'host %s\nprocess %s-%s-%s-%s\nserial 0\n' "$(hostname)" \
+		"$(tr -d '\n-' </proc/sys/kernel/random/boot_id | head -c 16)" "$(stat -L -c %i /proc/self/ns/pid)" $$ \
+		"$(awk '{ print $22 }' /proc/$$/stat)" >"$HPCRUN_STORE/leases/import-$(printf %064d 0)"
+	fail_with "process $$ on host '.*' is pulling an image into it" "$HPCRUN" store compact
+}
