@@ -20,8 +20,8 @@ need_cluster() {
 	cd "$SCRATCH/work" || return
 }
 
-# job COMMAND...: run it on the login node as the test user, for 60 s at most.
-job() { on_login "$TEST_USER" timeout -k 5 60 env --chdir="$SCRATCH/work" "$@"; }
+# job COMMAND...: run it on the login node as the test user, for 60 s (JOB_S) at most.
+job() { on_login "$TEST_USER" timeout -k 5 "${JOB_S:-60}" env --chdir="$SCRATCH/work" "$@"; }
 
 # For teardown(): a test that failed leaves no job to the next.
 cancel_all() {
