@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "runtime/caps.h"
+#include "runtime/env.h"
 #include "runtime/exec.h"
 #include "runtime/waiter.h"
 #include "util/cleanup.h"
@@ -21,6 +22,7 @@
 /* Where the session's socket goes, out of the way of programs that number descriptors themselves.
  */
 #define SOCK_FD_MIN 1000
+#define KEPT_MAX    9 /* the launcher's eight, and our own */
 
 extern char **environ;
 
@@ -112,16 +114,38 @@ static int choose_directory(struct rt_plan *plan, const struct rt_params *p, str
 	return 0;
 }
 
-/* The descriptor of the launcher's PMI connection, or -1. */
-static int pmi_fd(void)
+/* The descriptor that a variable such as PMI_FD=7 of the launcher names, or -1. */
+static int launcher_fd(const char *entry)
 {
-	const char *text = getenv("PMI_FD");
-	struct hr_err ignored = { 0 }; /* not a number: not PMI's */
+	size_t len = strcspn(entry, "=");
+	struct hr_err ignored = { 0 }; /* not a number: not a descriptor */
 	uint64_t fd;
 
-	if (!text || hr_parse_u64(text, "PMI_FD", 3, INT32_MAX, &fd, &ignored) < 0)
+	if (len < 4 || memcmp(entry + len - 3, "_FD", 3) != 0 || entry[len] != '=' ||
+	    !rt_env_is_launcher(entry, len) ||
+	    hr_parse_u64(entry + len + 1, "the descriptor", 3, INT32_MAX, &fd, &ignored) < 0)
 		return -1;
 	return (int)fd;
+}
+
+/* The descriptors of the launcher's, up to N - 1, and SOCK, in order; how many. */
+static size_t kept_descriptors(int sock, int *kept, size_t n)
+{
+	size_t found = 0;
+
+	kept[found++] = sock;
+	for (char **e = environ; *e && found < n; e++) {
+		int fd = launcher_fd(*e);
+		size_t i;
+
+		for (i = found; fd >= 0 && i > 0 && kept[i - 1] > fd; i--)
+			kept[i] = kept[i - 1];
+		if (fd < 0)
+			continue;
+		kept[i] = fd;
+		found++;
+	}
+	return found;
 }
 
 static int close_between(unsigned int first, unsigned int last)
@@ -132,14 +156,14 @@ static int close_between(unsigned int first, unsigned int last)
 }
 
 /*
- * Keep 0 to 2, the launcher's PMI connection and the session's socket; whatever else the caller
- * left open could lead out of the container (CVE-2024-21626).
+ * Keep 0 to 2, the launcher's connections and the session's socket; whatever else the caller left
+ * open could lead out of the container (CVE-2024-21626).
  */
 static int close_descriptors(struct rt_joined *j, struct hr_err *e)
 {
-	int pmi = pmi_fd();
-	unsigned int a, b;
-	int high;
+	int kept[KEPT_MAX], high;
+	unsigned int from = 3;
+	size_t n;
 
 	/* not close-on-exec: the program holds it until it ends */
 	high = fcntl(j->sock, F_DUPFD, SOCK_FD_MIN);
@@ -147,13 +171,14 @@ static int close_descriptors(struct rt_joined *j, struct hr_err *e)
 		high = fcntl(j->sock, F_DUPFD, 3);
 	if (high < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot keep the session's socket");
-	if (pmi < 0)
-		pmi = high;
-	a = (unsigned int)(pmi < high ? pmi : high);
-	b = (unsigned int)(pmi < high ? high : pmi);
-	if (close_between(3, a - 1) < 0 || close_between(a + 1, b - 1) < 0 ||
-	    close_between(b + 1, ~0u) < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot close the caller's descriptors");
+	n = kept_descriptors(high, kept, KEPT_MAX);
+	for (size_t i = 0; i <= n; i++) {
+		unsigned int to = i < n ? (unsigned int)kept[i] : ~0u;
+
+		if (from < to && close_between(from, i < n ? to - 1 : to) < 0)
+			return hr_fail(e, HR_SYS, errno, "cannot close the caller's descriptors");
+		from = to + 1;
+	}
 	j->sock = high;
 	j->user_ns = j->mnt_ns = j->place = j->params_fd = -1;
 	return 0;

@@ -331,6 +331,11 @@ mounts() { awk '$5 !~ /bats-run-|hpcrun-test/' /proc/self/mountinfo; }
 	run -1 grep -x 8 <<<"$output"
 	PMI_FD=9 run -0 own sh -c 'ls -l /proc/$$/fd' 8</dev/null 9</dev/null
 	[ "$(grep -c socket: <<<"$output")" = 1 ]
+	# of any launcher, in any order, twice the same, and nonsense
+	PALS_FD=11 PMI_CONTROL_FD=7 FLUX_FD=9 PMI_FD=7 SLURM_X_FD=2 PMI_BAD_FD=x OTHER_FD=8 run -0 own sh -c 'ls /proc/$$/fd' \
+		7</dev/null 8</dev/null 9</dev/null 11</dev/null
+	[ "$(grep -cxE '0|1|2|7|9|11' <<<"$output")" = 6 ]
+	run -1 grep -xE '4|5|6|8|10|12' <<<"$output" # 3 is that of ls
 }
 
 @test "session: the working directory is kept if it can be, else the image's root" {
