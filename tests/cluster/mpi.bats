@@ -76,6 +76,17 @@ trace='exec strace -f -e trace=process_vm_readv,process_vm_writev -o $WORK/strac
 	assert_nothing_left
 }
 
+@test "mpi: MPICH with PMI-1, of an mpiexec that Slurm takes for one task" {
+	run -0 job srun --mpi=none -n 1 mpiexec.hydra -launcher fork -rmk user -n 2 "$HPCRUN" mpich:1 pingpong 8 5 65536 5
+	ranks 2 1
+	grep '^65536 bytes' <<<"$output"
+	# the wire of PMI-1: a descriptor, a rank, a size
+	run -0 job srun --mpi=none -n 1 mpiexec.hydra -launcher fork -rmk user -n 2 "$HPCRUN" app:1 \
+		sh -c 'echo $PMI_RANK of $PMI_SIZE by $(readlink /proc/self/fd/$PMI_FD)'
+	[ "$(grep -cE '^[01] of 2 by socket:' <<<"$output")" = 2 ]
+	assert_nothing_left
+}
+
 @test "mpi: what the launcher names is there: its directory, its descriptor, munge" {
 	run -0 job srun --mpi=pmix -n 1 "$HPCRUN" app:1 sh -c 'ls -d "$PMIX_SERVER_TMPDIR" && touch "$PMIX_SERVER_TMPDIR/x" && echo good'
 	[ "${lines[1]}" = good ]
