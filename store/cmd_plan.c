@@ -7,7 +7,8 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include "store/cmd.h"
+#include "store/cmd_image.h"
+#include "store/image_libc.h"
 #include "store/import.h"
 #include "store/interrupt.h"
 #include "store/json_out.h"
@@ -37,6 +38,7 @@ struct report {
 	const struct store_import_prospect *p;
 	uint64_t total, missing; /* bytes of blobs */
 	size_t n_missing;
+	struct store_libc image_libc, host_libc; /* of an image that is here */
 };
 
 static void sum_up(struct report *r)
@@ -54,9 +56,24 @@ static void sum_up(struct report *r)
 
 /* ---- JSON ---- */
 
+static char *libc_text(const struct store_libc *l)
+{
+	if (l->kind == STORE_LIBC_GLIBC)
+		return hr_xasprintf("glibc %u.%u", l->major, l->minor);
+	return hr_xstrdup(l->kind == STORE_LIBC_MUSL ? "musl" : "unknown");
+}
+
+static json_t *libc_json(const struct store_libc *l)
+{
+	hr_autofree char *text = libc_text(l);
+
+	return l->kind == STORE_LIBC_UNKNOWN ? NULL : json_string(text);
+}
+
 static void print_json(const struct report *r)
 {
 	json_t *o = json_object(), *layers = json_array();
+	int fits = store_libc_fits(&r->image_libc, &r->host_libc);
 
 	store_json_set(o, "reference", json_string(r->name));
 	store_json_set(o, "digest", store_json_digest(&r->p->manifest));
@@ -77,6 +94,9 @@ static void print_json(const struct report *r)
 	store_json_set(o, "compressed", store_json_u64(r->total));
 	store_json_set(o, "to_download", store_json_u64(r->missing));
 	store_json_set(o, "store", json_string(r->store));
+	store_json_set(o, "libc", libc_json(&r->image_libc));
+	store_json_set(o, "host_libc", libc_json(&r->host_libc));
+	store_json_set(o, "host_libraries_fit", fits < 0 ? NULL : json_boolean(fits));
 	store_json_set(o, "store_exists", json_boolean(r->store_there));
 	store_json_set(o, "store_free", store_json_u64(r->free_bytes));
 	json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
@@ -123,6 +143,19 @@ static void print_sum(const struct report *r)
 		       r->status->n_layers, LAYERS_OTHER);
 }
 
+/* What --mpi and --gpu lend to an image was built for this host's C library or an older one. */
+static void print_libc(const struct report *r)
+{
+	static const char *const verdicts[] = { "may need a newer one: 'hpcrun mpi-check' tells",
+						"cannot be loaded beside it", "fit" };
+	hr_autofree char *image = libc_text(&r->image_libc), *host = libc_text(&r->host_libc);
+
+	if (r->image_libc.kind == STORE_LIBC_UNKNOWN || r->host_libc.kind == STORE_LIBC_UNKNOWN)
+		return;
+	printf("libc      %s, this host has %s: the host's libraries for MPI and GPUs %s\n", image,
+	       host, verdicts[store_libc_fits(&r->image_libc, &r->host_libc) + 1]);
+}
+
 static void print_text(const struct report *r)
 {
 	hr_autobuf struct hr_buf created = { 0 }, platform = { 0 };
@@ -134,6 +167,7 @@ static void print_text(const struct report *r)
 	printf("digest    %s\n", fetch_digest_text(&r->p->manifest, text));
 	printf("platform  %s, created %s\n", (const char *)platform.p, (const char *)created.p);
 	printf("store     %s%s\n", r->store, r->store_there ? "" : " (not there yet)");
+	print_libc(r);
 	print_layers(r->status);
 	print_sum(r);
 }
@@ -159,6 +193,24 @@ static uint64_t free_bytes(const char *path)
 	return statvfs(at, &fs) < 0 ? 0 : (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
+/* An image that is here can be asked; one that cannot be opened is no matter of a plan. */
+static void look_inside(struct report *r)
+{
+	HR_CLEANUP(store_cmd_image_release) struct store_cmd_image image = { .img = NULL };
+	HR_CLEANUP(hr_strv_release) struct hr_strv paths = { 0 };
+	char digest[FETCH_DIGEST_TEXT];
+	struct hr_err none = { 0 };
+
+	if (!r->p->here)
+		return;
+	hr_strv_add(&paths, r->store);
+	fetch_digest_text(&r->p->manifest, digest);
+	if (store_cmd_image_open(&paths, digest, &image, &none) < 0)
+		return;
+	r->image_libc = store_image_libc(image.ix, image.chunks);
+	r->host_libc = store_host_libc();
+}
+
 static int look(bool json, const struct hr_conf *conf, const struct fetch_ref *ref,
 		const char *path, struct hr_err *e)
 {
@@ -170,7 +222,11 @@ static int look(bool json, const struct hr_conf *conf, const struct fetch_ref *r
 	struct store_import_registry registry;
 	struct store_import_source source;
 	struct store_import_options o = { .ref = ref, .stop = store_interrupt_catch() };
-	struct report r = { name, path, false, free_bytes(path), &status, &prospect, 0, 0, 0 };
+	struct report r = { .name = name,
+			    .store = path,
+			    .free_bytes = free_bytes(path),
+			    .status = &status,
+			    .p = &prospect };
 	int done;
 
 	if (open_store(path, &st, e) < 0 || store_cmd_client(conf, o.stop, &client, e) < 0)
@@ -185,6 +241,7 @@ static int look(bool json, const struct hr_conf *conf, const struct fetch_ref *r
 		return -1;
 	r.store_there = st;
 	sum_up(&r);
+	look_inside(&r);
 	(json ? print_json : print_text)(&r);
 	return 0;
 }

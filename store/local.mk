@@ -23,6 +23,7 @@ libstore_a_SOURCES = \
 	store/heap.c store/heap.h \
 	store/idmap.c store/idmap.h \
 	store/image.c store/image.h \
+	store/image_libc.c store/image_libc.h \
 	store/import.c store/import.h \
 	store/import_chunks.c store/import_chunks.h \
 	store/import_layer.c store/import_layer.h \

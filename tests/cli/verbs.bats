@@ -234,6 +234,32 @@ trees() {
 	[ "$("$HPCRUN" completion words --image=shift)" = --image=shifter:1 ]
 }
 
+@test "plan: of an image that is here, whether its C library lets the host's libraries in" {
+	host=$(getconf GNU_LIBC_VERSION 2>/dev/null) || skip 'the C library of this host is not the GNU one'
+	cd "$BATS_TEST_TMPDIR" || return
+	registry_start registry
+	mkdir -p new/usr/lib64 old/lib musl/lib
+	ln -s usr/lib64 new/lib64
+	ln -s ../../../usr/./lib64/libc-9.so new/usr/lib64/libc.so.6
+	printf 'ELF\0GNU C Library (Some 9.99-1) stable release version 9.99.\nCopyright' >new/usr/lib64/libc-9.so
+	printf 'ELF\0GNU C Library (Some) stable release version 2.5, by Roland' >old/lib/libc.so.6
+	ln -s libc.so.6 old/lib/libm.so.6
+	: >musl/lib/ld-musl-x86_64.so.1
+	plan() { "$HPCRUN" plan --json "$REGISTRY/lab/$1:1" | jq -c '[.libc, .host_libc, .host_libraries_fit]'; }
+	for name in new old musl; do
+		"$HPCRUN" import -q "$name" "lab/$name:1"
+		"$HPCRUN" push -q "lab/$name:1" "$REGISTRY/lab/$name:1"
+		[ "$(plan $name)" = '[null,null,null]' ] # it is not here
+		"$HPCRUN" pull -q "$REGISTRY/lab/$name:1"
+	done
+	[ "$(plan new)" = "[\"glibc 9.99\",\"$host\",true]" ]
+	[ "$(plan old)" = "[\"glibc 2.5\",\"$host\",null]" ]
+	[ "$(plan musl)" = "[\"musl\",\"$host\",false]" ]
+	run -0 "$HPCRUN" plan "$REGISTRY/lab/old:1"
+	[[ $output == *"glibc 2.5, this host has $host: the host's libraries for MPI and GPUs may need a newer one"* ]]
+	registry_stop
+}
+
 @test "pull: --dry-run is plan" {
 	registry_start "$BATS_TEST_TMPDIR/registry"
 	publish busybox >/dev/null
