@@ -45,14 +45,14 @@ static const struct hr_opt opts[] = {
 
 /* ---- the kernel ---- */
 
-/* What newer kernels have; the first two are needed. */
+/* What newer kernels have; the first is needed. */
 static const struct {
 	unsigned int major, minor;
 	enum hr_result without;
 	const char *lost;
 } features[] = {
 	{ 5, 2, HR_RESULT_FAIL, "mounts cannot be moved by descriptor (open_tree)" },
-	{ 5, 6, HR_RESULT_FAIL, "paths cannot be resolved inside an image (openat2)" },
+	{ 5, 6, HR_RESULT_WARN, "large files of images are not mounted from the cache (openat2)" },
 	{ 5, 11, HR_RESULT_WARN, "--writable does not work: no overlayfs in user namespaces" },
 	{ 5, 12, HR_RESULT_WARN, "read-only binds do not work (mount_setattr)" },
 	{ 6, 9, HR_RESULT_WARN,

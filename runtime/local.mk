@@ -30,7 +30,7 @@ libruntime_a_SOURCES = \
 	runtime/spaces.c runtime/spaces.h runtime/start.c runtime/start.h runtime/stats.c runtime/stats.h runtime/steps.c runtime/steps.h \
 	runtime/tasks.c runtime/tasks.h runtime/trust.c runtime/trust.h \
 	runtime/userns.c runtime/userns.h runtime/verbs.c runtime/verbs.h runtime/view.c runtime/view.h \
-	runtime/waiter.c runtime/waiter.h runtime/yaml.c runtime/yaml.h
+	runtime/waiter.c runtime/waiter.h runtime/walk.c runtime/walk.h runtime/yaml.c runtime/yaml.h
 libruntime_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(JANSSON_CFLAGS) $(YAML_CFLAGS) $(ELF_CFLAGS)
 
 # The scripts of etc/completion as texts of C, for those who have hpcrun in a prefix of its own.

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runtime/walk.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/mem.h"
@@ -26,12 +27,13 @@ static int open_in(int root, const char *path, int flags, uint64_t resolve, stru
 		/* EAGAIN: something was renamed on the way, openat2(2) */
 		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
 	} while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+	/* EPERM: a seccomp filter from before openat2; if it is more, we are told once more */
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM) && !(resolve & RESOLVE_NO_XDEV))
+		fd = rt_walk_open(root, path, flags);
 	if (fd >= 0)
 		return (int)fd;
 	hr_fail(e, errno == ENOENT ? HR_NOTFOUND : HR_SYS, errno,
 		"cannot open '%s' of the container", path);
-	if (errno == ENOSYS)
-		hr_hint(e, "hpcrun needs the openat2 system call: Linux 5.6 or newer");
 	return -1;
 }
 

@@ -15,7 +15,7 @@
  * Open PATH inside the tree at ROOT with FLAGS (O_CLOEXEC is added). Symlinks are followed inside
  * the tree; magic links of proc are refused.
  *
- * Errors:  HR_NOTFOUND; HR_SYS. A kernel before 5.6 has no openat2 and is said to be too old.
+ * Errors:  HR_NOTFOUND; HR_SYS.
  */
 int rt_path_open(int root, const char *path, int flags, struct hr_err *e) HR_MUST_USE;
 
@@ -23,7 +23,8 @@ int rt_path_open(int root, const char *path, int flags, struct hr_err *e) HR_MUS
  * Open PATH inside the tree at ROOT, O_PATH: no symlink anywhere, nothing mounted on the way or on
  * it.
  *
- * Errors:  as above; also where one of these stands in the way.
+ * Errors:  as above; also where one of these stands in the way, and where there is no openat2
+ *          (Linux 5.6).
  */
 int rt_path_open_plain(int root, const char *path, struct hr_err *e) HR_MUST_USE;
 

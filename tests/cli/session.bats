@@ -402,10 +402,20 @@ mounts() { awk '$5 !~ /bats-run-|hpcrun-test/' /proc/self/mountinfo; }
 		mount:error=EPERM:when=1 step 'make mounts private'
 		open_tree:error=ENOSYS Linux 5.2
 		mount:error=EPERM:when=3 step 'mount image'.*file system of type fuse
-		openat2:error=ENOSYS Linux 5.6
 		move_mount:error=EINVAL step 'attach binds'.*cannot bind '/
 		umount2:error=EINVAL step 'change root'
 	EOF
+}
+
+@test "session: paths of the image are found without openat2" {
+	need strace
+	local error
+	for error in ENOSYS EPERM; do
+		wrap hpcrun-session -f -e inject=openat2:error=$error
+		PART=-$error
+		run -0 own cat /etc/where
+		[ "$output" = 'inside the image' ]
+	done
 }
 
 @test "session: a container whose root is covered by something is not handed out" {

@@ -87,3 +87,9 @@ tests_fuzz_fuzz_profile_SOURCES = tests/fuzz/fuzz_profile.c tests/fuzz/replay.c 
 tests_fuzz_fuzz_profile_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/profile"'
 tests_fuzz_fuzz_profile_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_profile_LDADD = libruntime.a libutil.a $(JANSSON_LIBS)
+
+check_PROGRAMS += tests/unit/test_runtime_walk
+TESTS += tests/unit/test_runtime_walk
+tests_unit_test_runtime_walk_SOURCES = tests/unit/test_runtime_walk.c
+tests_unit_test_runtime_walk_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_runtime_walk_LDADD = libruntime.a libutil.a $(CMOCKA_LIBS)
