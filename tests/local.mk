@@ -8,7 +8,9 @@ include tests/unit/fuzz.mk
 include tests/unit/runtime.mk
 
 # Runs inside images of any kind: static, and without the flags of the product.
-check_PROGRAMS += tests/lib/treedump tests/bench/walk tests/bench/delay
+check_PROGRAMS += tests/lib/treedump tests/lib/no_openat2 tests/bench/walk tests/bench/delay
+tests_lib_no_openat2_SOURCES = tests/lib/no_openat2.c
+tests_lib_no_openat2_CFLAGS = -std=gnu11 -Wall -Wextra
 tests_lib_treedump_SOURCES = tests/lib/treedump.c
 tests_lib_treedump_CFLAGS = -std=gnu11 -Wall -Wextra
 tests_lib_treedump_LDFLAGS = -static

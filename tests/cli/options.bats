@@ -195,7 +195,7 @@ none_left() { [ -z "$(leftovers)" ]; }
 	fail_with "--device '/etc/hosts' is no device" "$HPCRUN" run --device /etc/hosts app:1 true
 	fail_with "--device '/dev/null:/dev/null:r': 'r' is not" "$HPCRUN" run --device /dev/null:/dev/null:r app:1 true
 	fail_with "cannot look at --device '/dev/no-such'" "$HPCRUN" run --device /dev/no-such app:1 true
-	fail_with 'no GPU|no device|CDI' "$HPCRUN" run --device example.com/thing=7 app:1 true
+	one_id || fail_with 'no GPU|no device|CDI' "$HPCRUN" run --device example.com/thing=7 app:1 true
 }
 
 @test "options: --ro and --rw say the mode of a bind" {
@@ -206,6 +206,7 @@ none_left() { [ -z "$(leftovers)" ]; }
 }
 
 @test "options: --label is told to hooks" {
+	! one_id || skip "a hook is trusted for its owner, root"
 	mkdir -p hooks
 	cat >hooks/label.json <<-EOF
 		{"version": "1.0.0", "hook": {"path": "/bin/sh", "args": ["sh", "-c", "cat >$SCRATCH/state"]},
