@@ -57,6 +57,39 @@ content() {
 	[[ "$output" == 'nothing to rewrite in '* ]]
 }
 
+# reads_on STORE: a program that has read a part of its image reads the rest when the packs were replaced.
+reads_on() {
+	local dir=$BATS_TEST_TMPDIR/run pid
+	rm -rf "$dir" && mkdir "$dir"
+	# shellcheck disable=SC2016  # for the shell inside
+	HPCRUN_STORE=$1 HPCRUN_CACHE=$dir/cache "$HPCRUN" run --bind "$dir" "$REGISTRY/test/mv:1" /bin/sh -c '
+		cat /data/00000 >"$1/first"
+		: >"$1/ready"
+		until [ -e "$1/go" ]; do sleep 0.1; done
+		cat /data/*' sh "$dir" >"$dir/all" 2>"$dir/errors" 3>&- &
+	pid=$!
+	wait_until 20 test -e "$dir/ready"
+	run -0 "$HPCRUN" store compact
+	[[ "$output" == 'rewrote '* ]]
+	"$HPCRUN" gc
+	: >"$dir/go"
+	wait $pid
+	tar -xOf "$BATS_TEST_TMPDIR/mv.tar" --wildcards '*data/*' | cmp - "$dir/all"
+	[ ! -s "$dir/errors" ]
+}
+
+@test "store compact: programs that run read on, from the directory and over the network" {
+	need userns
+	need fuse
+	"$HPCRUN" export -f "$REGISTRY/test/mv:1" "$BATS_TEST_TMPDIR/mv.tar" >/dev/null
+	reads_on "$HPCRUN_STORE"
+	rm -r "$HPCRUN_STORE"
+	cp -a "$SCRATCH/master" "$HPCRUN_STORE"
+	web_store_start "$HPCRUN_STORE" "$BATS_TEST_TMPDIR/web"
+	reads_on "http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")"
+	web_store_stop "$BATS_TEST_TMPDIR/web"
+}
+
 @test "store compact: an image pulled behind it refers to the new packs alone" {
 	local old
 	"$HPCRUN" store compact -q

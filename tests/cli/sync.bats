@@ -158,3 +158,13 @@ digests() { "$HPCRUN" images --json | jq -r '.[].digest' | sort -u; }
 	echo 'store_owner = site' >"$HPCRUN_CONF"
 	fail_with "store_owner: 'site' is not a number" "$HPCRUN" images --store "$owner"
 }
+
+@test "store: needs no locks of the file system, which network file systems lack" {
+	need strace
+	"$HPCRUN" store add "$REGISTRY/test/busybox:1"
+	strace -f -qq -o trace -e trace=flock,fcntl,mmap -e inject=flock:error=ENOLCK "$HPCRUN" store sync -q
+	strace -f -qq -A -o trace -e trace=flock,fcntl -e inject=flock:error=ENOLCK "$HPCRUN" store fsck -q
+	strace -f -qq -A -o trace -e trace=flock,fcntl -e inject=flock:error=ENOLCK "$HPCRUN" store compact -q
+	[ -s trace ] # it has looked
+	run -1 grep -E 'flock\(|F_(OFD_)?SETLKW?' trace
+}
