@@ -9,13 +9,14 @@
 #include "store/cmd_store.h"
 #include "store/gc.h"
 #include "store/interrupt.h"
+#include "store/json_out.h"
 #include "store/size.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
 
 struct gc_args {
 	struct store_cmd_common common;
-	bool dry, verbose;
+	bool dry, verbose, json;
 	const char *grace;
 };
 
@@ -24,13 +25,48 @@ static const struct hr_opt gc_opts[] = {
 		    "say what would be removed, and remove nothing"),
 	HR_OPT_STR(0, "grace", "HOURS", struct gc_args, grace,
 		   "spare images that were removed less long ago"),
-	HR_OPT_FLAG('v', "verbose", struct gc_args, verbose, "name each file"), HR_OPT_END
+	HR_OPT_FLAG('v', "verbose", struct gc_args, verbose, "name each file"),
+	HR_OPT_FLAG(0, "json", struct gc_args, json, "print a JSON object for each store"),
+	HR_OPT_END
 };
+
+static void print_json(json_t *o)
+{
+	json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+	printf("\n");
+	json_decref(o);
+}
 
 static void print_removed(void *arg, const char *path, uint64_t bytes)
 {
-	(void)arg;
-	printf("%s %" PRIu64 "\n", path, bytes);
+	const struct gc_args *a = arg;
+	json_t *o;
+
+	if (!a->json) {
+		printf("%s %" PRIu64 "\n", path, bytes);
+		return;
+	}
+	o = json_object();
+	store_json_set(o, "event", json_string("removed"));
+	store_json_set(o, "path", json_string(path));
+	store_json_set(o, "bytes", store_json_u64(bytes));
+	print_json(o);
+}
+
+static void print_result_json(const struct store *st, const struct store_gc_result *r, bool dry)
+{
+	json_t *o = json_object();
+
+	store_json_set(o, "event", json_string("gc"));
+	store_json_set(o, "store", json_string(st->path));
+	store_json_set(o, "dry_run", json_boolean(dry));
+	store_json_set(o, "images", store_json_u64(r->images));
+	store_json_set(o, "layers", store_json_u64(r->layers));
+	store_json_set(o, "packs", store_json_u64(r->packs));
+	store_json_set(o, "others", store_json_u64(r->others));
+	store_json_set(o, "spared", store_json_u64(r->spared));
+	store_json_set(o, "bytes", store_json_u64(r->bytes));
+	print_json(o);
 }
 
 static void print_result(const struct store *st, const struct store_gc_result *r, bool dry)
@@ -58,7 +94,8 @@ static int gc_store(struct store *st, const struct gc_args *a, const atomic_bool
 {
 	struct store_gc_options o = { .dry = a->dry,
 				      .cancel = cancel,
-				      .removed = a->verbose ? print_removed : NULL };
+				      .removed = a->verbose ? print_removed : NULL,
+				      .arg = (void *)(uintptr_t)a };
 	struct store_gc_result result;
 	int r;
 
@@ -67,7 +104,7 @@ static int gc_store(struct store *st, const struct gc_args *a, const atomic_bool
 	o.replaced_s = a->grace ? o.grace_s : store_gc_replaced_s(o.grace_s);
 	r = store_gc(st, &o, &result, e);
 	if (r == 0 || result.bytes > 0)
-		print_result(st, &result, a->dry);
+		(a->json ? print_result_json : print_result)(st, &result, a->dry);
 	return r;
 }
 

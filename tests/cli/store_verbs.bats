@@ -157,6 +157,16 @@ objects() { (cd "$HPCRUN_STORE" && find docs blobs layers images index packs -ty
 	"$HPCRUN" rmi --store "$BATS_TEST_TMPDIR/site" h.example/b:1
 }
 
+@test "gc: as JSON, with what is removed" {
+	image h.example/a:1 a
+	"$HPCRUN" rmi h.example/a:1
+	"$HPCRUN" gc -n --json | jq -e '.event == "gc" and .dry_run and .images == 1 and .bytes > 0 and .store == env.HPCRUN_STORE'
+	"$HPCRUN" gc -v --json >"$BATS_TEST_TMPDIR/out"
+	jq -se '(.[:-1] | all(.event == "removed")) and (map(select(.event == "removed") | .bytes) | add) == .[-1].bytes' \
+		"$BATS_TEST_TMPDIR/out"
+	"$HPCRUN" gc --json | jq -e '.bytes == 0 and .spared == 0'
+}
+
 @test "gc: an image that was pulled by its digest is kept" {
 	image h.example/a:1 a
 	digest=$("$HPCRUN" inspect h.example/a:1 | jq -r .digest)
