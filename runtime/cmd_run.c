@@ -18,7 +18,8 @@
 
 extern char **environ;
 
-static const char *const all_gpus[] = { "all" }; /* --gpu without a value */
+static const char *const all_gpus[] = { "all" };    /* --gpu without a value */
+static const char *const keep_id[] = { "keep-id" }; /* --userns without one */
 
 /* What users of Apptainer, Singularity, Shifter, Sarus, Charliecloud and Docker type. */
 static const struct hr_foreign foreign[] = {
@@ -78,6 +79,8 @@ static const struct hr_opt run_opts[] = {
 		    "use GPUs of the host: all, none, or a list of names"),
 	HR_OPT_FLAG(0, "writable", struct rt_run_args, writable,
 		    "let the image be changed, in memory, until the end"),
+	HR_OPT_WORD("userns", "MODE", struct rt_run_args, userns, keep_id,
+		    "keep-id, as always, or root, as --fakeroot"),
 	HR_OPT_STR(0, "umask", "MODE", struct rt_run_args, umask,
 		   "run with this umask, an octal number, instead of the caller's"),
 	HR_OPT_LIST(0, "cap-drop", "CAP[,CAP]", struct rt_run_args, cap_drop,

@@ -116,6 +116,14 @@ static int plan_rights(const struct rt_run_args *args, struct rt_plan *plan, str
 		s->seccomp = plan->security.seccomp;
 	if (s->seccomp && s->seccomp[0] != '/' && strcmp(s->seccomp, "off") != 0)
 		s->seccomp = plan->seccomp = hr_xasprintf("%s/%s", plan->cwd, s->seccomp);
+	if (args->userns && strcmp(args->userns, "root") == 0) {
+		plan->fakeroot = true;
+	} else if (args->userns && strcmp(args->userns, "keep-id") != 0) {
+		hr_fail(e, HR_USAGE, 0, "--userns '%s' is neither keep-id nor root", args->userns);
+		hr_hint(e, "without privilege there is always a user namespace, with one user id; "
+			   "--uid says which");
+		return -1;
+	}
 	if (plan->fakeroot && (s->uid || s->gid))
 		return hr_fail(e, HR_USAGE, 0, "--fakeroot does not go with --uid and --gid");
 	return 0;

@@ -46,7 +46,7 @@ extern const char *const rt_mpi_check_words[]; /* likewise */
 struct rt_run_args {
 	struct rt_shape shape; /* first: rt_shape_opts */
 	struct hr_strv ro_binds, rw_binds, cap_drop, security;
-	const char *umask;
+	const char *umask, *userns;
 	bool containall;
 	struct hr_strv binds, env, env_files, stores, options;
 	bool cleanenv, no_home, writable, fakeroot;

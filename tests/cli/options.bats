@@ -358,13 +358,18 @@ none_left() { [ -z "$(leftovers)" ]; }
 
 # -- what programs may do
 
-@test "options: --umask, --uid and --gid" {
+@test "options: --umask, --uid, --gid and --userns" {
 	run -0 sh -c 'umask 0022; exec "$0" run --umask 0077 app:1 sh -c umask' "$HPCRUN"
 	[ "$output" = 0077 ]
 	fail_with "--umask: '888' is not an octal number up to 777" "$HPCRUN" run --umask 888 app:1 true
 	run -0 "$HPCRUN" run --uid 1234 --gid 99 app:1 sh -c 'id -u; id -g; stat -c %u:%g /etc/where "$0"' "$SCRATCH"
 	[ "$output" = $'1234\n99\n1234:99\n1234:99' ]
 	fail_with "--uid: 'root' is not a number" "$HPCRUN" run --uid root app:1 true
+	run -0 "$HPCRUN" run --userns=root app:1 id -u
+	[ "$output" = 0 ]
+	run -0 "$HPCRUN" run --userns app:1 id -u
+	[ "$output" = "$(id -u)" ]
+	fail_with "--userns 'host' is neither keep-id nor root" "$HPCRUN" run --userns=host app:1 true
 	fail_with '--fakeroot does not go with --uid' "$HPCRUN" run --fakeroot --uid 7 app:1 true
 }
 
