@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "util/poison.h"
+
 int main(int argc, char **argv)
 {
 	/* 437 on all architectures; another call interface of the machine is not in use */
