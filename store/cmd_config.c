@@ -37,9 +37,9 @@ static const struct variable {
 	const char *key, *name;
 	bool last; /* only where no file sets the key */
 } variables[] = {
-	{ "cache", "HPCRUN_CACHE", false },   { "mpi", "HPCRUN_MPI", false },
-	{ "ca_file", "SSL_CERT_FILE", true }, { "proxy", "https_proxy", true },
-	{ "proxy", "http_proxy", true },
+	{ "cache", "HPCRUN_CACHE", false }, { "gpu", "HPCRUN_GPU", false },
+	{ "mpi", "HPCRUN_MPI", false },	    { "ca_file", "SSL_CERT_FILE", true },
+	{ "proxy", "https_proxy", true },   { "proxy", "http_proxy", true },
 };
 
 /* ---- what holds ---- */

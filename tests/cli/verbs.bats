@@ -184,9 +184,10 @@ trees() {
 		)\"$PWD/mine/hpcrun/hpcrun.conf, line 1\"]]" ]
 	jq -e --arg where "$PWD/site.conf, line 4" '.[] | select(.key == "mpi") | .locked == $where' out
 	# the variables, where nothing is locked
-	HPCRUN_STORE='/a /b' HPCRUN_MPI=off https_proxy=http://me:secret@p.example:1/ "$HPCRUN" config >out
+	HPCRUN_STORE='/a /b' HPCRUN_MPI=off HPCRUN_GPU=all https_proxy=http://me:secret@p.example:1/ "$HPCRUN" config >out
 	grep -qE '^store +/a +- +HPCRUN_STORE$' out
 	grep -qE '^ +/b +- +HPCRUN_STORE$' out
+	grep -qE '^gpu +all +none +HPCRUN_GPU$' out
 	grep -qE '^mpi +image +auto +.*site.conf, line 5 \(locked\)$' out
 	grep -qE '^proxy +http://\*\*\*@p.example:1/ +- +https_proxy$' out
 	run -1 grep secret out
