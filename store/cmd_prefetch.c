@@ -149,13 +149,14 @@ static int list_chunks(struct job *j, const char *url, struct hr_err *e)
 	return -1;
 }
 
-static struct store_upstream *make_upstream(const struct job *j, const char *url, const char *cache)
+static struct store_upstream *make_upstream(struct job *j, const char *url, const char *cache)
 {
 	const struct store_upstream_options o = { .img = j->img,
 						  .image = j->image,
 						  .advisor = url,
 						  .cache = cache,
-						  .sha256 = fetch_digest_of };
+						  .sha256 = fetch_digest_of,
+						  .stats = &j->stats };
 
 	return j->conf.upstream ? store_upstream_new(&o) : NULL;
 }

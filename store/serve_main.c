@@ -255,7 +255,8 @@ static struct store_upstream *upstream_behind(struct serve *s, const struct serv
 						  .image = w->image,
 						  .advisor = path,
 						  .cache = store_cache_place(w->cache, w->conf),
-						  .sha256 = sha256 };
+						  .sha256 = sha256,
+						  .stats = s->stats };
 	struct store_upstream *u;
 
 	if (!w->conf->upstream)

@@ -58,7 +58,8 @@ static struct store_upstream *make_upstream(const struct serve *s, const struct 
 						  .image = w->image,
 						  .advisor = hr_xstrdup(url),
 						  .cache = hr_xstrdup(cache),
-						  .sha256 = fetch_digest_of };
+						  .sha256 = fetch_digest_of,
+						  .stats = s->stats };
 
 	return w->conf->upstream ? store_upstream_new(&o) : NULL;
 }

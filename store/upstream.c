@@ -57,6 +57,7 @@ struct store_upstream {
 	time_t *refused_s;		 /* by chunk: when it was not to be had; 0 never */
 	time_t silent_s;		 /* when the registry gave nothing at all; 0 never */
 	uint8_t *buf;			 /* STORE_CHUNK_MAX bytes */
+	struct hr_stats_origin *seen;	 /* the registry, once it was asked */
 };
 
 struct store_upstream *store_upstream_new(const struct store_upstream_options *o)
@@ -241,7 +242,7 @@ static int spawn(char *const *argv, const int fds[4], pid_t *pid, struct hr_err 
 /* Start the helper with what is not answered yet; *out receives what it says. */
 static int start_helper(const struct round *r, pid_t *pid, int *out, struct hr_err *e)
 {
-	const struct store_upstream *u = r->u;
+	struct store_upstream *u = r->u;
 	HR_CLEANUP(hr_strv_release) struct hr_strv argv = { 0 };
 	hr_autofd int numbers = memfd_create("hpcrun-chunks", MFD_CLOEXEC);
 	hr_autofree char *repo = NULL;
@@ -249,6 +250,8 @@ static int start_helper(const struct round *r, pid_t *pid, int *out, struct hr_e
 
 	if (find_repo(u, &repo, e) < 0)
 		return -1;
+	if (!u->seen)
+		u->seen = hr_stats_origin(u->o.stats, repo);
 	if (numbers < 0 || pipe2(pipes, O_CLOEXEC) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot talk to a helper");
 	for (size_t i = 0; i < r->n && !failed; i++)
@@ -303,9 +306,11 @@ static void take_reply(struct round *r, uint32_t chunk, uint32_t bytes)
 	for (size_t i = 0; i < r->n; i++) {
 		if (r->answered[i] || r->questions[i].chunk != chunk)
 			continue;
-		if (store_index_chunk(u->ix, chunk, &c) && c.bytes == bytes &&
-		    store_frame_verify(&c, u->buf, u->o.sha256, &wrong) == 0)
-			answer(r, i, u->buf, bytes);
+		if (!store_index_chunk(u->ix, chunk, &c) || c.bytes != bytes ||
+		    store_frame_verify(&c, u->buf, u->o.sha256, &wrong) < 0)
+			continue;
+		hr_stats_add(&u->seen->bytes, bytes);
+		answer(r, i, u->buf, bytes);
 	}
 }
 
@@ -335,7 +340,9 @@ static void ask_helper(struct round *r, struct hr_err *e)
 
 	if (start_helper(r, &pid, &out, e) < 0)
 		return;
+	hr_stats_add(&r->u->seen->requests, 1);
 	read_replies(r, out, e);
+	hr_stats_add(&r->u->seen->failures, e->kind != HR_OK);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (e->kind == HR_OK)

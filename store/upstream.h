@@ -20,6 +20,7 @@
 #include "store/frame.h"
 #include "store/image.h"
 #include "util/err.h"
+#include "util/stats.h"
 
 /*
  * The helper's descriptors. On standard input it reads the numbers of chunks, 4 bytes each in the
@@ -42,6 +43,7 @@ struct store_upstream_options {
 	const char *advisor;	    /* the store it came from, path or URL */
 	const char *cache;	    /* directory of the node cache */
 	store_chunk_sha256 *sha256; /* or NULL: check sums will do */
+	struct hr_stats *stats;	    /* the registry is one of its origins */
 };
 
 struct store_upstream *store_upstream_new(const struct store_upstream_options *o);

@@ -78,6 +78,10 @@ for name in sys.argv[1:]:
 	is_right
 	[ "$(blobs_asked)" -eq 2 ]
 	wait_until 20 none_left
+	"$HPCRUN" stats --json | python3 -c '
+import json, sys
+seen = [o for s in json.load(sys.stdin) for o in s["origins"] if o["origin"].startswith(sys.argv[1] + "/")]
+assert sum(o["requests"] for o in seen) >= 1 and sum(o["bytes"] for o in seen) > 100000, seen' "$REGISTRY"
 	: >"$REG_LOG"
 	is_right
 	[ "$(blobs_asked)" -eq 0 ]
