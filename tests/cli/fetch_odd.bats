@@ -14,7 +14,7 @@ setup_file() {
 	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj '/CN=authority' -keyout "$m/key" -out "$m/cert"
 	openssl req -new -key "$m/key" -subj '/CN=old' -out "$m/csr"
 	# ended yesterday
-	openssl x509 -req -in "$m/csr" -CA "$m/cert" -CAkey "$m/key" -CAcreateserial -days -1 \
+	openssl x509 -req -in "$m/csr" -CA "$m/cert" -CAkey "$m/key" -CAserial "$m/serial" -CAcreateserial -days -1 \
 		-extfile <(echo 'subjectAltName = IP:127.0.0.1') -out "$m/old"
 	mkdir "$m/mock" "$m/odd"
 	/usr/bin/python3 "$TESTS_DIR/lib/mock_registry.py" "$m/mock" 3>&- >"$m/mock/out" 2>&1 &
