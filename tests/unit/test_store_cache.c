@@ -78,6 +78,8 @@ static int teardown(void **state)
 		path[strlen(dir) + strlen("/packs/00")] = '\0';
 		rmdir(path);
 	}
+	snprintf(path, sizeof(path), "%s/packs/turns", dir);
+	unlink(path);
 	snprintf(path, sizeof(path), "%s/packs", dir);
 	rmdir(path);
 	return rmdir(dir);
