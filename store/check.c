@@ -128,10 +128,7 @@ static int add_pack(void *arg, const struct fetch_digest *d, uint64_t bytes, str
 	struct check *ck = arg;
 
 	(void)e;
-	if (ck->n_packs == ck->cap_packs) {
-		ck->cap_packs = ck->cap_packs ? 2 * ck->cap_packs : 64;
-		ck->packs = hr_xrealloc(ck->packs, ck->cap_packs * sizeof(*ck->packs));
-	}
+	ck->packs = hr_xgrow(ck->packs, ck->n_packs, &ck->cap_packs, sizeof(*ck->packs));
 	ck->packs[ck->n_packs] = (struct check_pack) { .name = *d, .bytes = bytes };
 	ck->n_packs++;
 	return 0;
@@ -150,10 +147,7 @@ static int list_packs(struct check *ck, struct hr_err *e)
 
 static void add_range(struct check *ck, struct check_pack *p, uint32_t first, uint32_t end)
 {
-	if (ck->n_ranges == ck->cap_ranges) {
-		ck->cap_ranges = ck->cap_ranges ? 2 * ck->cap_ranges : 64;
-		ck->ranges = hr_xrealloc(ck->ranges, ck->cap_ranges * sizeof(*ck->ranges));
-	}
+	ck->ranges = hr_xgrow(ck->ranges, ck->n_ranges, &ck->cap_ranges, sizeof(*ck->ranges));
 	ck->ranges[ck->n_ranges++] = (struct check_range) { p, first, end };
 }
 
@@ -253,10 +247,7 @@ static int run(struct check *ck, void *(*main)(void *), struct hr_err *e)
 
 static void add_object(struct check *ck, enum store_kind kind, const struct fetch_digest *d)
 {
-	if (ck->n_objects == ck->cap_objects) {
-		ck->cap_objects = ck->cap_objects ? 2 * ck->cap_objects : 256;
-		ck->objects = hr_xrealloc(ck->objects, ck->cap_objects * sizeof(*ck->objects));
-	}
+	ck->objects = hr_xgrow(ck->objects, ck->n_objects, &ck->cap_objects, sizeof(*ck->objects));
 	ck->objects[ck->n_objects++] = (struct check_object) { kind, *d };
 }
 

@@ -91,10 +91,7 @@ static int on_pack(void *arg, const struct fetch_digest *name, uint64_t bytes, s
 	(void)e;
 	if (store_digest_set_has(&d->old, name))
 		return 0;
-	if (d->n_packs == d->cap_packs) {
-		d->cap_packs = d->cap_packs ? 2 * d->cap_packs : 64;
-		d->packs = hr_xrealloc(d->packs, d->cap_packs * sizeof(*d->packs));
-	}
+	d->packs = hr_xgrow(d->packs, d->n_packs, &d->cap_packs, sizeof(*d->packs));
 	d->packs[d->n_packs++] = *name;
 	return 0;
 }

@@ -16,10 +16,7 @@ static int by_bytes(const void *a, const void *b)
 
 void store_digest_set_add(struct store_digest_set *s, const struct fetch_digest *d)
 {
-	if (s->n == s->cap) {
-		s->cap = s->cap ? 2 * s->cap : 64;
-		s->v = hr_xrealloc(s->v, s->cap * sizeof(*s->v));
-	}
+	s->v = hr_xgrow(s->v, s->n, &s->cap, sizeof(*s->v));
 	s->v[s->n++] = *d;
 }
 

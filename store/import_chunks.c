@@ -21,10 +21,12 @@ struct pack {
 struct store_import_chunks {
 	struct store_chunk *chunks;
 	struct store_loc_chunk *where; /* pack NO_PACK: not placed yet */
-	uint32_t n, cap;
+	uint32_t n;
+	size_t cap;
 	struct store_idmap by_digest;
 	struct pack *packs;
-	uint32_t n_packs, cap_packs;
+	uint32_t n_packs;
+	size_t cap_packs;
 	struct store_idmap by_name; /* packs that were there before */
 };
 
@@ -61,10 +63,7 @@ static bool same_pack(const void *ctx, uint32_t id, const void *key, size_t n)
 
 uint32_t store_import_chunks_add_pack(struct store_import_chunks *c)
 {
-	if (c->n_packs == c->cap_packs) {
-		c->cap_packs = c->cap_packs ? 2 * c->cap_packs : 16;
-		c->packs = hr_xrealloc(c->packs, c->cap_packs * sizeof(*c->packs));
-	}
+	c->packs = hr_xgrow(c->packs, c->n_packs, &c->cap_packs, sizeof(*c->packs));
 	memset(&c->packs[c->n_packs], 0, sizeof(*c->packs));
 	return c->n_packs++;
 }
@@ -96,15 +95,14 @@ uint32_t store_import_chunks_add(struct store_import_chunks *c, const struct sto
 	const uint8_t *key = chunk->digest.b;
 	uint64_t hash = store_idmap_hash(&c->by_digest, key, FETCH_DIGEST_LEN);
 	uint32_t id;
+	size_t cap;
 
 	*fresh = false;
 	if (store_idmap_find(&c->by_digest, hash, same_chunk, c, key, FETCH_DIGEST_LEN, &id))
 		return id;
-	if (c->n == c->cap) {
-		c->cap = c->cap ? 2 * c->cap : 1024;
-		c->chunks = hr_xrealloc(c->chunks, (size_t)c->cap * sizeof(*c->chunks));
-		c->where = hr_xrealloc(c->where, (size_t)c->cap * sizeof(*c->where));
-	}
+	cap = c->cap; /* of both */
+	c->chunks = hr_xgrow(c->chunks, c->n, &cap, sizeof(*c->chunks));
+	c->where = hr_xgrow(c->where, c->n, &c->cap, sizeof(*c->where));
 	id = c->n++;
 	c->chunks[id] = *chunk;
 	store_idmap_add(&c->by_digest, hash, id);

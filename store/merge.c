@@ -18,10 +18,7 @@
 
 static uint32_t add_node(struct store_merge *m, uint32_t layer, uint32_t entry, uint32_t mode)
 {
-	if (m->n_nodes == m->cap_nodes) {
-		m->cap_nodes = m->cap_nodes ? 2 * m->cap_nodes : 256;
-		m->nodes = hr_xrealloc(m->nodes, (size_t)m->cap_nodes * sizeof(*m->nodes));
-	}
+	m->nodes = hr_xgrow(m->nodes, m->n_nodes, &m->cap_nodes, sizeof(*m->nodes));
 	m->nodes[m->n_nodes] = (struct merge_node) { layer, entry, mode, MERGE_ROOT, MERGE_NONE };
 	return m->n_nodes++;
 }
@@ -79,10 +76,7 @@ static void set_name(struct store_merge *m, uint32_t dir, struct store_string na
 	uint32_t id = find_name(m, dir, name);
 
 	if (id == MERGE_NONE) {
-		if (m->n_names == m->cap_names) {
-			m->cap_names = m->cap_names ? 2 * m->cap_names : 256;
-			m->names = hr_xrealloc(m->names, (size_t)m->cap_names * sizeof(*m->names));
-		}
+		m->names = hr_xgrow(m->names, m->n_names, &m->cap_names, sizeof(*m->names));
 		id = m->n_names++;
 		m->names[id] = (struct merge_name) { dir, MERGE_NONE, MERGE_NONE, false, name };
 		store_idmap_add(&m->by_name, hash_key(m, &k), id);

@@ -21,13 +21,15 @@ struct finish {
 	uint32_t *order; /* node of each inode */
 	uint32_t n;	 /* inodes numbered so far */
 	uint32_t *sorted; /* names of the directory under work */
-	uint32_t cap_sorted;
+	size_t cap_sorted;
 
 	uint32_t **chunk_ids;	       /* for each layer and chunk: its number in the image */
 	struct store_loc_chunk *where; /* of each chunk of the image */
-	uint32_t n_chunks, cap_chunks;
+	uint32_t n_chunks;
+	size_t cap_chunks;
 	struct store_loc_pack *packs;
-	uint32_t n_packs, cap_packs;
+	uint32_t n_packs;
+	size_t cap_packs;
 	struct store_idmap by_pack;
 	struct store_merge_sums sums;
 };
@@ -48,10 +50,7 @@ static uint32_t pack_id(struct finish *f, const struct store_loc_pack *p)
 
 	if (store_idmap_find(&f->by_pack, hash, same_pack, f, p->name.b, sizeof(p->name.b), &id))
 		return id;
-	if (f->n_packs == f->cap_packs) {
-		f->cap_packs = f->cap_packs ? 2 * f->cap_packs : 16;
-		f->packs = hr_xrealloc(f->packs, f->cap_packs * sizeof(*f->packs));
-	}
+	f->packs = hr_xgrow(f->packs, f->n_packs, &f->cap_packs, sizeof(*f->packs));
 	f->packs[f->n_packs] = *p;
 	store_idmap_add(&f->by_pack, hash, f->n_packs);
 	return f->n_packs++;
@@ -74,10 +73,7 @@ static uint32_t chunk_id(struct finish *f, uint32_t layer, uint32_t i)
 	f->chunk_ids[layer][i] = store_index_builder_chunk(f->b, &c.digest, c.crc, c.bytes);
 	if (f->chunk_ids[layer][i] < f->n_chunks)
 		return f->chunk_ids[layer][i];
-	if (f->n_chunks == f->cap_chunks) {
-		f->cap_chunks = f->cap_chunks ? 2 * f->cap_chunks : 1024;
-		f->where = hr_xrealloc(f->where, (size_t)f->cap_chunks * sizeof(*f->where));
-	}
+	f->where = hr_xgrow(f->where, f->n_chunks, &f->cap_chunks, sizeof(*f->where));
 	f->where[f->n_chunks] = store_loc_chunk(&l->loc, i);
 	p = store_loc_pack(&l->loc, f->where[f->n_chunks].pack);
 	f->sums.frames += f->where[f->n_chunks].frame_len;
@@ -110,11 +106,7 @@ static uint32_t sort_names(struct finish *f, uint32_t dir)
 	for (uint32_t i = f->m->nodes[dir].first_child; i != MERGE_NONE; i = f->m->names[i].next) {
 		if (f->m->names[i].node == MERGE_NONE)
 			continue;
-		if (n == f->cap_sorted) {
-			f->cap_sorted = f->cap_sorted ? 2 * f->cap_sorted : 256;
-			f->sorted =
-				hr_xrealloc(f->sorted, (size_t)f->cap_sorted * sizeof(*f->sorted));
-		}
+		f->sorted = hr_xgrow(f->sorted, n, &f->cap_sorted, sizeof(*f->sorted));
 		f->sorted[n++] = i;
 	}
 	if (n > 0)

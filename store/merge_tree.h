@@ -36,9 +36,11 @@ struct store_merge {
 	struct merge_layer *layers;
 	uint32_t n_layers;
 	struct merge_node *nodes;
-	uint32_t n_nodes, cap_nodes;
+	uint32_t n_nodes;
+	size_t cap_nodes;
 	struct merge_name *names;
-	uint32_t n_names, cap_names;
+	uint32_t n_names;
+	size_t cap_names;
 	struct store_idmap by_name; /* (parent, name) to its number */
 };
 

@@ -73,10 +73,7 @@ static int add_pack(void *arg, const struct fetch_digest *d, uint64_t bytes, str
 	struct repack *r = arg;
 
 	(void)e;
-	if (r->n == r->cap) {
-		r->cap = r->cap ? 2 * r->cap : 64;
-		r->packs = hr_xrealloc(r->packs, r->cap * sizeof(*r->packs));
-	}
+	r->packs = hr_xgrow(r->packs, r->n, &r->cap, sizeof(*r->packs));
 	r->packs[r->n++] = (struct old_pack) { .name = *d, .bytes = bytes };
 	r->out->packs++;
 	r->out->bytes += bytes;

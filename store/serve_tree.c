@@ -33,7 +33,8 @@ struct extra {
 struct serve_tree {
 	const struct store_index *ix;
 	struct extra *extras;
-	uint32_t n, cap;
+	uint32_t n;
+	size_t cap;
 	/* a bit for each directory with extras, by its number modulo: most look-ups end here */
 	uint64_t filter[FILTER_BITS / 64];
 };
@@ -206,10 +207,7 @@ static int put(struct serve_tree *t, uint32_t dir, const char *name, size_t len,
 		return damaged(e);
 	if (t->n >= TARGETS_MAX || serve_tree_nodes(t) >= UINT32_MAX - 1)
 		return hr_fail(e, HR_CORRUPT, 0, "more than %d targets", TARGETS_MAX);
-	if (t->n == t->cap) {
-		t->cap = t->cap ? 2 * t->cap : 64;
-		t->extras = hr_xrealloc(t->extras, t->cap * sizeof(*t->extras));
-	}
+	t->extras = hr_xgrow(t->extras, t->n, &t->cap, sizeof(*t->extras));
 	x = &t->extras[t->n];
 	*x = (struct extra) { .dir = dir,
 			      .mode = mode,

@@ -47,7 +47,8 @@ struct walk {
 	struct hr_buf path_list;
 
 	struct store_sqfs_place *places; /* the chunks */
-	uint32_t n, cap;
+	uint32_t n;
+	size_t cap;
 	struct store_idmap by_place;
 	uint32_t *fragments; /* the chunk of each and 1, or 0 */
 };
@@ -78,10 +79,7 @@ static bool same_place(const void *ctx, uint32_t id, const void *key, size_t n)
 
 static uint32_t add_place(struct walk *w, const struct store_sqfs_place *p)
 {
-	if (w->n == w->cap) {
-		w->cap = w->cap ? 2 * w->cap : 1024;
-		w->places = hr_xrealloc(w->places, (size_t)w->cap * sizeof(*w->places));
-	}
+	w->places = hr_xgrow(w->places, w->n, &w->cap, sizeof(*w->places));
 	w->places[w->n] = *p;
 	return w->n++;
 }
@@ -307,10 +305,8 @@ static int name_path(const struct walk *w, struct hr_err *e)
 /* Begin to list the directory I, which the path of the walk names. */
 static int enter(struct walk *w, const struct store_sqfs_inode *i, struct hr_err *e)
 {
-	if (w->depth == w->levels_cap) { /* at most one for two bytes of a path */
-		w->levels_cap = w->levels_cap ? 2 * w->levels_cap : 16;
-		w->levels = hr_xrealloc(w->levels, w->levels_cap * sizeof(*w->levels));
-	}
+	/* at most one for two bytes of a path */
+	w->levels = hr_xgrow(w->levels, w->depth, &w->levels_cap, sizeof(*w->levels));
 	w->levels[w->depth].path_len = w->path.len;
 	if (store_sqfs_dir_open(w->meta, i, &w->levels[w->depth].dir, e) < 0)
 		return -1;

@@ -128,10 +128,7 @@ int store_tar_map_add(struct store_tar *t, uint64_t off, uint64_t len, struct hr
 {
 	if (t->n_map == MAP_MAX)
 		return hr_fail(e, HR_CORRUPT, 0, "a sparse map of more than %u pieces", MAP_MAX);
-	if (t->n_map == t->cap_map) {
-		t->cap_map = t->cap_map ? 2 * t->cap_map : 16;
-		t->map = hr_xrealloc(t->map, t->cap_map * sizeof(*t->map));
-	}
+	t->map = hr_xgrow(t->map, t->n_map, &t->cap_map, sizeof(*t->map));
 	t->map[t->n_map++] = (struct store_tar_piece) { off, len };
 	return 0;
 }
@@ -234,10 +231,7 @@ static int add_xattr(struct record *r, struct store_string name, struct store_st
 		return 0;
 	if (r->n_xattrs == XATTRS_MAX)
 		return hr_fail(e, HR_CORRUPT, 0, "more than %u xattrs", XATTRS_MAX);
-	if (r->n_xattrs == t->cap_xattrs) {
-		t->cap_xattrs = t->cap_xattrs ? 2 * t->cap_xattrs : 16;
-		t->xattrs = hr_xrealloc(t->xattrs, t->cap_xattrs * sizeof(*t->xattrs));
-	}
+	t->xattrs = hr_xgrow(t->xattrs, r->n_xattrs, &t->cap_xattrs, sizeof(*t->xattrs));
 	t->xattrs[r->n_xattrs++] = (struct store_xattr) { name, value };
 	return 0;
 }

@@ -34,7 +34,8 @@ struct walk {
 	struct tar_out out;
 	struct hr_buf paths, names, values;
 	struct met *met;
-	uint32_t n_met, cap_met;
+	uint32_t n_met;
+	size_t cap_met;
 	struct store_idmap by_inode;
 	struct store_xattr *xattrs;
 	size_t n_xattrs;
@@ -82,10 +83,7 @@ static const char *other_name(struct walk *w, const struct stat *st, const char 
 	hash = store_idmap_hash(&w->by_inode, &key, sizeof(key));
 	if (store_idmap_find(&w->by_inode, hash, same_inode, w, &key, sizeof(key), &id))
 		return (const char *)w->paths.p + w->met[id].path;
-	if (w->n_met == w->cap_met) {
-		w->cap_met = w->cap_met ? 2 * w->cap_met : 64;
-		w->met = hr_xrealloc(w->met, w->cap_met * sizeof(*w->met));
-	}
+	w->met = hr_xgrow(w->met, w->n_met, &w->cap_met, sizeof(*w->met));
 	key.path = w->paths.len;
 	hr_buf_add(&w->paths, path, strlen(path) + 1);
 	w->met[w->n_met] = key;

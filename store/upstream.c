@@ -422,10 +422,7 @@ void store_upstream_ask(struct store_upstream *u, uint32_t chunk, const struct h
 	pthread_mutex_lock(&u->lock);
 	r = start_thread(u);
 	if (r == 0) {
-		if (u->n == u->cap) {
-			u->cap = u->cap ? 2 * u->cap : 16;
-			u->questions = hr_xrealloc(u->questions, u->cap * sizeof(*u->questions));
-		}
+		u->questions = hr_xgrow(u->questions, u->n, &u->cap, sizeof(*u->questions));
 		u->questions[u->n].chunk = chunk;
 		snprintf(u->questions[u->n++].why, WHY_BYTES, "%.*s", WHY_BYTES - 1, why->text);
 		pthread_cond_signal(&u->asked);

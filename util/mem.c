@@ -12,6 +12,8 @@
 
 #include "util/poison.h"
 
+#define GROW_FIRST 16 /* elements of an array that grows */
+
 bool hr_add(uint64_t a, uint64_t b, uint64_t *out)
 {
 	uint64_t r;
@@ -63,6 +65,18 @@ void *hr_xrealloc(void *p, size_t n)
 	p = realloc(p, n ? n : 1);
 	HR_BUG_ON(!p);
 	return p;
+}
+
+void *hr_xgrow(void *p, size_t n, size_t *cap, size_t size)
+{
+	uint64_t more, bytes;
+
+	if (n < *cap)
+		return p;
+	HR_BUG_ON(!hr_mul(*cap ? *cap : GROW_FIRST / 2, 2, &more) || !hr_mul(more, size, &bytes) ||
+		  bytes > SIZE_MAX);
+	*cap = (size_t)more;
+	return hr_xrealloc(p, (size_t)bytes);
 }
 
 char *hr_xstrdup(const char *s)

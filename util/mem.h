@@ -36,6 +36,12 @@ char *hr_xstrndup(const char *s, size_t n) HR_MUST_USE;
 char *hr_xasprintf(const char *fmt, ...) HR_PRINTF(1, 2) HR_MUST_USE;
 
 /*
+ * Room for one more element behind the N of an array that holds *CAP of SIZE bytes: P, or a larger
+ * copy for which *CAP is set. An empty array is NULL with a *CAP of 0.
+ */
+void *hr_xgrow(void *p, size_t n, size_t *cap, size_t size) HR_MUST_USE;
+
+/*
  * Parse all of S as an unsigned decimal number in [MIN, MAX].
  *
  * Bounds:  no sign, no blank, no suffix, no empty string; leading zeros are accepted.

@@ -57,7 +57,8 @@ struct maker {
 	struct store *store;
 	struct store_index_builder *b;
 	struct node *nodes; /* by inode number */
-	uint32_t n, cap;
+	uint32_t n;
+	size_t cap;
 	struct hr_buf group;
 	uint32_t *group_files; /* inodes in the group, with their offsets */
 	uint32_t *group_offs;
@@ -187,10 +188,7 @@ static uint32_t add_node(struct maker *m, const char *path, uint32_t parent)
 			if (m->nodes[i].st.st_ino == st.st_ino &&
 			    m->nodes[i].st.st_dev == st.st_dev)
 				return i;
-	if (m->n == m->cap) {
-		m->cap = m->cap ? 2 * m->cap : 1024;
-		m->nodes = hr_xrealloc(m->nodes, m->cap * sizeof(*m->nodes));
-	}
+	m->nodes = hr_xgrow(m->nodes, m->n, &m->cap, sizeof(*m->nodes));
 	m->nodes[m->n] = (struct node) { hr_xstrdup(path), st, parent };
 	return m->n++;
 }

@@ -99,6 +99,26 @@ static void sizes(void **state)
 	}
 }
 
+static void an_array_grows_by_doubling(void **state)
+{
+	static const struct {
+		size_t n, before, after;
+	} rows[] = { { 0, 0, 16 }, { 15, 16, 16 }, { 16, 16, 32 }, { 31, 32, 32 }, { 0, 32, 32 } };
+	uint32_t *v = NULL;
+	size_t cap = 0;
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		assert_int_equal(cap, rows[i].before);
+		v = hr_xgrow(v, rows[i].n, &cap, sizeof(*v));
+		assert_int_equal(cap, rows[i].after);
+		v[rows[i].n] = (uint32_t)rows[i].n;
+	}
+	assert_int_equal(v[15], 15);
+	assert_int_equal(v[16], 16);
+	free(v);
+}
+
 static void untrusted_text_loses_its_escapes(void **state)
 {
 	static const struct {
@@ -437,6 +457,7 @@ int main(void)
 		cmocka_unit_test(wrap_keeps_the_cause_when_the_text_is_full),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(sizes),
+		cmocka_unit_test(an_array_grows_by_doubling),
 		cmocka_unit_test(untrusted_text_loses_its_escapes),
 		cmocka_unit_test(option_tables),
 		cmocka_unit_test(completion),
