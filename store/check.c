@@ -403,12 +403,11 @@ int store_check_all(const struct store_check_options *o, struct store_check_resu
 static int list_image(struct check *ck, const struct fetch_digest *manifest, struct hr_err *e)
 {
 	HR_CLEANUP(store_image_record_release) struct store_image_record r = { 0 };
-	hr_autobuf struct hr_buf b = { 0 };
 
 	add_object(ck, STORE_DOC, manifest);
-	if (store_object_read(ck->o->st, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &b, e) < 0)
-		return -1;
-	if (store_image_record_parse(b.p, b.len, &r, e) < 0) {
+	if (store_image_record_read(ck->o->st, manifest, &r, e) < 0) {
+		if (e->kind != HR_CORRUPT)
+			return -1;
 		hr_err_clear(e); /* told when it is checked */
 		return 0;
 	}

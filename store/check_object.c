@@ -351,7 +351,7 @@ static void check_trace(struct check *ck, const struct fetch_digest *d)
 {
 	HR_CLEANUP(store_image_record_release) struct store_image_record r = { 0 };
 	HR_CLEANUP(store_index_freep) struct store_index *ix = NULL;
-	hr_autobuf struct hr_buf b = { 0 }, record = { 0 }, index = { 0 };
+	hr_autobuf struct hr_buf b = { 0 }, index = { 0 };
 	hr_autofree uint32_t *order = NULL;
 	struct hr_err e = { 0 }, none = { 0 };
 	struct fetch_digest manifest;
@@ -363,9 +363,7 @@ static void check_trace(struct check *ck, const struct fetch_digest *d)
 		check_damaged(ck, STORE_TRACE, d, &e);
 		return;
 	}
-	if (store_object_read(ck->o->st, STORE_IMAGE, &manifest, STORE_RECORD_LIMIT, &record,
-			      &none) < 0 ||
-	    store_image_record_parse(record.p, record.len, &r, &none) < 0 ||
+	if (store_image_record_read(ck->o->st, &manifest, &r, &none) < 0 ||
 	    store_object_read(ck->o->st, STORE_INDEX, &r.index, ANY_SIZE, &index, &none) < 0 ||
 	    store_index_parse(index.p, index.len, &ix, &none) < 0)
 		return;

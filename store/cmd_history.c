@@ -219,15 +219,13 @@ static void print_steps(const struct history *h)
 static int load(struct history *h, const struct store_image *img, struct hr_err *e)
 {
 	const struct store_index *ix = store_image_index(img);
-	hr_autobuf struct hr_buf b = { 0 };
 	struct fetch_digest manifest;
 	json_error_t why;
 	size_t len;
 	const uint8_t *config = store_index_config(ix, &len);
 
 	store_index_manifest(ix, &manifest);
-	if (store_object_read(h->st, STORE_IMAGE, &manifest, STORE_RECORD_LIMIT, &b, e) < 0 ||
-	    store_image_record_parse(b.p, b.len, &h->record, e) < 0)
+	if (store_image_record_read(h->st, &manifest, &h->record, e) < 0)
 		return -1;
 	/* its form was checked when it was brought in */
 	h->config = json_loadb((const char *)config, len, 0, &why);

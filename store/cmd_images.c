@@ -57,16 +57,6 @@ struct line {
 	const struct store_image_record *image; /* NULL: it is missing or damaged */
 };
 
-static int read_image(const struct store *st, const struct fetch_digest *manifest,
-		      struct store_image_record *out, struct hr_err *e)
-{
-	hr_autobuf struct hr_buf text = { 0 };
-
-	if (store_object_read(st, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &text, e) < 0)
-		return -1;
-	return store_image_record_parse(text.p, text.len, out, e);
-}
-
 /* ---- the three forms ---- */
 
 static void add_size(struct store_table *t, const struct line *l, uint64_t bytes)
@@ -150,7 +140,7 @@ static int on_ref(void *arg, const struct fetch_ref *ref, const struct store_ref
 		printf("%s\n", text);
 		return 0;
 	}
-	if (read_image(s->store, &r->manifest, &image, &damaged) == 0)
+	if (store_image_record_read(s->store, &r->manifest, &image, &damaged) == 0)
 		l.image = &image;
 	else
 		hr_warn("the image of '%s' is damaged, pull it again: %s", text, damaged.text);

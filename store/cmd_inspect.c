@@ -97,12 +97,10 @@ static int add_record(json_t *o, const struct store *st, const struct fetch_dige
 		      struct hr_err *e)
 {
 	HR_CLEANUP(store_image_record_release) struct store_image_record r = { 0 };
-	hr_autobuf struct hr_buf b = { 0 };
 	json_t *layers = json_array();
 
 	store_json_set(o, "layers", layers);
-	if (store_object_read(st, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &b, e) < 0 ||
-	    store_image_record_parse(b.p, b.len, &r, e) < 0)
+	if (store_image_record_read(st, manifest, &r, e) < 0)
 		return -1;
 	for (size_t i = 0; i < r.n_layers; i++) {
 		json_t *l = json_object();

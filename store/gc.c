@@ -52,12 +52,10 @@ static void mark_image(struct marks *m, const struct store_image_record *image)
 static int mark_manifest(struct marking *m, const struct fetch_digest *manifest, struct hr_err *e)
 {
 	HR_CLEANUP(store_image_record_release) struct store_image_record image = { 0 };
-	hr_autobuf struct hr_buf text = { 0 };
 
 	store_digest_set_add(&m->marks->images, manifest);
 	store_digest_set_add(&m->marks->docs, manifest);
-	if (store_object_read(m->st, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &text, e) < 0 ||
-	    store_image_record_parse(text.p, text.len, &image, e) < 0)
+	if (store_image_record_read(m->st, manifest, &image, e) < 0)
 		return -1;
 	mark_image(m->marks, &image);
 	return 0;

@@ -162,21 +162,16 @@ int store_image_open_fds(int index, int loc, struct store_image **out, struct hr
 /* What a record promises must be there: a file that is missing now is damage, not "not found". */
 static int load(struct store_image *img, const struct fetch_digest *manifest, struct hr_err *e)
 {
-	struct store_image_record record = { 0 };
-	hr_autobuf struct hr_buf text = { 0 };
-	int r;
+	HR_CLEANUP(store_image_record_release) struct store_image_record record = { 0 };
 
-	if (store_object_read(img->store, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &text, e) < 0)
+	if (store_image_record_read(img->store, manifest, &record, e) < 0)
 		return -1;
-	r = store_image_record_parse(text.p, text.len, &record, e);
-	if (r == 0)
-		r = load_index(img, manifest, &record.index, e);
-	if (r == 0)
-		r = load_loc(img, &record.index, e);
-	if (r < 0 && e->kind == HR_NOTFOUND)
+	if (load_index(img, manifest, &record.index, e) == 0 &&
+	    load_loc(img, &record.index, e) == 0)
+		return 0;
+	if (e->kind == HR_NOTFOUND)
 		e->kind = HR_CORRUPT;
-	store_image_record_release(&record);
-	return r;
+	return -1;
 }
 
 int store_name_parse(const char *name, struct store_name *w, struct hr_err *e)

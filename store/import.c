@@ -256,14 +256,11 @@ static int get_layers(struct pull *p, struct hr_err *e)
 static bool image_is_here(const struct pull *p)
 {
 	HR_CLEANUP(store_image_record_release) struct store_image_record r = { 0 };
-	hr_autobuf struct hr_buf b = { 0 };
 	const struct store *st = p->o->st;
 	struct hr_err damaged = { 0 }; /* then it is made again */
 	uint32_t located;
 
-	return store_object_read(st, STORE_IMAGE, &p->manifest_digest, STORE_RECORD_LIMIT, &b,
-				 &damaged) == 0 &&
-	       store_image_record_parse(b.p, b.len, &r, &damaged) == 0 &&
+	return store_image_record_read(st, &p->manifest_digest, &r, &damaged) == 0 &&
 	       store_object_exists(st, STORE_INDEX, &r.index) &&
 	       store_import_packs_are_here(st, STORE_INDEX_LOC, &r.index, &located);
 }
@@ -339,11 +336,8 @@ static int write_ref(const struct pull *p, struct hr_err *e)
 static int sum_up(const struct pull *p, struct store_import_result *out, struct hr_err *e)
 {
 	HR_CLEANUP(store_image_record_release) struct store_image_record r = { 0 };
-	hr_autobuf struct hr_buf b = { 0 };
 
-	if (store_object_read(p->o->st, STORE_IMAGE, &p->manifest_digest, STORE_RECORD_LIMIT, &b,
-			      e) < 0 ||
-	    store_image_record_parse(b.p, b.len, &r, e) < 0)
+	if (store_image_record_read(p->o->st, &p->manifest_digest, &r, e) < 0)
 		return -1;
 	*out = (struct store_import_result) { .manifest = p->manifest_digest,
 					      .document = p->document_digest,

@@ -183,6 +183,15 @@ int store_ref_each(const struct store *st, store_ref_fn *fn, void *arg,
 int store_ref_names(const struct store *st, struct hr_strv *out, struct hr_err *e) HR_MUST_USE;
 
 /*
+ * Read and parse the record of an image.
+ *
+ * Errors:  HR_NOTFOUND; HR_CORRUPT; those of store_object_open().
+ * Owns:    *out; store_image_record_release() frees it, also after an error.
+ */
+int store_image_record_read(const struct store *st, const struct fetch_digest *manifest,
+			    struct store_image_record *out, struct hr_err *e) HR_MUST_USE;
+
+/*
  * Find the image that REF means in ST: by its digest if it has one (of a manifest, or of an index
  * that a tag here answered), else by its tag.
  *

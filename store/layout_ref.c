@@ -246,7 +246,17 @@ int store_ref_each(const struct store *st, store_ref_fn *fn, void *arg, struct h
 	return passed_over;
 }
 
-/* ---- resolving ---- */
+/* ---- what they mean ---- */
+
+int store_image_record_read(const struct store *st, const struct fetch_digest *manifest,
+			    struct store_image_record *out, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf text = { 0 };
+
+	return store_object_read(st, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &text, e) < 0
+		       ? -1
+		       : store_image_record_parse(text.p, text.len, out, e);
+}
 
 struct wanted {
 	const struct fetch_ref *ref;

@@ -88,12 +88,10 @@ static bool has_docs(const struct store *st, const struct store_ref_record *ref,
 static bool is_whole(const struct store *st, const struct store_ref_record *ref)
 {
 	HR_CLEANUP(store_image_record_release) struct store_image_record r = { 0 };
-	hr_autobuf struct hr_buf b = { 0 };
 	struct hr_err none = { 0 }; /* then it is not whole */
 	uint32_t chunks;
 
-	if (store_object_read(st, STORE_IMAGE, &ref->manifest, STORE_RECORD_LIMIT, &b, &none) < 0 ||
-	    store_image_record_parse(b.p, b.len, &r, &none) < 0 || !has_docs(st, ref, &r) ||
+	if (store_image_record_read(st, &ref->manifest, &r, &none) < 0 || !has_docs(st, ref, &r) ||
 	    !store_object_exists(st, STORE_INDEX, &r.index) ||
 	    !store_import_packs_are_here(st, STORE_INDEX_LOC, &r.index, &chunks))
 		return false;

@@ -192,13 +192,10 @@ static bool is_complete(const struct store *copy, const struct store_name *name)
 {
 	HR_CLEANUP(store_image_record_release) struct store_image_record record = { 0 };
 	struct fetch_digest manifest = name->manifest;
-	hr_autobuf struct hr_buf text = { 0 };
 	struct hr_err e = { 0 }; /* incomplete, for whatever reason */
 
 	return (name->by_digest || store_ref_resolve(copy, &name->ref, &manifest, &e) == 0) &&
-	       store_object_read(copy, STORE_IMAGE, &manifest, STORE_RECORD_LIMIT, &text, &e) ==
-		       0 &&
-	       store_image_record_parse(text.p, text.len, &record, &e) == 0 &&
+	       store_image_record_read(copy, &manifest, &record, &e) == 0 &&
 	       (is_sound(copy, &record.index) || is_usable(copy, &record.index));
 }
 
@@ -223,13 +220,11 @@ int store_web_sync(struct fetch_client *c, const char *url, const struct store_n
 void store_web_forget_loc(struct store *copy, const struct store_index *ix)
 {
 	HR_CLEANUP(store_image_record_release) struct store_image_record record = { 0 };
-	hr_autobuf struct hr_buf text = { 0 };
 	struct fetch_digest manifest;
 	struct hr_err e = { 0 }; /* then there is nothing to forget */
 
 	store_index_manifest(ix, &manifest);
-	if (store_object_read(copy, STORE_IMAGE, &manifest, STORE_RECORD_LIMIT, &text, &e) < 0 ||
-	    store_image_record_parse(text.p, text.len, &record, &e) < 0 ||
+	if (store_image_record_read(copy, &manifest, &record, &e) < 0 ||
 	    store_object_remove(copy, STORE_INDEX_SUM, &record.index, &e) < 0)
 		hr_debug("%s", e.text);
 }
