@@ -104,12 +104,9 @@ static int make_record(const struct store_import_merge_image *image,
 static int write_all(const struct store *st, const struct fetch_digest *manifest,
 		     const struct fetch_digest *index, const struct store_meta *b, struct hr_err *e)
 {
-	hr_autobuf struct hr_buf meta = { 0 };
-
-	if (store_meta_write(b, &meta, e) < 0 ||
-	    store_object_write(st, STORE_INDEX_LOC, index, b->loc.p, b->loc.len, e) < 0 ||
+	if (store_object_write(st, STORE_INDEX_LOC, index, b->loc.p, b->loc.len, e) < 0 ||
 	    store_object_write(st, STORE_INDEX, index, b->index.p, b->index.len, e) < 0 ||
-	    store_object_write(st, STORE_META, manifest, meta.p, meta.len, e) < 0)
+	    store_meta_put(st, manifest, b, e) < 0)
 		return -1;
 	return store_object_write(st, STORE_IMAGE, manifest, b->record.p, b->record.len, e);
 }

@@ -10,6 +10,7 @@
 #include <zstd.h>
 
 #include "store/record.h"
+#include "util/cleanup.h"
 #include "util/mem.h"
 #include "util/poison.h"
 
@@ -95,4 +96,29 @@ int store_meta_write(const struct store_meta *in, struct hr_buf *out, struct hr_
 			       add_part(&in->loc, out, e) < 0
 		       ? -1
 		       : 0;
+}
+
+int store_meta_put(const struct store *st, const struct fetch_digest *manifest,
+		   const struct store_meta *in, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf out = { 0 };
+
+	return store_meta_write(in, &out, e) < 0
+		       ? -1
+		       : store_object_write(st, STORE_META, manifest, out.p, out.len, e);
+}
+
+int store_meta_remake(const struct store *st, const struct fetch_digest *manifest, struct hr_err *e)
+{
+	HR_CLEANUP(store_image_record_release) struct store_image_record r = { 0 };
+	HR_CLEANUP(store_meta_release) struct store_meta m = { 0 };
+	struct hr_err none = { 0 }; /* a store works without this file */
+
+	if (store_object_read(st, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &m.record, &none) <
+		    0 ||
+	    store_image_record_parse(m.record.p, m.record.len, &r, &none) < 0 ||
+	    store_object_read(st, STORE_INDEX, &r.index, INDEX_MAX, &m.index, &none) < 0 ||
+	    store_object_read(st, STORE_INDEX_LOC, &r.index, INDEX_MAX, &m.loc, &none) < 0)
+		return store_object_remove(st, STORE_META, manifest, e);
+	return store_meta_put(st, manifest, &m, e);
 }

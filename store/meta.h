@@ -3,9 +3,10 @@
  * The metadata of an image in one compressed object, for who gets it over a network: its record,
  * its index and their locations.
  *
- * For: the end of an import, which writes it, and web.h, which asks for it. Nothing in it is new:
- * a store without metadata files works, with more requests. Sequence: store_meta_open(), use,
- * store_meta_release(). Source: hpcrun-store(5) METADATA.
+ * For: the end of an import, which writes it, whatever changes one of the three later (repair.h,
+ * repack.h), and web.h, which asks for it. Nothing in it is new: a store without metadata files
+ * works, with more requests. Sequence: store_meta_open(), use, store_meta_release().
+ * Source: hpcrun-store(5) METADATA.
  */
 #ifndef STORE_META_H
 #define STORE_META_H
@@ -13,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/layout.h"
 #include "util/buf.h"
 #include "util/err.h"
 
@@ -35,5 +37,12 @@ void store_meta_release(struct store_meta *b);
 
 /* Append a metadata file of IN to OUT. Errors: HR_SYS (out of memory). */
 int store_meta_write(const struct store_meta *in, struct hr_buf *out, struct hr_err *e) HR_MUST_USE;
+
+/* Write the metadata file of an image into a store. */
+int store_meta_put(const struct store *st, const struct fetch_digest *manifest,
+		   const struct store_meta *in, struct hr_err *e) HR_MUST_USE;
+/* The same from the three files that ST has; when they cannot be read, it is removed instead. */
+int store_meta_remake(const struct store *st, const struct fetch_digest *manifest,
+		      struct hr_err *e) HR_MUST_USE;
 
 #endif

@@ -326,27 +326,20 @@ static bool relocate(const struct repack *r, const struct store_loc *l, struct h
 }
 
 /* The metadata file of the image of an index holds its locations, too. */
-static int write_meta(const struct repack *r, const struct fetch_digest *index,
-		      const struct hr_buf *loc, struct hr_err *e)
+static int rewrite_meta(const struct repack *r, const struct fetch_digest *index, struct hr_err *e)
 {
 	HR_CLEANUP(store_index_freep) struct store_index *ix = NULL;
-	HR_CLEANUP(store_meta_release) struct store_meta m = { 0 };
-	hr_autobuf struct hr_buf out = { 0 };
+	hr_autobuf struct hr_buf b = { 0 };
 	struct fetch_digest manifest;
-	struct hr_err none = { 0 }; /* then there is no file of metadata to be written */
+	struct hr_err none = { 0 }; /* then nobody can tell whose index it is */
 
-	if (store_object_read(r->o->st, STORE_INDEX, index, ANY_SIZE, &m.index, &none) < 0 ||
-	    store_index_parse(m.index.p, m.index.len, &ix, &none) < 0)
+	if (store_object_read(r->o->st, STORE_INDEX, index, ANY_SIZE, &b, &none) < 0 ||
+	    store_index_parse(b.p, b.len, &ix, &none) < 0)
 		return 0;
 	store_index_manifest(ix, &manifest);
-	if (!store_object_exists(r->o->st, STORE_META, &manifest) ||
-	    store_object_read(r->o->st, STORE_IMAGE, &manifest, STORE_RECORD_LIMIT, &m.record,
-			      &none) < 0)
-		return 0;
-	hr_buf_add(&m.loc, loc->p, loc->len);
-	return store_meta_write(&m, &out, e) < 0
-		       ? -1
-		       : store_object_write(r->o->st, STORE_META, &manifest, out.p, out.len, e);
+	return store_object_exists(r->o->st, STORE_META, &manifest)
+		       ? store_meta_remake(r->o->st, &manifest, e)
+		       : 0;
 }
 
 static int rewrite_locs(const struct repack *r, enum store_kind kind,
@@ -361,7 +354,7 @@ static int rewrite_locs(const struct repack *r, enum store_kind kind,
 		if (!relocate(r, &l, &out))
 			continue;
 		if (store_object_write(r->o->st, kind, &of->v[i], out.p, out.len, e) < 0 ||
-		    (kind == STORE_INDEX_LOC && write_meta(r, &of->v[i], &out, e) < 0))
+		    (kind == STORE_INDEX_LOC && rewrite_meta(r, &of->v[i], e) < 0))
 			return -1;
 	}
 	return 0;

@@ -16,7 +16,6 @@
 #include "util/poison.h"
 
 #define DOWNLOADS 3
-#define ANY_SIZE  (SIZE_MAX / 2)
 
 struct damaged {
 	enum store_kind kind;
@@ -164,26 +163,7 @@ static int repair_ref(const struct store_repair *r, const char *name, struct hr_
 	return 0;
 }
 
-/* ---- metadata files ---- */
-
-static int remake_meta(const struct store *st, const struct fetch_digest *manifest,
-		       struct hr_err *e)
-{
-	HR_CLEANUP(store_image_record_release) struct store_image_record r = { 0 };
-	HR_CLEANUP(store_meta_release) struct store_meta m = { 0 };
-	hr_autobuf struct hr_buf out = { 0 };
-	struct hr_err none = { 0 };
-
-	if (store_object_read(st, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &m.record, &none) <
-		    0 ||
-	    store_image_record_parse(m.record.p, m.record.len, &r, &none) < 0 ||
-	    store_object_read(st, STORE_INDEX, &r.index, ANY_SIZE, &m.index, &none) < 0 ||
-	    store_object_read(st, STORE_INDEX_LOC, &r.index, ANY_SIZE, &m.loc, &none) < 0)
-		return store_object_remove(st, STORE_META, manifest, e);
-	return store_meta_write(&m, &out, e) < 0
-		       ? -1
-		       : store_object_write(st, STORE_META, manifest, out.p, out.len, e);
-}
+/* ---- all ---- */
 
 int store_repair_run(struct store_repair *r, const struct store_repair_options *o, struct hr_err *e)
 {
@@ -197,7 +177,7 @@ int store_repair_run(struct store_repair *r, const struct store_repair_options *
 			return -1;
 	for (size_t i = 0; i < r->n; i++)
 		if (r->v[i].kind == STORE_META && !r->v[i].missing &&
-		    remake_meta(o->st, &r->v[i].digest, e) < 0)
+		    store_meta_remake(o->st, &r->v[i].digest, e) < 0)
 			return -1;
 	return store_sync_names(o->st, e);
 }
