@@ -13,13 +13,6 @@
 #include "util/cleanup.h"
 #include "util/poison.h"
 
-static void print_json(json_t *o)
-{
-	json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
-	printf("\n");
-	json_decref(o);
-}
-
 void store_check_show_damage(void *show, const struct store_damage *d)
 {
 	const struct store_check_show *s = show;
@@ -34,7 +27,8 @@ void store_check_show_damage(void *show, const struct store_damage *d)
 	store_json_set(o, "path", json_string(d->path));
 	store_json_set(o, "missing", json_boolean(d->why->kind == HR_NOTFOUND));
 	store_json_set(o, "reason", json_string(d->why->text));
-	print_json(o);
+	store_json_print_line(o);
+	json_decref(o);
 }
 
 static double now(void)
@@ -67,7 +61,8 @@ void store_check_show_end(const struct store_check_show *s, const char *what, co
 		store_json_set(o, "bytes", store_json_u64(r->bytes));
 		store_json_set(o, "damaged", store_json_u64(r->damaged));
 		store_json_set(o, "seconds", json_real(seconds));
-		print_json(o);
+		store_json_print_line(o);
+		json_decref(o);
 		return;
 	}
 	if (s->quiet)

@@ -233,8 +233,7 @@ static int config_main(void *args, int argc, char **argv, struct hr_err *e)
 	all = json_array();
 	r = add_items(a, &conf, only, &t, all, e);
 	if (r == 0 && a->json) {
-		json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-		printf("\n");
+		store_json_print(all);
 	} else if (r == 0 && !only) {
 		store_table_print(&t, stdout, store_table_terminal_width());
 	}

@@ -212,8 +212,7 @@ static void print_json(struct report *r, const struct shared *s, char **names)
 	store_json_set(o, "sums", sums);
 	store_json_set(o, "shared_chunks", s->known ? store_json_u64(s->common) : NULL);
 	store_json_set(o, "shared_bytes", s->known ? store_json_u64(s->common_bytes) : NULL);
-	json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-	printf("\n");
+	store_json_print(o);
 	json_decref(o);
 }
 

@@ -30,13 +30,6 @@ static const struct hr_opt gc_opts[] = {
 	HR_OPT_END
 };
 
-static void print_json(json_t *o)
-{
-	json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
-	printf("\n");
-	json_decref(o);
-}
-
 static void print_removed(void *arg, const char *path, uint64_t bytes)
 {
 	const struct gc_args *a = arg;
@@ -50,7 +43,8 @@ static void print_removed(void *arg, const char *path, uint64_t bytes)
 	store_json_set(o, "event", json_string("removed"));
 	store_json_set(o, "path", json_string(path));
 	store_json_set(o, "bytes", store_json_u64(bytes));
-	print_json(o);
+	store_json_print_line(o);
+	json_decref(o);
 }
 
 static void print_result_json(const struct store *st, const struct store_gc_result *r, bool dry)
@@ -66,7 +60,8 @@ static void print_result_json(const struct store *st, const struct store_gc_resu
 	store_json_set(o, "others", store_json_u64(r->others));
 	store_json_set(o, "spared", store_json_u64(r->spared));
 	store_json_set(o, "bytes", store_json_u64(r->bytes));
-	print_json(o);
+	store_json_print_line(o);
+	json_decref(o);
 }
 
 static void print_result(const struct store *st, const struct store_gc_result *r, bool dry)

@@ -207,8 +207,7 @@ static void print_steps(const struct history *h)
 			add_row(&t, h, step, &l);
 	}
 	if (h->args->json) {
-		json_dumpf(list, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-		printf("\n");
+		store_json_print(list);
 	} else {
 		store_table_print(&t, stdout, 0);
 	}

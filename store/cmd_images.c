@@ -186,8 +186,7 @@ static int print_total(const struct store *st, struct hr_err *e)
 static int print_list(struct list *s, const struct store_cmd_chain *chain, struct hr_err *e)
 {
 	if (s->args->json) {
-		json_dumpf(s->json, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-		printf("\n");
+		store_json_print(s->json);
 		return 0;
 	}
 	if (s->args->quiet)

@@ -172,8 +172,7 @@ static int inspect_main(void *args, int argc, char **argv, struct hr_err *e)
 	o = json_object();
 	r = describe(o, img, argv[0], e);
 	if (r == 0) {
-		json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-		printf("\n");
+		store_json_print(o);
 	}
 	json_decref(o);
 	return r;

@@ -152,8 +152,7 @@ int store_cmd_inspect_file(const char *path, struct hr_err *e)
 	int r = fd < 0 ? -1 : describe(o, &f, e);
 
 	if (r == 0) {
-		json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-		printf("\n");
+		store_json_print(o);
 	} else {
 		hr_wrap(e, "image '%s'", path);
 	}

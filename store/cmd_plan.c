@@ -99,8 +99,7 @@ static void print_json(const struct report *r)
 	store_json_set(o, "host_libraries_fit", fits < 0 ? NULL : json_boolean(fits));
 	store_json_set(o, "store_exists", json_boolean(r->store_there));
 	store_json_set(o, "store_free", store_json_u64(r->free_bytes));
-	json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-	printf("\n");
+	store_json_print(o);
 	json_decref(o);
 }
 

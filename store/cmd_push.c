@@ -293,8 +293,7 @@ static void print_end(const struct push *p)
 		store_json_set(o, "digest", json_string(digest));
 		store_json_set(o, "as_it_was", json_boolean(p->as_it_was));
 		store_json_set(o, "uploaded", store_json_u64(p->sent));
-		json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-		printf("\n");
+		store_json_print(o);
 		json_decref(o);
 		return;
 	}

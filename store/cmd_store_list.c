@@ -224,8 +224,7 @@ static void print_json(const struct store *st, const struct store_site *site, ui
 	store_json_set(o, "bytes", store_json_u64(bytes));
 	store_json_set(o, "quota", time_or_null(site->quota));
 	store_json_set(o, "images", images);
-	json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-	printf("\n");
+	store_json_print(o);
 	json_decref(o);
 }
 

@@ -77,8 +77,7 @@ static void tell(const struct sync *s, const struct store_site_image *im, enum o
 		store_json_set(o, "bytes", store_json_u64(bytes));
 		store_json_set(o, what == FAILED ? "reason" : "digest",
 			       text ? json_string(text) : NULL);
-		json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
-		printf("\n");
+		store_json_print_line(o);
 		json_decref(o);
 	} else if (what == FAILED || what == UNCHANGED) {
 		printf("%s: %s%s%s\n", im->name, outcome_words[what], text ? ": " : "",

@@ -60,8 +60,7 @@ static void print_json(const struct about *a)
 		HR_BUG_ON(json_array_append_new(libraries, one) < 0);
 	}
 	store_json_set(o, "libraries", libraries);
-	json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-	printf("\n");
+	store_json_print(o);
 	json_decref(o);
 }
 

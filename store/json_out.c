@@ -3,6 +3,8 @@
 
 #include "store/json_out.h"
 
+#include <stdio.h>
+
 #include "util/cleanup.h"
 #include "util/poison.h"
 
@@ -21,4 +23,20 @@ json_t *store_json_digest(const struct fetch_digest *d)
 	char buf[FETCH_DIGEST_TEXT];
 
 	return json_string(fetch_digest_text(d, buf));
+}
+
+static void print(const json_t *v, size_t form)
+{
+	json_dumpf(v, stdout, form | JSON_ENSURE_ASCII);
+	printf("\n");
+}
+
+void store_json_print(const json_t *v)
+{
+	print(v, JSON_INDENT(2));
+}
+
+void store_json_print_line(const json_t *v)
+{
+	print(v, JSON_COMPACT);
 }
