@@ -74,7 +74,8 @@ void store_cmd_chain_release(struct store_cmd_chain *chain)
 	memset(chain, 0, sizeof(*chain));
 }
 
-int store_cmd_grace(const struct store *st, const char *given, uint64_t *seconds, struct hr_err *e)
+int store_cmd_grace(const struct store *st, const char *given, struct store_gc_options *o,
+		    struct hr_err *e)
 {
 	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
 
@@ -83,8 +84,9 @@ int store_cmd_grace(const struct store *st, const char *given, uint64_t *seconds
 	    (given &&
 	     hr_parse_u64(given, "--grace", 0, HR_CONF_GRACE_MAX_H, &conf.gc_grace_h, e) < 0))
 		return -1;
-	*seconds = conf.gc_grace_h == HR_CONF_GRACE_BY_FS ? store_gc_default_grace_s(st)
-							  : conf.gc_grace_h * 3600;
+	o->grace_s = conf.gc_grace_h == HR_CONF_GRACE_BY_FS ? store_gc_default_grace_s(st)
+							    : conf.gc_grace_h * 3600;
+	o->replaced_s = given ? o->grace_s : store_gc_replaced_s(o->grace_s);
 	return 0;
 }
 

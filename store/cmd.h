@@ -51,10 +51,11 @@ int store_cmd_open(const struct store_cmd_common *c, struct store_cmd_chain *out
 void store_cmd_chain_release(struct store_cmd_chain *chain);
 
 /*
- * For how long gc spares what was removed from ST: GIVEN hours (--grace), else what the
- * configuration says, else what the file system asks for.
+ * Set for how long gc spares what was removed from ST or replaced in it: GIVEN hours (--grace),
+ * else what the configuration says, else what the file system asks for.
  */
-int store_cmd_grace(const struct store *st, const char *given, uint64_t *seconds,
+struct store_gc_options;
+int store_cmd_grace(const struct store *st, const char *given, struct store_gc_options *o,
 		    struct hr_err *e) HR_MUST_USE;
 
 /* What a pull of IMAGE would do, printed. */

@@ -94,9 +94,8 @@ static int gc_store(struct store *st, const struct gc_args *a, const atomic_bool
 	struct store_gc_result result;
 	int r;
 
-	if (store_cmd_grace(st, a->grace, &o.grace_s, e) < 0)
+	if (store_cmd_grace(st, a->grace, &o, e) < 0)
 		return -1;
-	o.replaced_s = a->grace ? o.grace_s : store_gc_replaced_s(o.grace_s);
 	r = store_gc(st, &o, &result, e);
 	if (r == 0 || result.bytes > 0)
 		(a->json ? print_result_json : print_result)(st, &result, a->dry);

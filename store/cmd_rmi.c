@@ -112,8 +112,7 @@ static void print_garbage(struct store *st)
 	struct hr_err unknown = { 0 };
 	char size[STORE_SIZE_TEXT];
 
-	if (store_cmd_grace(st, NULL, &o.grace_s, &unknown) < 0 ||
-	    store_gc(st, &o, &result, &unknown) < 0)
+	if (store_cmd_grace(st, NULL, &o, &unknown) < 0 || store_gc(st, &o, &result, &unknown) < 0)
 		hr_warn("%s", unknown.text);
 	else if (result.bytes > 0)
 		printf("'hpcrun gc' frees %s\n", store_size_text(result.bytes, size));

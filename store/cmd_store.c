@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/gc.h"
 #include "store/site.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
@@ -77,6 +78,14 @@ int store_admin_size(const struct store *st, uint64_t *bytes, struct hr_err *e)
 		if (store_object_each(st, kinds[i], on_object, bytes, e) < 0)
 			return -1;
 	return 0;
+}
+
+int store_admin_collect(struct store *st, const atomic_bool *cancel, struct hr_err *e)
+{
+	struct store_gc_options o = { .cancel = cancel };
+	struct store_gc_result r;
+
+	return store_cmd_grace(st, NULL, &o, e) < 0 ? -1 : store_gc(st, &o, &r, e);
 }
 
 /* ---- init ---- */

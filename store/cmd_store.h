@@ -35,4 +35,7 @@ int store_admin_size(const struct store *st, uint64_t *bytes, struct hr_err *e) 
 /* One thread for each CPU, 16 at most. */
 unsigned int store_admin_threads(void);
 
+/* Do what 'hpcrun gc' does, silently. */
+int store_admin_collect(struct store *st, const atomic_bool *cancel, struct hr_err *e) HR_MUST_USE;
+
 #endif

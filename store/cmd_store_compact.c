@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "store/cmd_store.h"
-#include "store/gc.h"
 #include "store/interrupt.h"
 #include "store/repack.h"
 #include "store/size.h"
@@ -50,18 +49,6 @@ static void print_result(const struct compact_args *a, const struct store *st,
 	       a->dry ? "" : "; 'hpcrun gc' removes the old ones when nobody can read them");
 }
 
-/* What no reference reaches is gc's, and would be counted as in use here. */
-static int collect(struct store *st, const atomic_bool *cancel, struct hr_err *e)
-{
-	struct store_gc_options o = { .cancel = cancel };
-	struct store_gc_result r;
-
-	if (store_cmd_grace(st, NULL, &o.grace_s, e) < 0)
-		return -1;
-	o.replaced_s = store_gc_replaced_s(o.grace_s);
-	return store_gc(st, &o, &r, e);
-}
-
 static int compact_main(void *args, int argc, char **argv, struct hr_err *e)
 {
 	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
@@ -75,8 +62,9 @@ static int compact_main(void *args, int argc, char **argv, struct hr_err *e)
 
 	(void)argc;
 	(void)argv;
+	/* what no reference reaches is gc's, and would be counted as in use */
 	if (store_admin_open(&a->common, &conf, &st, e) < 0 ||
-	    (!a->dry && collect(st, o.cancel, e) < 0))
+	    (!a->dry && store_admin_collect(st, o.cancel, e) < 0))
 		return -1;
 	o.st = st;
 	if (store_repack(&o, &r, e) < 0)

@@ -7,7 +7,6 @@
 
 #include "store/check_show.h"
 #include "store/cmd_store.h"
-#include "store/gc.h"
 #include "store/interrupt.h"
 #include "store/json_out.h"
 #include "store/repair.h"
@@ -95,16 +94,10 @@ static void print_repaired(void *arg, const char *name, const struct hr_err *why
  */
 static void collect(const struct fsck *f)
 {
-	struct store_gc_options o = { .cancel = f->stop };
-	struct store_gc_result r;
 	struct hr_err e = { 0 };
 
-	if (store_cmd_grace(f->st, NULL, &o.grace_s, &e) == 0) {
-		o.replaced_s = store_gc_replaced_s(o.grace_s);
-		if (store_gc(f->st, &o, &r, &e) == 0)
-			return;
-	}
-	hr_warn("%s", e.text);
+	if (store_admin_collect(f->st, f->stop, &e) < 0)
+		hr_warn("%s", e.text);
 }
 
 static int repair(struct fsck *f, struct store_check_result *r, struct hr_err *e)

@@ -8,7 +8,6 @@
 #include <time.h>
 
 #include "store/cmd_store.h"
-#include "store/gc.h"
 #include "store/import.h"
 #include "store/interrupt.h"
 #include "store/json_out.h"
@@ -290,14 +289,9 @@ static int check_names(const struct sync *s, int argc, char **argv, struct hr_er
  */
 static void collect(const struct sync *s)
 {
-	struct store_gc_options o = { .cancel = s->stop };
-	struct store_gc_result r;
 	struct hr_err e = { 0 };
 
-	if (store_cmd_grace(s->st, NULL, &o.grace_s, &e) < 0)
-		hr_warn("%s", e.text);
-	o.replaced_s = store_gc_replaced_s(o.grace_s);
-	if (e.kind == HR_OK && store_gc(s->st, &o, &r, &e) < 0)
+	if (store_admin_collect(s->st, s->stop, &e) < 0)
 		hr_warn("%s; the next 'hpcrun store sync' or 'hpcrun store gc' does", e.text);
 }
 
