@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store/gc.h"
 #include "util/cleanup.h"
@@ -88,6 +89,15 @@ int store_cmd_grace(const struct store *st, const char *given, struct store_gc_o
 							    : conf.gc_grace_h * 3600;
 	o->replaced_s = given ? o->grace_s : store_gc_replaced_s(o->grace_s);
 	return 0;
+}
+
+unsigned int store_cmd_threads(uint64_t given)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (given > 0)
+		return (unsigned int)given;
+	return n < 1 ? 1 : n > 16 ? 16 : (unsigned int)n;
 }
 
 int store_cmd_client(const struct hr_conf *conf, const atomic_bool *cancel,

@@ -58,6 +58,9 @@ struct store_gc_options;
 int store_cmd_grace(const struct store *st, const char *given, struct store_gc_options *o,
 		    struct hr_err *e) HR_MUST_USE;
 
+/* Threads for work that needs the CPU: GIVEN, or, 0, one for each CPU, 16 at most. */
+unsigned int store_cmd_threads(uint64_t given);
+
 /* What a pull of IMAGE would do, printed. */
 int store_cmd_plan_print(const struct store_cmd_common *c, bool json, const char *image,
 			 struct hr_err *e) HR_MUST_USE;

@@ -43,13 +43,6 @@ static const struct hr_opt pull_opts[] = {
 	HR_OPT_END
 };
 
-static unsigned int default_threads(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n < 1 ? 1 : n > 16 ? 16 : (unsigned int)n;
-}
-
 static enum progress_style style_of(const struct pull_args *a)
 {
 	if (a->quiet)
@@ -92,7 +85,7 @@ static int pull(const struct pull_args *a, const struct pull_env *env, struct hr
 		.source = &source,
 		.ref = &env->ref,
 		.downloads = a->downloads ? (unsigned int)a->downloads : DOWNLOADS_DEFAULT,
-		.workers = a->threads ? (unsigned int)a->threads : default_threads(),
+		.workers = store_cmd_threads(a->threads),
 		.level = (int)env->conf.compress_level,
 		.max_bytes = env->conf.import_max_bytes,
 		.force = a->force,

@@ -51,35 +51,6 @@ int store_admin_open(const struct store_admin_common *c, struct hr_conf *conf, s
 	return -1;
 }
 
-unsigned int store_admin_threads(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n < 1 ? 1 : n > 16 ? 16 : (unsigned int)n;
-}
-
-static int on_object(void *arg, const struct fetch_digest *d, uint64_t bytes, struct hr_err *e)
-{
-	uint64_t *total = arg;
-
-	(void)d;
-	(void)e;
-	*total += bytes;
-	return 0;
-}
-
-int store_admin_size(const struct store *st, uint64_t *bytes, struct hr_err *e)
-{
-	static const enum store_kind kinds[] = { STORE_PACK, STORE_INDEX, STORE_INDEX_LOC,
-						 STORE_META, STORE_LAYER, STORE_LAYER_LOC };
-
-	*bytes = 0;
-	for (size_t i = 0; i < HR_COUNT(kinds); i++)
-		if (store_object_each(st, kinds[i], on_object, bytes, e) < 0)
-			return -1;
-	return 0;
-}
-
 int store_admin_collect(struct store *st, const atomic_bool *cancel, struct hr_err *e)
 {
 	struct store_gc_options o = { .cancel = cancel };

@@ -29,12 +29,6 @@ extern const struct hr_opt store_admin_common_opts[];
 int store_admin_open(const struct store_admin_common *c, struct hr_conf *conf, struct store **out,
 		     struct hr_err *e) HR_MUST_USE;
 
-/* Bytes of the objects of a store but for records and documents, which weigh little. */
-int store_admin_size(const struct store *st, uint64_t *bytes, struct hr_err *e) HR_MUST_USE;
-
-/* One thread for each CPU, 16 at most. */
-unsigned int store_admin_threads(void);
-
 /* Do what 'hpcrun gc' does, silently. */
 int store_admin_collect(struct store *st, const atomic_bool *cancel, struct hr_err *e) HR_MUST_USE;
 

@@ -53,9 +53,7 @@ static void note_damage(void *arg, const struct store_damage *d)
 static int check(struct fsck *f, struct store_check_result *r, struct hr_err *e)
 {
 	const struct store_check_options o = { .st = f->st,
-					       .threads = f->a->threads
-								  ? (unsigned int)f->a->threads
-								  : store_admin_threads(),
+					       .threads = store_cmd_threads(f->a->threads),
 					       .cancel = f->stop,
 					       .damaged = note_damage,
 					       .arg = f };
@@ -103,7 +101,7 @@ static void collect(const struct fsck *f)
 static int repair(struct fsck *f, struct store_check_result *r, struct hr_err *e)
 {
 	struct store_repair_options o = { .st = f->st,
-					  .workers = store_admin_threads(),
+					  .workers = store_cmd_threads(0),
 					  .level = (int)f->conf.compress_level,
 					  .max_bytes = f->conf.import_max_bytes,
 					  .stop = f->stop,

@@ -239,7 +239,7 @@ static int status_main(void *args, int argc, char **argv, struct hr_err *e)
 	(void)argc;
 	(void)argv;
 	if (store_admin_open(&a->common, &conf, &st, e) < 0 || store_site_load(st, &site, e) < 0 ||
-	    store_admin_size(st, &bytes, e) < 0)
+	    store_size(st, &bytes, e) < 0)
 		return -1;
 	if (a->json)
 		print_json(st, &site, bytes);

@@ -97,7 +97,7 @@ static void set_options(const struct sync *s, const struct store_import_source *
 					     .source = from,
 					     .ref = ref,
 					     .downloads = DOWNLOADS,
-					     .workers = store_admin_threads(),
+					     .workers = store_cmd_threads(0),
 					     .level = (int)s->conf.compress_level,
 					     .max_bytes = s->conf.import_max_bytes,
 					     .if_changed = true,
@@ -336,7 +336,7 @@ static int run(struct sync *s, int argc, char **argv, struct hr_err *e)
 		return -1;
 	/* read when nobody else writes the state */
 	r = store_site_load(s->st, &s->site, e) < 0 || check_names(s, argc, argv, e) < 0 ||
-			    (s->site.quota && store_admin_size(s->st, &s->bytes, e) < 0) ||
+			    (s->site.quota && store_size(s->st, &s->bytes, e) < 0) ||
 			    store_cmd_client(&s->conf, s->stop, &s->client, e) < 0 ||
 			    sync_all(s, argc, argv, e) < 0
 		    ? -1

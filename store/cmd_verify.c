@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "store/check_show.h"
-#include "store/cmd_store.h"
+#include "store/cmd.h"
 #include "store/image.h"
 #include "store/interrupt.h"
 #include "util/cleanup.h"
@@ -56,8 +56,7 @@ static int verify(struct verify_args *a, const struct store_cmd_chain *chain, co
 		  struct hr_err *e)
 {
 	HR_CLEANUP(store_name_release) struct store_name name = { 0 };
-	struct store_check_options o = { .threads = a->threads ? (unsigned int)a->threads
-							       : store_admin_threads(),
+	struct store_check_options o = { .threads = store_cmd_threads(a->threads),
 					 .cancel = store_interrupt_catch(),
 					 .damaged = store_check_show_damage,
 					 .arg = &a->show };

@@ -123,6 +123,12 @@ typedef int store_object_fn(void *arg, const struct fetch_digest *d, uint64_t by
 int store_object_each(const struct store *st, enum store_kind kind, store_object_fn *fn, void *arg,
 		      struct hr_err *e) HR_MUST_USE;
 
+/*
+ * What a store occupies, in bytes. Records and documents are left out: looking at them takes longer
+ * than they weigh.
+ */
+int store_size(const struct store *st, uint64_t *bytes, struct hr_err *e) HR_MUST_USE;
+
 /* An unfinished object: tmp/NAME. */
 struct store_tmp {
 	const struct store *st; /* borrowed; NULL: empty */

@@ -76,3 +76,25 @@ int store_object_each(const struct store *st, enum store_kind kind, store_object
 			return -1;
 	return 0;
 }
+
+static int add_bytes(void *arg, const struct fetch_digest *d, uint64_t bytes, struct hr_err *e)
+{
+	uint64_t *total = arg;
+
+	(void)d;
+	(void)e;
+	*total += bytes;
+	return 0;
+}
+
+int store_size(const struct store *st, uint64_t *bytes, struct hr_err *e)
+{
+	static const enum store_kind kinds[] = { STORE_PACK, STORE_INDEX, STORE_INDEX_LOC,
+						 STORE_META, STORE_LAYER, STORE_LAYER_LOC };
+
+	*bytes = 0;
+	for (size_t i = 0; i < HR_COUNT(kinds); i++)
+		if (store_object_each(st, kinds[i], add_bytes, bytes, e) < 0)
+			return -1;
+	return 0;
+}
