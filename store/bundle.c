@@ -537,5 +537,5 @@ static int blob(void *arg, const struct fetch_descriptor *d, fetch_sink *sink, v
 
 struct store_import_source store_bundle_source(struct store_bundle *b)
 {
-	return (struct store_import_source) { document, blob, b, "import" };
+	return (struct store_import_source) { document, blob, b, STORE_SERVER_FILES };
 }

@@ -141,12 +141,14 @@ static int check_quota(const struct sync *s, uint64_t more, struct hr_err *e)
 	return -1;
 }
 
-/* The tag means another image now: the old one gets a reference by its digest, or loses it. */
-static int keep_old(struct sync *s, const struct fetch_ref *ref, const char *digest, bool keep,
+/*
+ * The tag means another image now: the old one gets a reference by its digest, which came from
+ * SERVER, or, NULL, loses it.
+ */
+static int keep_old(struct sync *s, const struct fetch_ref *ref, const char *digest, char *server,
 		    struct hr_err *e)
 {
 	struct fetch_ref by_digest = *ref; /* borrows its strings */
-	char server[] = "-";
 	struct store_ref_record r = { .pulled = (uint64_t)time(NULL), .server = server };
 	int done;
 
@@ -155,29 +157,34 @@ static int keep_old(struct sync *s, const struct fetch_ref *ref, const char *dig
 	if (fetch_digest_parse(digest, &by_digest.digest, e) < 0)
 		return -1;
 	r.manifest = r.document = by_digest.digest;
-	done = keep ? store_ref_write(s->st, &by_digest, &r, e)
-		    : store_ref_remove(s->st, &by_digest, e);
-	if (done < 0 && !keep && e->kind == HR_NOTFOUND) {
+	done = server ? store_ref_write(s->st, &by_digest, &r, e)
+		      : store_ref_remove(s->st, &by_digest, e);
+	if (done < 0 && !server && e->kind == HR_NOTFOUND) {
 		hr_err_clear(e); /* it was never kept, or somebody removed it */
 		done = 0;
 	}
-	s->dropped |= !keep;
+	s->dropped |= !server;
 	return done;
 }
 
-/* Note that it went well, and do what retention says about the image that the tag meant before. */
+/*
+ * Note that it went well, and do what retention says about the image that the tag meant BEFORE;
+ * NULL: it means the same.
+ */
 static int settle(struct sync *s, struct store_site_image *im, const struct fetch_ref *ref,
-		  const char *parted, struct hr_err *e)
+		  const struct store_ref_record *before, struct hr_err *e)
 {
 	HR_CLEANUP(hr_strv_release) struct hr_strv dropped = { 0 };
+	char text[FETCH_DIGEST_TEXT];
+	const char *parted = before ? fetch_digest_text(&before->manifest, text) : NULL;
 
 	store_site_synced(&s->site, im, (uint64_t)time(NULL), parted, &dropped);
 	for (size_t i = 0; i < im->old.n; i++)
 		if (parted && strcmp(im->old.v[i], parted) == 0 &&
-		    keep_old(s, ref, parted, true, e) < 0)
+		    keep_old(s, ref, parted, before->server, e) < 0)
 			return -1;
 	for (size_t i = 0; i < dropped.n; i++)
-		if (keep_old(s, ref, dropped.v[i], false, e) < 0)
+		if (keep_old(s, ref, dropped.v[i], NULL, e) < 0)
 			return -1;
 	return 0;
 }
@@ -189,7 +196,7 @@ static int pull(struct sync *s, struct store_site_image *im, const struct fetch_
 	struct store_import_status status = { 0 };
 	struct store_import_result result;
 	struct hr_err none = { 0 };
-	char old[FETCH_DIGEST_TEXT], new[FETCH_DIGEST_TEXT];
+	char new[FETCH_DIGEST_TEXT];
 	bool known = store_ref_read(s->st, ref, &before, &none) == 0, moved;
 	int r = store_import_pull(o, &status, &result, e);
 
@@ -198,9 +205,7 @@ static int pull(struct sync *s, struct store_site_image *im, const struct fetch_
 		return -1;
 	s->bytes += result.stored;
 	moved = known && !fetch_digest_equal(&before.manifest, &result.manifest);
-	if (known)
-		fetch_digest_text(&before.manifest, old);
-	if (settle(s, im, ref, moved ? old : NULL, e) < 0)
+	if (settle(s, im, ref, moved ? &before : NULL, e) < 0)
 		return -1;
 	tell(s, im,
 	     result.unchanged ? UNCHANGED

@@ -16,7 +16,7 @@ struct store_import_source {
 	int (*blob)(void *arg, const struct fetch_descriptor *d, fetch_sink *sink, void *sink_arg,
 		    struct hr_err *e);
 	void *arg;
-	const char *name; /* for the reference: the host, or "import" */
+	const char *name; /* for the reference: the host, or STORE_SERVER_FILES */
 };
 
 /* A registry, where REF is; both are borrowed. */

@@ -112,7 +112,7 @@ static void remove_old(const struct store *st)
 static int write_record(const struct store *st, const char *name, const struct fetch_digest *m,
 			struct hr_err *e)
 {
-	char nobody[] = "-";
+	char nobody[] = STORE_SERVER_UNKNOWN;
 	struct store_ref_record r = {
 		.manifest = *m, .document = *m, .pulled = (uint64_t)time(NULL), .server = nobody
 	};

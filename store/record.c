@@ -191,6 +191,12 @@ int store_image_record_parse(const uint8_t *p, size_t n, struct store_image_reco
 	return 0;
 }
 
+bool store_ref_record_is_fetched(const struct store_ref_record *r)
+{
+	return strcmp(r->server, STORE_SERVER_FILES) != 0 &&
+	       strcmp(r->server, STORE_SERVER_UNKNOWN) != 0;
+}
+
 void store_ref_record_release(struct store_ref_record *r)
 {
 	free(r->server);

@@ -7,6 +7,7 @@
 #ifndef STORE_RECORD_H
 #define STORE_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,8 +21,10 @@ struct store_ref_record {
 	struct fetch_digest manifest; /* for this platform */
 	struct fetch_digest document; /* what the tag answered: the manifest, or an index */
 	uint64_t pulled;	      /* seconds since 1970 */
-	char *server;
+	char *server;		      /* the host, or one of these: */
 };
+#define STORE_SERVER_FILES   "import" /* it came from files */
+#define STORE_SERVER_UNKNOWN "-"
 
 struct store_blob_record {
 	struct fetch_digest layer; /* DiffID */
@@ -56,6 +59,9 @@ int store_image_record_parse(const uint8_t *p, size_t n, struct store_image_reco
 			     struct hr_err *e) HR_MUST_USE;
 void store_ref_record_release(struct store_ref_record *r);
 void store_image_record_release(struct store_image_record *r);
+
+/* Whether it came from a registry, which can be asked for it again. */
+bool store_ref_record_is_fetched(const struct store_ref_record *r);
 
 /* Append a record. Text that cannot stand in a line is written as "-". */
 void store_ref_record_write(const struct store_ref_record *r, struct hr_buf *b);

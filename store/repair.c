@@ -148,7 +148,7 @@ static int repair_ref(const struct store_repair *r, const char *name, struct hr_
 	hr_err_clear(&why);
 	if (known && is_whole(r->o->st, &now))
 		return 0;
-	if (known && (strcmp(now.server, "-") == 0 || strcmp(now.server, "import") == 0)) {
+	if (known && !store_ref_record_is_fetched(&now)) {
 		hr_fail(&why, HR_NOTFOUND, 0, "it came from files; import it again");
 		r->o->image(r->o->arg, name, &why);
 		return 0;

@@ -23,11 +23,10 @@
 #include "util/mem.h"
 #include "util/poison.h"
 
-#define HELPER	       "hpcrun-store"
-#define FD_BEYOND      16 /* above those that the helper gets */
-#define REFUSED_S      30
-#define WHY_BYTES      256 /* of the first reason, in the message with both */
-#define NOT_FROM_THERE "-" /* the server of an image that came from no registry */
+#define HELPER	  "hpcrun-store"
+#define FD_BEYOND 16 /* above those that the helper gets */
+#define REFUSED_S 30
+#define WHY_BYTES 256 /* of the first reason, in the message with both */
 
 extern char **environ;
 
@@ -179,11 +178,10 @@ static int match_ref(void *arg, const struct fetch_ref *ref, const struct store_
 	(void)e;
 	if (!fetch_digest_equal(&rec->manifest, &s->manifest))
 		return 0;
-	if (strcmp(rec->server, NOT_FROM_THERE) == 0) {
+	if (!store_ref_record_is_fetched(rec))
 		s->from_elsewhere = true;
-	} else if (!s->repo) {
+	else if (!s->repo)
 		s->repo = hr_xasprintf("%s/%s", ref->registry, ref->repo);
-	}
 	return 0;
 }
 

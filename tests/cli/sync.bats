@@ -85,7 +85,7 @@ digests() { "$HPCRUN" images --json | jq -r '.[].digest' | sort -u; }
 	[[ "$output" == "$REGISTRY/test/mv:1: moved sha256:"* ]]
 	[ "$(digests | wc -l)" = 2 ]
 	digests | grep -qx "$first"
-	"$HPCRUN" inspect "$REGISTRY/test/mv@$first"
+	"$HPCRUN" inspect "$REGISTRY/test/mv@$first" | jq -e --arg r "$REGISTRY" '.server == $r'
 	second=$("$HPCRUN" inspect "$REGISTRY/test/mv:1" | jq -r .digest)
 	moving mv 3
 	run -0 "$HPCRUN" store sync --now

@@ -61,6 +61,26 @@ static void references(void **state)
 	}
 }
 
+static void what_came_from_a_registry_is_told_apart(void **state)
+{
+	static const struct {
+		const char *server;
+		bool fetched;
+	} rows[] = { { "docker.io", true },
+		     { "host:5000", true },
+		     { "import", false },
+		     { "-", false },
+		     { "--", true } };
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		hr_autofree char *server = hr_xstrdup(rows[i].server);
+		struct store_ref_record r = { .server = server };
+
+		assert_int_equal(store_ref_record_is_fetched(&r), rows[i].fetched);
+	}
+}
+
 static void images_keep_their_layers_and_lose_unprintable_dates(void **state)
 {
 	struct store_record_layer layers[2] = { 0 };
@@ -180,6 +200,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(references),
+		cmocka_unit_test(what_came_from_a_registry_is_told_apart),
 		cmocka_unit_test(images_keep_their_layers_and_lose_unprintable_dates),
 		cmocka_unit_test(images_have_4096_layers_at_most),
 		cmocka_unit_test(locations),
