@@ -28,7 +28,6 @@ void store_check_show_damage(void *show, const struct store_damage *d)
 	store_json_set(o, "missing", json_boolean(d->why->kind == HR_NOTFOUND));
 	store_json_set(o, "reason", json_string(d->why->text));
 	store_json_print_line(o);
-	json_decref(o);
 }
 
 static double now(void)
@@ -62,7 +61,6 @@ void store_check_show_end(const struct store_check_show *s, const char *what, co
 		store_json_set(o, "damaged", store_json_u64(r->damaged));
 		store_json_set(o, "seconds", json_real(seconds));
 		store_json_print_line(o);
-		json_decref(o);
 		return;
 	}
 	if (s->quiet)

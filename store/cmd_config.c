@@ -132,30 +132,17 @@ static bool is_set(const struct hr_conf_item *item)
 
 /* ---- the three forms ---- */
 
-static json_t *list(const struct hr_strv *l)
-{
-	json_t *a = json_array();
-
-	/* null: a path that is not UTF-8 */
-	for (size_t i = 0; i < l->n; i++) {
-		json_t *s = json_string(l->v[i]);
-
-		HR_BUG_ON(json_array_append_new(a, s ? s : json_null()) < 0);
-	}
-	return a;
-}
-
 static void add_json(json_t *all, const struct hr_conf_item *item,
 		     const struct hr_conf_item *preset)
 {
 	json_t *o = json_object();
 
 	store_json_set(o, "key", json_string(item->name));
-	store_json_set(o, "values", list(&item->values));
-	store_json_set(o, "defaults", list(&preset->values));
-	store_json_set(o, "from", list(&item->origins));
+	store_json_set(o, "values", store_json_strings(&item->values));
+	store_json_set(o, "defaults", store_json_strings(&preset->values));
+	store_json_set(o, "from", store_json_strings(&item->origins));
 	store_json_set(o, "locked", item->locked ? json_string(item->locked) : NULL);
-	HR_BUG_ON(json_array_append_new(all, o) < 0);
+	store_json_add(all, o);
 }
 
 /* One row for each value, and one for a key without any. */
@@ -232,11 +219,10 @@ static int config_main(void *args, int argc, char **argv, struct hr_err *e)
 		return -1;
 	all = json_array();
 	r = add_items(a, &conf, only, &t, all, e);
-	if (r == 0 && a->json) {
-		store_json_print(all);
-	} else if (r == 0 && !only) {
+	if (r == 0 && a->json)
+		store_json_print(hr_steal(&all));
+	else if (r == 0 && !only)
 		store_table_print(&t, stdout, store_table_terminal_width());
-	}
 	json_decref(all);
 	return r;
 }

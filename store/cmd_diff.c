@@ -87,12 +87,11 @@ static void add_json(struct report *r, const struct store_difference *d, const c
 
 		for (size_t k = 0; k < HR_COUNT(what_names); k++)
 			if (d->what & what_names[k].bit)
-				HR_BUG_ON(json_array_append_new(
-						  what, json_string(what_names[k].name)) < 0);
+				store_json_add(what, json_string(what_names[k].name));
 		store_json_set(o, "size_before", store_json_u64(size_of(d->before)));
 		store_json_set(o, "what", what);
 	}
-	HR_BUG_ON(json_array_append_new(r->lists[d->kind], o) < 0);
+	store_json_add(r->lists[d->kind], o);
 }
 
 static void print_line(const struct store_difference *d, const char *path)
@@ -197,7 +196,7 @@ static void print_json(struct report *r, const struct shared *s, char **names)
 		json_t *one = s->known ? sums_json(s, i) : json_object();
 
 		store_json_set(one, "image", json_string(names[i]));
-		HR_BUG_ON(json_array_append_new(images, one) < 0);
+		store_json_add(images, one);
 	}
 	store_json_set(o, "images", images);
 	for (size_t k = 0; k < HR_COUNT(list_names); k++) {
@@ -213,7 +212,6 @@ static void print_json(struct report *r, const struct shared *s, char **names)
 	store_json_set(o, "shared_chunks", s->known ? store_json_u64(s->common) : NULL);
 	store_json_set(o, "shared_bytes", s->known ? store_json_u64(s->common_bytes) : NULL);
 	store_json_print(o);
-	json_decref(o);
 }
 
 static void print_sums(const struct report *r, const struct shared *s)

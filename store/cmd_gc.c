@@ -44,7 +44,6 @@ static void print_removed(void *arg, const char *path, uint64_t bytes)
 	store_json_set(o, "path", json_string(path));
 	store_json_set(o, "bytes", store_json_u64(bytes));
 	store_json_print_line(o);
-	json_decref(o);
 }
 
 static void print_result_json(const struct store *st, const struct store_gc_result *r, bool dry)
@@ -61,7 +60,6 @@ static void print_result_json(const struct store *st, const struct store_gc_resu
 	store_json_set(o, "spared", store_json_u64(r->spared));
 	store_json_set(o, "bytes", store_json_u64(r->bytes));
 	store_json_print_line(o);
-	json_decref(o);
 }
 
 static void print_result(const struct store *st, const struct store_gc_result *r, bool dry)

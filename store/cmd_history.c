@@ -202,15 +202,14 @@ static void print_steps(const struct history *h)
 		if (step && !empty)
 			layers--;
 		if (h->args->json)
-			HR_BUG_ON(json_array_append_new(list, step_json(step, &l)) < 0);
+			store_json_add(list, step_json(step, &l));
 		else
 			add_row(&t, h, step, &l);
 	}
-	if (h->args->json) {
-		store_json_print(list);
-	} else {
+	if (h->args->json)
+		store_json_print(hr_steal(&list));
+	else
 		store_table_print(&t, stdout, 0);
-	}
 	json_decref(list);
 	store_table_release(&t);
 }

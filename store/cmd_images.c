@@ -121,7 +121,7 @@ static void add_json(struct list *s, const struct line *l)
 	store_json_set(o, "server", json_string(l->r->server));
 	store_json_set(o, "pulled", json_integer((json_int_t)l->r->pulled));
 	store_json_set(o, "store", json_string(s->store->path));
-	HR_BUG_ON(json_array_append_new(s->json, o) < 0);
+	store_json_add(s->json, o);
 }
 
 static int on_ref(void *arg, const struct fetch_ref *ref, const struct store_ref_record *r,
@@ -170,7 +170,7 @@ static int print_total(const struct store *st, struct hr_err *e)
 static int print_list(struct list *s, const struct store_cmd_chain *chain, struct hr_err *e)
 {
 	if (s->args->json) {
-		store_json_print(s->json);
+		store_json_print(hr_steal(&s->json));
 		return 0;
 	}
 	if (s->args->quiet)

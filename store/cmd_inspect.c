@@ -38,15 +38,6 @@ static json_t *text(const char *s)
 	return s && strcmp(s, "-") != 0 ? json_string(s) : NULL;
 }
 
-static json_t *list(const struct hr_strv *l)
-{
-	json_t *a = json_array();
-
-	for (size_t i = 0; i < l->n; i++)
-		HR_BUG_ON(json_array_append_new(a, json_string(l->v[i])) < 0);
-	return a;
-}
-
 /* ---- parts ---- */
 
 /* config.Labels, which nothing else here looks at. The document was checked before. */
@@ -71,9 +62,9 @@ static int add_config(json_t *o, const struct store_index *ix, struct hr_err *e)
 	store_json_set(o, "created", text(c.created));
 	store_json_set(o, "architecture", text(c.architecture));
 	store_json_set(o, "os", text(c.os));
-	store_json_set(o, "env", list(&c.env));
-	store_json_set(o, "entrypoint", list(&c.entrypoint));
-	store_json_set(o, "cmd", list(&c.cmd));
+	store_json_set(o, "env", store_json_strings(&c.env));
+	store_json_set(o, "entrypoint", store_json_strings(&c.entrypoint));
+	store_json_set(o, "cmd", store_json_strings(&c.cmd));
 	store_json_set(o, "working_dir", text(c.working_dir));
 	store_json_set(o, "user", text(c.user));
 	store_json_set(o, "labels", labels(config, len));
@@ -108,7 +99,7 @@ static int add_record(json_t *o, const struct store *st, const struct fetch_dige
 		store_json_set(l, "diff_id", store_json_digest(&r.layers[i].diff_id));
 		store_json_set(l, "blob", store_json_digest(&r.layers[i].blob));
 		store_json_set(l, "compressed", blob_size(st, &r.layers[i].blob));
-		HR_BUG_ON(json_array_append_new(layers, l) < 0);
+		store_json_add(layers, l);
 	}
 	store_json_set(o, "size", store_json_u64(r.size));
 	store_json_set(o, "compressed", store_json_u64(r.compressed));
@@ -171,9 +162,8 @@ static int inspect_main(void *args, int argc, char **argv, struct hr_err *e)
 		return -1;
 	o = json_object();
 	r = describe(o, img, argv[0], e);
-	if (r == 0) {
-		store_json_print(o);
-	}
+	if (r == 0)
+		store_json_print(hr_steal(&o));
 	json_decref(o);
 	return r;
 }

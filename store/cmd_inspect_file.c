@@ -68,7 +68,7 @@ static int add_signatures(json_t *o, const struct sif *f, const struct store_sif
 		if (r < 0)
 			return -1;
 		if (r > 0 && store_sif_signs(&s, object))
-			HR_BUG_ON(json_array_append_new(list, signature(&s)) < 0);
+			store_json_add(list, signature(&s));
 	}
 	return 0;
 }
@@ -78,7 +78,7 @@ static int add_object(json_t *list, const struct sif *f, const struct store_sif_
 {
 	json_t *o = json_object();
 
-	HR_BUG_ON(json_array_append_new(list, o) < 0);
+	store_json_add(list, o);
 	store_json_set(o, "id", store_json_u64(object->id));
 	store_json_set(o, "type", json_string(store_sif_type_name(object)));
 	store_json_set(o, "name", json_string(object->name));
@@ -151,11 +151,10 @@ int store_cmd_inspect_file(const char *path, struct hr_err *e)
 	json_t *o = json_object();
 	int r = fd < 0 ? -1 : describe(o, &f, e);
 
-	if (r == 0) {
-		store_json_print(o);
-	} else {
+	if (r == 0)
+		store_json_print(hr_steal(&o));
+	else
 		hr_wrap(e, "image '%s'", path);
-	}
 	json_decref(o);
 	return r;
 }

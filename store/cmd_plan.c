@@ -88,7 +88,7 @@ static void print_json(const struct report *r)
 		store_json_set(one, "diff_id", store_json_digest(&l->diff_id));
 		store_json_set(one, "compressed", store_json_u64(l->blob.size));
 		store_json_set(one, "here", json_boolean(l->state == STORE_IMPORT_HERE));
-		HR_BUG_ON(json_array_append_new(layers, one) < 0);
+		store_json_add(layers, one);
 	}
 	store_json_set(o, "layers", layers);
 	store_json_set(o, "compressed", store_json_u64(r->total));
@@ -100,7 +100,6 @@ static void print_json(const struct report *r)
 	store_json_set(o, "store_exists", json_boolean(r->store_there));
 	store_json_set(o, "store_free", store_json_u64(r->free_bytes));
 	store_json_print(o);
-	json_decref(o);
 }
 
 /* ---- text ---- */

@@ -294,7 +294,6 @@ static void print_end(const struct push *p)
 		store_json_set(o, "as_it_was", json_boolean(p->as_it_was));
 		store_json_set(o, "uploaded", store_json_u64(p->sent));
 		store_json_print(o);
-		json_decref(o);
 		return;
 	}
 	printf("%s\n", digest);

@@ -80,7 +80,6 @@ static void print_repaired(void *arg, const char *name, const struct hr_err *why
 		store_json_set(o, "reference", json_string((const char *)shown.p));
 		store_json_set(o, "reason", why ? json_string(why->text) : NULL);
 		store_json_print_line(o);
-		json_decref(o);
 	} else if (why) {
 		printf("%s: cannot be repaired: %s\n", (const char *)shown.p, why->text);
 	} else {

@@ -198,10 +198,8 @@ static json_t *time_or_null(uint64_t s)
 
 static json_t *image_json(const struct store_site *site, const struct store_site_image *im)
 {
-	json_t *o = json_object(), *old = json_array();
+	json_t *o = json_object();
 
-	for (size_t i = 0; i < im->old.n; i++)
-		HR_BUG_ON(json_array_append_new(old, json_string(im->old.v[i])) < 0);
 	store_json_set(o, "reference", json_string(im->name));
 	store_json_set(o, "listed", json_boolean(im->listed));
 	store_json_set(o, "every", store_json_u64(im->every_s ? im->every_s : site->every_s));
@@ -209,7 +207,7 @@ static json_t *image_json(const struct store_site *site, const struct store_site
 	store_json_set(o, "tried", time_or_null(im->tried_s));
 	store_json_set(o, "synced", time_or_null(im->synced_s));
 	store_json_set(o, "due", store_json_u64(store_site_due(site, im)));
-	store_json_set(o, "old", old);
+	store_json_set(o, "old", store_json_strings(&im->old));
 	store_json_set(o, "reason", im->reason.n ? json_string(im->reason.v[0]) : NULL);
 	return o;
 }
@@ -219,13 +217,12 @@ static void print_json(const struct store *st, const struct store_site *site, ui
 	json_t *o = json_object(), *images = json_array();
 
 	for (size_t i = 0; i < site->n; i++)
-		HR_BUG_ON(json_array_append_new(images, image_json(site, &site->images[i])) < 0);
+		store_json_add(images, image_json(site, &site->images[i]));
 	store_json_set(o, "store", json_string(st->path));
 	store_json_set(o, "bytes", store_json_u64(bytes));
 	store_json_set(o, "quota", time_or_null(site->quota));
 	store_json_set(o, "images", images);
 	store_json_print(o);
-	json_decref(o);
 }
 
 static int status_main(void *args, int argc, char **argv, struct hr_err *e)

@@ -77,7 +77,6 @@ static void tell(const struct sync *s, const struct store_site_image *im, enum o
 		store_json_set(o, what == FAILED ? "reason" : "digest",
 			       text ? json_string(text) : NULL);
 		store_json_print_line(o);
-		json_decref(o);
 	} else if (what == FAILED || what == UNCHANGED) {
 		printf("%s: %s%s%s\n", im->name, outcome_words[what], text ? ": " : "",
 		       text ? text : "");

@@ -48,7 +48,7 @@ static void print_json(const struct about *a)
 	store_json_set(o, "tls", json_string(a->net.tls));
 	store_json_set(o, "http2", json_boolean(a->net.http2));
 	for (size_t i = 0; i < HR_COUNT(features); i++)
-		HR_BUG_ON(json_array_append_new(can, json_string(features[i])) < 0);
+		store_json_add(can, json_string(features[i]));
 	store_json_set(o, "features", can);
 	for (size_t i = 0; i < LIBRARIES; i++) {
 		const struct library *l = &a->libraries[i];
@@ -57,11 +57,10 @@ static void print_json(const struct about *a)
 		store_json_set(one, "name", json_string(l->name));
 		store_json_set(one, "built", json_string(l->built));
 		store_json_set(one, "loaded", l->loaded ? json_string(l->loaded) : NULL);
-		HR_BUG_ON(json_array_append_new(libraries, one) < 0);
+		store_json_add(libraries, one);
 	}
 	store_json_set(o, "libraries", libraries);
 	store_json_print(o);
-	json_decref(o);
 }
 
 static void print_text(const struct about *a)

@@ -201,7 +201,7 @@ static json_t *json_start(const struct hr_stats *s)
 		set_us(step, "at_seconds", s->steps[i].at_us);
 		store_json_set(step, "took_seconds",
 			       s->steps[i].us ? json_real((double)s->steps[i].us / 1e6) : NULL);
-		HR_BUG_ON(json_array_append_new(steps, step) < 0);
+		store_json_add(steps, step);
 	}
 	store_json_set(o, "steps", steps);
 	return o;
@@ -238,7 +238,7 @@ static json_t *json_origins(const struct hr_stats *s)
 		set_u64(o, "requests", s->origins[i].requests);
 		set_u64(o, "failures", s->origins[i].failures);
 		set_u64(o, "bytes", s->origins[i].bytes);
-		HR_BUG_ON(json_array_append_new(list, o) < 0);
+		store_json_add(list, o);
 	}
 	return list;
 }
@@ -284,7 +284,7 @@ int sessions_print_json(const struct sessions *l, struct hr_err *e)
 	int r;
 
 	for (size_t i = 0; i < l->n; i++)
-		HR_BUG_ON(json_array_append_new(list, json_session(&l->v[i])) < 0);
+		store_json_add(list, json_session(&l->v[i]));
 	r = json_dumpf(list, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12));
 	json_decref(list);
 	printf("\n");
