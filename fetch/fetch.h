@@ -322,7 +322,7 @@ struct fetch_version {
 
 /*
  * The same of an object that must not change meanwhile: the first reply fills V, later ones are
- * compared with it, by what both have.
+ * compared with it, by what both have. V may be NULL.
  *
  * Errors:  also HR_CORRUPT the object is another one now; HR_NET its length was not said.
  */

@@ -254,13 +254,7 @@ int fetch_web_read(struct fetch_client *c, const char *url, uint64_t limit, stru
 int fetch_web_range(struct fetch_client *c, const char *url, uint64_t off, size_t len, void *buf,
 		    fetch_progress *progress, void *arg, struct hr_err *e)
 {
-	struct wish w = {
-		.ranged = true, .off = off, .buf = buf, .len = len, .progress = progress, .arg = arg
-	};
-
-	if (len == 0)
-		return 0;
-	return get(c, url, &w, e);
+	return fetch_web_range_of(c, url, off, len, buf, progress, arg, NULL, e);
 }
 
 int fetch_web_range_of(struct fetch_client *c, const char *url, uint64_t off, size_t len, void *buf,
