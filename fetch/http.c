@@ -388,8 +388,8 @@ static void set_method(struct exchange *x, struct curl_slist **headers)
 		   q->content_type ? q->content_type : "application/octet-stream");
 	if (q->data_range)
 		add_header(headers, "Content-Range", q->data_range);
-	add_header(headers, "Expect",
-		   ""); /* to wait for a "100 Continue" costs a round trip or 1 s */
+	/* to wait for a "100 Continue" costs a round trip or 1 s */
+	add_header(headers, "Expect", "");
 }
 
 static struct curl_slist *set_request(struct exchange *x)

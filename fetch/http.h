@@ -84,10 +84,11 @@ void fetch_http_free(struct fetch_http *h);
  * Send one request and read the whole reply, whatever its status.
  *
  * Bounds:  64 KiB of headers; 10 s to connect (with TLS); STALL_S below 1 KiB/s both ways, without
- * the time that BODY takes. The body is not bounded here: BODY does that. Owns:    *r's strings, on
- * success and failure; fetch_http_reply_release frees them. Errors:  HR_NET with r->again telling
- * whether a retry may help; HR_SYS with EINTR when cancelled; what BODY returned. Threads: any
- * number on one H.
+ *          the time that BODY takes. The body is not bounded here: BODY does that.
+ * Owns:    *r's strings, on success and failure; fetch_http_reply_release frees them.
+ * Errors:  HR_NET with r->again telling whether a retry may help; HR_SYS with EINTR when cancelled;
+ *          what BODY returned.
+ * Threads: any number on one H.
  */
 int fetch_http_perform(struct fetch_http *h, const struct fetch_http_request *q,
 		       struct fetch_http_reply *r, struct hr_err *e) HR_MUST_USE;

@@ -368,7 +368,6 @@ static void keep_reply(struct fetch_request *q, const struct fetch_http_reply *r
 	q->status = r->status;
 	q->location = r->location ? hr_xstrdup(r->location) : NULL;
 	q->range = r->range ? hr_xstrdup(r->range) : NULL;
-	q->length = r->has_length ? r->length : 0;
 }
 
 /* What a reply asks for next: 1 another request, 0 the end, -1 failure. */

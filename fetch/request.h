@@ -41,7 +41,6 @@ struct fetch_request {
 	/* of a good reply to another method, own */
 	int status;
 	char *location, *range; /* or NULL */
-	uint64_t length;
 
 	struct fetch_url direct; /* own: where the last redirect led; host NULL when nowhere */
 };
