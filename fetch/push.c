@@ -222,9 +222,9 @@ static int send_piece(struct fetch_upload *u, struct hr_err *e)
 	return 0;
 }
 
-/* The last request names the digest; it may carry the bytes that are left. */
-static int end(struct fetch_upload *u, const struct fetch_digest *d, struct fetch_failure *f,
-	       struct hr_err *e)
+/* The last request names the digest; it may carry the N bytes at P. */
+static int end(const struct fetch_upload *u, const struct fetch_digest *d, const void *p, size_t n,
+	       struct fetch_failure *f, struct hr_err *e)
 {
 	char text[FETCH_DIGEST_TEXT];
 	hr_autofree char *target =
@@ -232,8 +232,8 @@ static int end(struct fetch_upload *u, const struct fetch_digest *d, struct fetc
 			     fetch_digest_text(d, text));
 	HR_CLEANUP(fetch_request_release) struct fetch_request q = request(&u->k, "PUT", target);
 
-	q.data = u->piece;
-	q.data_len = u->n;
+	q.data = p;
+	q.data_len = n;
 	return fetch_request_once(&q, f, e);
 }
 
@@ -275,7 +275,7 @@ int fetch_upload_end(struct fetch_upload *u, const struct fetch_digest *d, struc
 
 	if (send_piece(u, e) < 0)
 		return -1;
-	while (end(u, d, &f, e) < 0) {
+	while (end(u, d, "", 0, &f, e) < 0) {
 		struct hr_err asked = { 0 };
 		bool there = false;
 
@@ -307,18 +307,14 @@ int fetch_blob_put(struct fetch_client *c, const struct fetch_ref *ref,
 		   const struct fetch_digest *d, const void *p, size_t n, struct hr_err *e)
 {
 	HR_CLEANUP(call_release) struct call k = call_for_blob(c, ref, d);
-	hr_autobuf struct hr_buf copy = { 0 };
 	struct fetch_upload u = { .k = k };
 	struct fetch_retry retry = { 0 };
 	struct fetch_failure f = { 0 };
 	int r;
 
-	hr_buf_add(&copy, p, n);
-	u.piece = copy.p;
-	u.n = n;
 	for (;;) { /* each time from the beginning: it is small */
 		r = begin(&u, e);
-		if (r < 0 || end(&u, d, &f, e) == 0)
+		if (r < 0 || end(&u, d, p, n, &f, e) == 0)
 			break;
 		r = -1;
 		if (fetch_retry_wait(c, &retry, &f, e) < 0)
