@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "fetch/digest.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/poison.h"

@@ -21,7 +21,7 @@
 #include "util/err.h"
 #include "util/mem.h"
 
-/* ---- digests (digest.c) ---- */
+/* ---- digests (digest.c, hash.c) ---- */
 
 #define FETCH_DIGEST_LEN  32
 #define FETCH_DIGEST_HEX  (2 * FETCH_DIGEST_LEN + 1)		     /* lower-case digits and NUL */
@@ -47,6 +47,18 @@ char *fetch_digest_text(const struct fetch_digest *d, char buf[FETCH_DIGEST_TEXT
 bool fetch_digest_equal(const struct fetch_digest *a, const struct fetch_digest *b);
 /* sha256 of N bytes at P. */
 void fetch_digest_of(const void *p, size_t n, struct fetch_digest *out);
+
+/*
+ * The same of a stream. Sequence: fetch_hash_new(); fetch_hash_add() for each piece;
+ * fetch_hash_end() once; fetch_hash_free(). Aborts when libcrypto has no sha256 or memory is gone.
+ */
+struct fetch_hash;
+struct fetch_hash *fetch_hash_new(void) HR_MUST_USE;
+void fetch_hash_add(struct fetch_hash *h, const void *p, size_t n);
+/* The digest of all that was added; nothing may be added afterwards. */
+void fetch_hash_end(struct fetch_hash *h, struct fetch_digest *out);
+void fetch_hash_free(struct fetch_hash *h);
+void fetch_hash_freep(struct fetch_hash **h);
 
 /* ---- references (ref.c) ---- */
 

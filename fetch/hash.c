@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "fetch/digest.h"
+#include "fetch/fetch.h"
 
 #include <stdlib.h>
 

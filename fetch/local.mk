@@ -2,7 +2,7 @@
 noinst_LIBRARIES += libfetch.a
 libfetch_a_SOURCES = \
 	fetch/fetch.h fetch/auth.c fetch/auth.h fetch/client.h fetch/cred.c fetch/cred.h \
-	fetch/digest.c fetch/digest.h fetch/hash.c fetch/helper.c fetch/helper.h fetch/http.c \
+	fetch/digest.c fetch/hash.c fetch/helper.c fetch/helper.h fetch/http.c \
 	fetch/http.h \
 	fetch/json.c fetch/json.h fetch/layout.c fetch/login.c fetch/manifest.c fetch/push.c fetch/ref.c fetch/registry.c \
 	fetch/request.c fetch/request.h fetch/token.c fetch/token.h fetch/url.c fetch/url.h \

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "fetch/client.h"
-#include "fetch/digest.h"
 #include "fetch/request.h"
 #include "fetch/token.h"
 #include "util/cleanup.h"

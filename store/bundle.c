@@ -12,8 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
-
 #include "store/file_image.h"
 #include "store/members.h"
 #include "store/sif.h"
@@ -158,7 +156,7 @@ char *store_bundle_default_name(const char *name)
 /* ---- a stream and its digest ---- */
 
 struct hashing {
-	EVP_MD_CTX *md;
+	struct fetch_hash *hash;
 	uint64_t n;
 	fetch_sink *sink; /* or NULL */
 	void *arg;
@@ -169,13 +167,8 @@ static int on_hash(void *arg, const void *p, size_t n, struct hr_err *e)
 	struct hashing *h = arg;
 
 	h->n += n;
-	HR_BUG_ON(EVP_DigestUpdate(h->md, p, n) != 1);
+	fetch_hash_add(h->hash, p, n);
 	return h->sink ? h->sink(h->arg, p, n, e) : 0;
-}
-
-static void hash_free(struct hashing *h)
-{
-	EVP_MD_CTX_free(h->md);
 }
 
 /* The only layer of what is no OCI image. */
@@ -220,13 +213,12 @@ static int put_blob(struct store_bundle *b, const struct blob *x, fetch_sink *si
 static int hash_blob(struct store_bundle *b, const struct blob *x, fetch_sink *sink, void *arg,
 		     struct fetch_digest *digest, uint64_t *size, struct hr_err *e)
 {
-	HR_CLEANUP(hash_free)
-	struct hashing h = { .md = EVP_MD_CTX_new(), .sink = sink, .arg = arg };
+	HR_CLEANUP(fetch_hash_freep) struct fetch_hash *hash = fetch_hash_new();
+	struct hashing h = { .hash = hash, .sink = sink, .arg = arg };
 
-	HR_BUG_ON(!h.md || EVP_DigestInit_ex(h.md, EVP_sha256(), NULL) != 1);
 	if (put_blob(b, x, on_hash, &h, e) < 0)
 		return -1;
-	HR_BUG_ON(EVP_DigestFinal_ex(h.md, digest->b, NULL) != 1);
+	fetch_hash_end(hash, digest);
 	*size = h.n;
 	return 0;
 }

@@ -16,8 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
-
 #include "store/cmd_image.h"
 #include "store/oci_out.h"
 #include "store/sif_write.h"
@@ -73,7 +71,7 @@ static void job_release(struct job *j)
 struct target {
 	int fd;
 	const char *name;
-	EVP_MD_CTX *md; /* or NULL */
+	struct fetch_hash *hash; /* or NULL */
 	uint64_t bytes;
 };
 
@@ -81,7 +79,8 @@ static int to_fd(void *arg, const void *p, size_t n, struct hr_err *e)
 {
 	struct target *t = arg;
 
-	HR_BUG_ON(t->md && EVP_DigestUpdate(t->md, p, n) != 1);
+	if (t->hash)
+		fetch_hash_add(t->hash, p, n);
 	t->bytes += n;
 	return hr_write_all(t->fd, p, n, t->name, e);
 }
@@ -261,16 +260,13 @@ static int put_layer(struct job *j, struct store_oci_part *out, struct hr_err *e
 {
 	hr_autofree char *path = hr_xasprintf("%s/blobs/sha256/layer", j->tmp), *named = NULL;
 	hr_autofd int fd = create(j, path, e);
-	struct target t = { .fd = fd, .name = path, .md = EVP_MD_CTX_new() };
+	HR_CLEANUP(fetch_hash_freep) struct fetch_hash *hash = fetch_hash_new();
+	struct target t = { .fd = fd, .name = path, .hash = hash };
 	char hex[FETCH_DIGEST_HEX];
-	int r = -1;
 
-	HR_BUG_ON(!t.md || EVP_DigestInit_ex(t.md, EVP_sha256(), NULL) != 1);
-	if (fd >= 0 && put_tree(j, &t, e) == 0 && finish_file(&fd, path, e) == 0)
-		r = EVP_DigestFinal_ex(t.md, out->digest.b, NULL) == 1 ? 0 : -1;
-	EVP_MD_CTX_free(t.md);
-	if (r < 0)
+	if (fd < 0 || put_tree(j, &t, e) < 0 || finish_file(&fd, path, e) < 0)
 		return -1;
+	fetch_hash_end(hash, &out->digest);
 	out->bytes = t.bytes;
 	named = hr_xasprintf("%s/blobs/sha256/%s", j->tmp, fetch_digest_hex(&out->digest, hex));
 	if (rename(path, named) < 0)

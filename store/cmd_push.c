@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include <jansson.h>
-#include <openssl/evp.h>
 
 #include "store/cmd_image.h"
 #include "store/gzip_out.h"
@@ -183,7 +182,7 @@ static int push_as_it_was(struct push *p, struct hr_err *e)
 
 /* The tree on its way: tar, its digest, gzip, the digest of that, and perhaps the registry. */
 struct stream {
-	EVP_MD_CTX *plain, *packed;
+	struct fetch_hash *plain, *packed;
 	struct store_gzip *gzip;
 	struct fetch_upload *upload; /* or NULL: to be measured only */
 	uint64_t bytes;
@@ -193,7 +192,7 @@ static int on_packed(void *arg, const void *p, size_t n, struct hr_err *e)
 {
 	struct stream *s = arg;
 
-	HR_BUG_ON(EVP_DigestUpdate(s->packed, p, n) != 1);
+	fetch_hash_add(s->packed, p, n);
 	s->bytes += n;
 	return s->upload ? fetch_upload_add(s->upload, p, n, e) : 0;
 }
@@ -202,16 +201,8 @@ static int on_tar(void *arg, const void *p, size_t n, struct hr_err *e)
 {
 	struct stream *s = arg;
 
-	HR_BUG_ON(EVP_DigestUpdate(s->plain, p, n) != 1);
+	fetch_hash_add(s->plain, p, n);
 	return store_gzip_add(s->gzip, p, n, e);
-}
-
-static EVP_MD_CTX *new_sha256(void)
-{
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-
-	HR_BUG_ON(!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1);
-	return md;
 }
 
 /* Make the layer, for UPLOAD or NULL. */
@@ -219,19 +210,19 @@ static int stream_layer(const struct push *p, struct fetch_upload *upload,
 			struct store_oci_part *layer, struct fetch_digest *diff_id,
 			struct hr_err *e)
 {
-	struct stream s = { new_sha256(), new_sha256(), NULL, upload, 0 };
+	struct stream s = { fetch_hash_new(), fetch_hash_new(), NULL, upload, 0 };
 	int r;
 
 	s.gzip = store_gzip_new(on_packed, &s);
 	r = store_tree_tar_image(p->image.ix, p->image.chunks, on_tar, &s, e);
 	if (r == 0)
 		r = store_gzip_end(s.gzip, e);
-	HR_BUG_ON(EVP_DigestFinal_ex(s.plain, diff_id->b, NULL) != 1 ||
-		  EVP_DigestFinal_ex(s.packed, layer->digest.b, NULL) != 1);
+	fetch_hash_end(s.plain, diff_id);
+	fetch_hash_end(s.packed, &layer->digest);
 	layer->bytes = s.bytes;
 	store_gzip_free(s.gzip);
-	EVP_MD_CTX_free(s.plain);
-	EVP_MD_CTX_free(s.packed);
+	fetch_hash_free(s.plain);
+	fetch_hash_free(s.packed);
 	return r;
 }
 

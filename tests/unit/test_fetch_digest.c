@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include "fetch/digest.h"
 #include "fetch/fetch.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
