@@ -65,6 +65,7 @@ struct serve_web {
 	const char *cache; /* as on the command line, or NULL */
 	const struct hr_conf *conf;
 	int control, stats_fd; /* stats_fd -1: none */
+	unsigned int keep_fds; /* behind them: the session's locks */
 	uint64_t memory;
 	bool verify_full, native;
 };

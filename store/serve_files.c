@@ -30,6 +30,8 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	hr_strv_take(&argv, hr_xasprintf("--control-fd=%d", w->control));
 	if (w->stats_fd >= 0)
 		hr_strv_take(&argv, hr_xasprintf("--stats-fd=%d", w->stats_fd));
+	if (w->keep_fds > 0)
+		hr_strv_take(&argv, hr_xasprintf("--keep-fds=%u", w->keep_fds));
 	hr_strv_take(&argv, hr_xasprintf("--memory=%" PRIu64, w->memory));
 	if (w->verify_full)
 		hr_strv_add(&argv, "--verify-full");

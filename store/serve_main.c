@@ -408,6 +408,7 @@ static int run(const struct serve_args *a, const struct hr_conf *conf, const str
 		.conf = conf,
 		.control = control,
 		.stats_fd = a->stats_fd ? (int)a->stats_fd : -1,
+		.keep_fds = (unsigned int)a->keep_fds,
 		.memory = a->memory ? a->memory : MEMORY_DEFAULT,
 		.verify_full = a->verify_full,
 		.native = a->native,

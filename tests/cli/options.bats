@@ -31,6 +31,7 @@ teardown_file() {
 	for pid in $(leftovers | cut -d' ' -f1); do
 		kill -KILL "$pid" 2>/dev/null
 	done
+	web_store_stop "$SCRATCH/web"
 	scratch_remove
 }
 setup() {
@@ -157,7 +158,8 @@ no_scratch() { [ -z "$(find "$TMPDIR" -maxdepth 1 -name 'hpcrun-*-scratch-*')" ]
 there() { find "$TMPDIR" -name there 2>/dev/null | grep -q .; }
 none_left() { [ -z "$(leftovers)" ]; }
 
-@test "options: what a killed session left of --scratch is removed by the next, not while programs use it" {
+# A session with --scratch is killed while a program runs; then others come.
+scratch_outlives_session() {
 	local holder program
 	: >go-on
 	"$HPCRUN" run --scratch /work app:1 sh -c 'touch /work/there; while test -e "$0"; do sleep 0.1; done; test -e /work/there' \
@@ -175,6 +177,15 @@ none_left() { [ -z "$(leftovers)" ]; }
 	"$HPCRUN" run --scratch /data app:1 true
 	run ! there
 	wait_until 10 no_scratch
+}
+
+@test "options: what a killed session left of --scratch is removed by the next, not while programs use it" {
+	scratch_outlives_session
+}
+
+@test "options: nor while they use it with an image of a store behind a web server" {
+	web_store_start "$HPCRUN_STORE" "$SCRATCH/web"
+	HPCRUN_STORE=http://127.0.0.1:$(cat web/port) HPCRUN_CACHE=$SCRATCH/cache scratch_outlives_session
 }
 
 @test "options: --no-mount leaves out what it names" {
