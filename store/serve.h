@@ -64,8 +64,8 @@ struct serve_web {
 	const char *app;   /* the program that the session was started for, or "" */
 	const char *cache; /* as on the command line, or NULL */
 	const struct hr_conf *conf;
-	int control, stats_fd; /* stats_fd -1: none */
-	unsigned int keep_fds; /* behind them: the session's locks */
+	int stats_fd;	       /* -1: none */
+	unsigned int keep_fds; /* behind it: the session's locks */
 	uint64_t memory;
 	bool verify_full, native;
 };
@@ -121,7 +121,6 @@ struct serve_native_options {
 	const char *cache_dir;
 	const char *program; /* "": not known; borrowed for ever, like all below */
 	uint64_t cache_bytes;
-	int control;
 	/* PLAIN and FRAME alone are used, as of store_native_maker_options */
 	struct store_chunk_source source;
 	/* with the argument of SOURCE: whether a chunk is at hand (NULL: all are); a chunk lies in
@@ -142,12 +141,13 @@ void serve_native_seen(struct serve_native *n, uint32_t node, const struct store
 void serve_tell(void *arg, const char *text);
 
 /*
- * serve_loop.c: serve FD, a mounted /dev/fuse, until the kernel ends the connection. CONTROL is
- * where the FUSE_INIT request is reported; INIT, INIT_LEN what an earlier server reported, if any.
+ * serve_loop.c: serve FD, a mounted /dev/fuse, until the kernel ends the connection. The
+ * FUSE_INIT request is reported to the session; INIT, INIT_LEN are what an earlier server reported,
+ * if any.
  *
  * Errors:  HR_SYS; 0 at the end of the connection.
  */
-int serve_loop(struct serve *s, int fd, int control, const uint8_t *init, size_t init_len,
+int serve_loop(struct serve *s, int fd, const uint8_t *init, size_t init_len,
 	       struct hr_err *e) HR_MUST_USE;
 
 #endif

@@ -22,12 +22,11 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	char program[PATH_MAX + sizeof(NET_SUFFIX)] = "";
 	ssize_t n = readlink("/proc/self/exe", program, PATH_MAX);
 
-	(void)s;
 	if (n <= 0 || n >= PATH_MAX)
 		return hr_fail(e, HR_SYS, errno, "cannot find the own program in /proc/self/exe");
 	memcpy(program + n, NET_SUFFIX, sizeof(NET_SUFFIX));
 	hr_strv_add(&argv, program);
-	hr_strv_take(&argv, hr_xasprintf("--control-fd=%d", w->control));
+	hr_strv_take(&argv, hr_xasprintf("--control-fd=%d", s->control));
 	if (w->stats_fd >= 0)
 		hr_strv_take(&argv, hr_xasprintf("--stats-fd=%d", w->stats_fd));
 	if (w->keep_fds > 0)
@@ -44,7 +43,7 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 		hr_strv_take(&argv, hr_xasprintf("--store=%s", w->stores->v[i]));
 	hr_strv_add(&argv, "--");
 	hr_strv_add(&argv, w->image);
-	if (fcntl(w->control, F_SETFD, 0) < 0 ||
+	if (fcntl(s->control, F_SETFD, 0) < 0 ||
 	    (w->stats_fd >= 0 && fcntl(w->stats_fd, F_SETFD, 0) < 0))
 		return hr_fail(e, HR_SYS, errno, "cannot keep the session's descriptors open");
 	execv(program, argv.v);

@@ -104,7 +104,7 @@ static void *serve_requests(void *arg)
 }
 
 /* Take in the kernel's INIT and let the session keep it. */
-static int first_init(struct loop *l, int control, struct hr_err *e)
+static int first_init(struct loop *l, struct hr_err *e)
 {
 	struct serve_msg m = { .magic = SERVE_MAGIC, .type = SERVE_INIT };
 	hr_autofree void *buf = hr_xmalloc(BUFFER_BYTES);
@@ -120,7 +120,7 @@ static int first_init(struct loop *l, int control, struct hr_err *e)
 		memcpy(m.data, buf, fb.size);
 		m.data_len = (uint32_t)fb.size;
 		/* a session that is gone cannot restart us, but its ranks go on */
-		if (hr_serve_send(control, &m, NULL, &unsent) < 0)
+		if (hr_serve_send(l->s->control, &m, NULL, &unsent) < 0)
 			hr_debug("%s", unsent.text);
 	}
 	fuse_session_process_buf(l->se, &fb);
@@ -174,8 +174,7 @@ static void start_threads(struct loop *l)
 	pthread_attr_destroy(&attr);
 }
 
-int serve_loop(struct serve *s, int fd, int control, const uint8_t *init, size_t init_len,
-	       struct hr_err *e)
+int serve_loop(struct serve *s, int fd, const uint8_t *init, size_t init_len, struct hr_err *e)
 {
 	static char name[] = "hpcrun-serve";
 	char *argv[] = { name, NULL };
@@ -201,7 +200,7 @@ int serve_loop(struct serve *s, int fd, int control, const uint8_t *init, size_t
 		hr_debug("%s", unneeded.text); /* lost: an INIT that a first server took along */
 	}
 	if (init_len == 0)
-		r = first_init(&l, control, e);
+		r = first_init(&l, e);
 	if (r <= 0)
 		return r;
 	serve_push_begin(s->push, fd);

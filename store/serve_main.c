@@ -195,13 +195,13 @@ static int build_tree(struct serve *s, int targets_fd, struct hr_err *e)
 	return serve_tree_targets(s->tree, targets.p, targets.len, e);
 }
 
-static int serve(struct serve *s, int control, struct hr_err *e)
+static int serve(struct serve *s, struct hr_err *e)
 {
 	struct serve_msg m;
 	int fds[2] = { -1, -1 };
 	hr_autofd int fuse = -1, targets = -1;
 
-	if (say_hello(control, s->ix, e) < 0 || hr_serve_recv(control, &m, fds, e) < 0)
+	if (say_hello(s->control, s->ix, e) < 0 || hr_serve_recv(s->control, &m, fds, e) < 0)
 		return -1;
 	fuse = fds[0];
 	targets = fds[1];
@@ -210,9 +210,9 @@ static int serve(struct serve *s, int control, struct hr_err *e)
 			       m.type);
 	s->uid = m.uid;
 	s->gid = m.gid;
-	if (build_tree(s, targets, e) < 0 || say_ready(control, e) < 0)
+	if (build_tree(s, targets, e) < 0 || say_ready(s->control, e) < 0)
 		return -1;
-	return serve_loop(s, fuse, control, m.data, m.data_len, e);
+	return serve_loop(s, fuse, m.data, m.data_len, e);
 }
 
 static void forget(void *arg, uint32_t chunk, uint32_t bytes)
@@ -227,7 +227,6 @@ static struct store_chunk_source cached(struct serve *s, const struct serve_web 
 	hr_autofree char *dir = store_cache_place(w->cache, w->conf);
 	struct serve_native_options native = { .program = w->app,
 					       .cache_bytes = w->conf->cache_bytes,
-					       .control = w->control,
 					       .forget = forget };
 	struct store_cache *cache = NULL;
 	struct hr_err e = { 0 };
@@ -395,7 +394,9 @@ static int run(const struct serve_args *a, const struct hr_conf *conf, const str
 {
 	/* lives until the process ends: threads use it */
 	static struct hr_stats uncounted;
-	struct serve s = { .watch = { .lock = PTHREAD_MUTEX_INITIALIZER }, .stats = &uncounted };
+	struct serve s = { .control = control,
+			   .watch = { .lock = PTHREAD_MUTEX_INITIALIZER },
+			   .stats = &uncounted };
 	struct fetch_digest m;
 	char manifest[FETCH_DIGEST_TEXT];
 	const struct serve_web w = {
@@ -406,7 +407,6 @@ static int run(const struct serve_args *a, const struct hr_conf *conf, const str
 		.app = a->app ? a->app : "",
 		.cache = a->cache,
 		.conf = conf,
-		.control = control,
 		.stats_fd = a->stats_fd ? (int)a->stats_fd : -1,
 		.keep_fds = (unsigned int)a->keep_fds,
 		.memory = a->memory ? a->memory : MEMORY_DEFAULT,
@@ -415,14 +415,13 @@ static int run(const struct serve_args *a, const struct hr_conf *conf, const str
 	};
 
 	s.push_pages = conf->push;
-	s.control = control;
 	open_stats(&s, w.stats_fd);
 	if (open_image(&s, &w, e) < 0) {
 		*missing = e->kind == HR_NOTFOUND && can_be_pulled(stores, image);
 		return -1;
 	}
 	serve_warm_start(&s, w.app, conf->cache_bytes);
-	return serve(&s, control, e);
+	return serve(&s, e);
 }
 
 static int serve_main(void *args, int argc, char **argv, struct hr_err *e)

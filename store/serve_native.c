@@ -155,7 +155,7 @@ static int send_batch(struct serve_native *n, struct hr_err *e)
 		return hr_fail(e, HR_SYS, errno, "cannot make a memory file");
 	if (hr_write_all(fd, n->batch.p, n->batch.len, "the list of large files", e) < 0)
 		return -1;
-	return hr_serve_send(n->o.control, &m, fds, e);
+	return hr_serve_send(n->s->control, &m, fds, e);
 }
 
 static void flush(struct serve_native *n)

@@ -104,7 +104,6 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 	const struct serve_native_options native = { .cache_dir = n->dir,
 						     .program = w->app,
 						     .cache_bytes = w->conf->cache_bytes,
-						     .control = w->control,
 						     .source = { .plain = store_pager_peek,
 								 .arg = pager },
 						     .has = has };
