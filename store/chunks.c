@@ -283,23 +283,28 @@ static bool load_plain(struct store_chunks *c, const struct store_chunk *want,
 	return false;
 }
 
+int store_chunk_open(const struct store_chunk_source *from, uint32_t chunk, ZSTD_DCtx *zstd,
+		     const uint8_t *frame, size_t len, const struct store_chunk *want, uint8_t *out,
+		     struct hr_err *e)
+{
+	if (from->open(from->arg, zstd, frame, len, want, out, e) < 0)
+		return -1;
+	if (want->crc != 0)
+		return store_frame_verify(want, out, NULL, e);
+	from->learn(from->arg, chunk, store_crc64(out, want->bytes));
+	return 0;
+}
+
 /* From the bytes of the frame to a chunk that is right, as far as that is known. */
 static int open_frame(struct store_chunks *c, struct worker *w, const struct store_chunk *want,
 		      struct store_chunk_slot *s, struct hr_err *e)
 {
-	const struct store_chunk_source *from = &c->source;
-
-	if (!from->open)
-		return store_frame_open(w->zstd, w->frame, w->frame_len, want, s->p, e) < 0 ||
-				       store_frame_verify(want, s->p, c->sha256, e) < 0
-			       ? -1
-			       : 0;
-	if (from->open(from->arg, w->zstd, w->frame, w->frame_len, want, s->p, e) < 0)
+	if (c->source.open)
+		return store_chunk_open(&c->source, s->chunk, w->zstd, w->frame, w->frame_len, want,
+					s->p, e);
+	if (store_frame_open(w->zstd, w->frame, w->frame_len, want, s->p, e) < 0)
 		return -1;
-	if (want->crc != 0)
-		return store_frame_verify(want, s->p, NULL, e);
-	from->learn(from->arg, s->chunk, store_crc64(s->p, want->bytes));
-	return 0;
+	return store_frame_verify(want, s->p, c->sha256, e);
 }
 
 static int read_frame(struct store_chunks *c, struct worker *w, uint32_t chunk, struct hr_err *e)

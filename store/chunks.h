@@ -64,6 +64,14 @@ struct store_chunk_source {
 	void *arg;
 };
 
+/*
+ * Decompress the LEN bytes of a frame by the OPEN of a source that has one, to want->bytes at OUT.
+ * Their check sum is compared, or, where it is not known yet, LEARN is told it.
+ */
+int store_chunk_open(const struct store_chunk_source *from, uint32_t chunk, ZSTD_DCtx *zstd,
+		     const uint8_t *frame, size_t len, const struct store_chunk *want, uint8_t *out,
+		     struct hr_err *e) HR_MUST_USE;
+
 struct store_chunks;
 
 /* A chunk held in memory until store_chunks_put(). */

@@ -143,30 +143,19 @@ static const uint8_t *frame_at(const struct arrival *a, size_t i)
 	return a->t->frames + (a->b->at[i].frame_off - a->from);
 }
 
-/* The same of a block, whose check sum may not be known yet. */
-static int open_block(const struct arrival *a, size_t i, const struct store_chunk *want,
-		      uint8_t *room, struct hr_err *e)
-{
-	const struct store_chunk_source *from = &a->t->p->o.object->blocks;
-
-	if (from->open(from->arg, a->t->zstd, frame_at(a, i), a->b->at[i].frame_len, want, room,
-		       e) < 0)
-		return -1;
-	if (want->crc != 0)
-		return store_frame_verify(want, room, NULL, e);
-	from->learn(from->arg, a->b->chunk[i], store_crc64(room, want->bytes));
-	return 0;
-}
-
 /* Decompress a frame and compare its check sum. */
 static int open_frame(const struct arrival *a, size_t i, struct store_chunk *want, uint8_t *room,
 		      struct hr_err *e)
 {
+	const struct store_pager_object *object = a->t->p->o.object;
+	size_t len = a->b->at[i].frame_len;
+
 	if (!store_index_chunk(a->t->p->o.ix, a->b->chunk[i], want))
 		return hr_fail(e, HR_CORRUPT, 0, "the image index is damaged");
-	if (a->t->p->o.object)
-		return open_block(a, i, want, room, e);
-	if (store_frame_open(a->t->zstd, frame_at(a, i), a->b->at[i].frame_len, want, room, e) < 0)
+	if (object)
+		return store_chunk_open(&object->blocks, a->b->chunk[i], a->t->zstd, frame_at(a, i),
+					len, want, room, e);
+	if (store_frame_open(a->t->zstd, frame_at(a, i), len, want, room, e) < 0)
 		return -1;
 	return store_frame_verify(want, room, NULL, e);
 }
