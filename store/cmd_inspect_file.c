@@ -13,6 +13,7 @@
 #include "store/sqfs.h"
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/le.h"
 #include "util/mem.h"
 #include "util/poison.h"
 
@@ -43,14 +44,11 @@ static json_t *signature(const struct store_sif_object *s)
 {
 	char key[2 * STORE_SIF_KEY_BYTES + 1];
 	json_t *o = json_object();
-	bool said = false;
 
-	for (size_t i = 0; i < STORE_SIF_KEY_BYTES; i++) {
+	for (size_t i = 0; i < STORE_SIF_KEY_BYTES; i++)
 		snprintf(key + 2 * i, 3, "%02X", s->key[i]);
-		said = said || s->key[i] != 0;
-	}
 	store_json_set(o, "hash", json_string(store_sif_hash_name(s)));
-	store_json_set(o, "key", said ? json_string(key) : NULL);
+	store_json_set(o, "key", hr_is_zero(s->key, sizeof(s->key)) ? NULL : json_string(key));
 	return o;
 }
 

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "util/le.h"
 #include "util/poison.h"
 
 void store_cut_init(struct store_cut *c, const struct store_cut_owner *owner)
@@ -20,12 +21,6 @@ void store_cut_release(struct store_cut *c)
 	if (c->piece)
 		c->owner.drop(c->owner.arg, c->piece);
 	memset(c, 0, sizeof(*c));
-}
-
-/* Stops at the first other byte, so content costs nothing. */
-static bool all_zeros(const uint8_t *p, size_t n)
-{
-	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
 
 static int new_ticket(struct store_cut *c, uint32_t *out, struct hr_err *e)
@@ -100,7 +95,7 @@ static int end_small(struct store_cut *c, struct hr_err *e)
 		return 0;
 	if (c->at > 0)
 		memset(c->group + c->group_len + c->at, 0, (size_t)(c->size - c->at));
-	if (c->at == 0 || all_zeros(c->group + c->group_len, (size_t)c->size)) {
+	if (c->at == 0 || hr_is_zero(c->group + c->group_len, (size_t)c->size)) {
 		add_extent(c, 0, STORE_HOLE, 0);
 		return 0;
 	}
@@ -148,7 +143,7 @@ static int pass(struct store_cut *c, const uint8_t *p, uint32_t n, struct hr_err
 {
 	uint32_t used = piece_used(c);
 
-	if (!c->piece && p && !all_zeros(p, n)) {
+	if (!c->piece && p && !hr_is_zero(p, n)) {
 		c->piece = c->owner.room(c->owner.arg, e);
 		if (!c->piece)
 			return -1;

@@ -27,14 +27,6 @@ struct store_index {
 	const uint8_t *inodes, *entries, *extents, *chunks, *xattrs, *heap, *config;
 };
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i] != 0)
-			return false;
-	return true;
-}
-
 static int read_header(struct store_index *ix, struct hr_err *e)
 {
 	const uint8_t *h = ix->p;
@@ -60,7 +52,7 @@ static int read_header(struct store_index *ix, struct hr_err *e)
 	if (ix->file_bytes > INT64_MAX)
 		return hr_fail(e, HR_CORRUPT, 0,
 			       "the image index counts %" PRIu64 " bytes of files", ix->file_bytes);
-	if (!all_zero(h + INDEX_H_ZERO, INDEX_HEADER_BYTES - INDEX_H_ZERO))
+	if (!hr_is_zero(h + INDEX_H_ZERO, INDEX_HEADER_BYTES - INDEX_H_ZERO))
 		return hr_fail(e, HR_CORRUPT, 0, "the image index uses reserved header bytes");
 	return 0;
 }

@@ -67,14 +67,6 @@ struct store_xattr store_layer_xattr(const struct store_layer *l, uint32_t i)
 	return (struct store_xattr) { string_at(l, hr_le32(p)), string_at(l, hr_le32(p + 4)) };
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i])
-			return false;
-	return true;
-}
-
 /* Does a string begin at OFF of the heap, end with its NUL inside, and pass MAX bytes? */
 static int check_string(const struct store_layer *l, uint32_t off, uint32_t max, bool text,
 			const char *what, struct hr_err *e)
@@ -216,7 +208,7 @@ static int check_entry(const struct store_layer *l, uint32_t i, uint32_t *extent
 	*xattrs += n.n_xattrs;
 	if (n.kind == STORE_ENTRY_NODE)
 		return check_node(l, &n, e);
-	if (!all_zero(p + 4, 36) || n.n_extents || n.n_xattrs)
+	if (!hr_is_zero(p + 4, 36) || n.n_extents || n.n_xattrs)
 		return hr_fail(e, HR_CORRUPT, 0, "attributes of no node");
 	return 0;
 }
@@ -238,7 +230,7 @@ static int check_rows(const struct store_layer *l, struct hr_err *e)
 		if (check_string(l, hr_le32(p), STORE_NAME_MAX, true, "name of an xattr", e) < 0 ||
 		    check_string(l, hr_le32(p + 4), STORE_XATTR_MAX, false, "xattr", e) < 0)
 			return -1;
-		if (!all_zero(p + 8, 8) || memcmp(string_at(l, hr_le32(p)).p, "user.", 5) != 0)
+		if (!hr_is_zero(p + 8, 8) || memcmp(string_at(l, hr_le32(p)).p, "user.", 5) != 0)
 			return hr_fail(e, HR_CORRUPT, 0, "xattr %u is none of the user's", i);
 	}
 	for (uint32_t i = 0; i < l->n_entries; i++)
@@ -287,7 +279,7 @@ int store_layer_parse(const uint8_t *p, size_t n, struct store_layer *out, struc
 	l.heap_bytes = hr_le64(p + 24);
 	l.plain_bytes = hr_le64(p + 32);
 	memcpy(l.diff_id.b, p + 40, FETCH_DIGEST_LEN);
-	if (l.heap_bytes > STORE_HEAP_MAX || l.heap_bytes % 8 != 0 || !all_zero(p + 80, 48))
+	if (l.heap_bytes > STORE_HEAP_MAX || l.heap_bytes % 8 != 0 || !hr_is_zero(p + 80, 48))
 		return hr_fail(e, HR_CORRUPT, 0, "header of another version");
 	/* four products of 32 and less than 7 bits, and a sum of 32: no overflow */
 	expected = LAYER_HEADER + (uint64_t)l.n_entries * LAYER_ENTRY_BYTES +

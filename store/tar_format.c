@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/le.h"
 #include "util/mem.h"
 #include "util/poison.h"
 
@@ -75,7 +76,7 @@ bool store_tar_header_is_valid(const uint8_t h[STORE_TAR_BLOCK])
 
 bool store_tar_block_is_zero(const uint8_t h[STORE_TAR_BLOCK])
 {
-	return h[0] == 0 && memcmp(h, h + 1, STORE_TAR_BLOCK - 1) == 0;
+	return hr_is_zero(h, STORE_TAR_BLOCK);
 }
 
 bool store_tar_decimal(const char *p, size_t n, uint64_t *out)

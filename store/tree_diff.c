@@ -8,6 +8,7 @@
 
 #include "util/buf.h"
 #include "util/cleanup.h"
+#include "util/le.h"
 #include "util/mem.h"
 #include "util/poison.h"
 
@@ -70,11 +71,6 @@ static bool same_chunk(const struct walk *w, const struct pieces *p)
 	return fetch_digest_equal(&c[0].digest, &c[1].digest);
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
-}
-
 /* 1 when the bytes are equal, 0 when not, -1 after an error. */
 static int same_bytes(const struct walk *w, const struct pieces *p, struct hr_err *e)
 {
@@ -95,7 +91,7 @@ static int same_bytes(const struct walk *w, const struct pieces *p, struct hr_er
 	if (held[0] && held[1])
 		r = memcmp(ref[0].p + p->at[0].off, ref[1].p + p->at[1].off, p->len) == 0;
 	else
-		r = all_zero(held[0] ? ref[0].p + p->at[0].off : ref[1].p + p->at[1].off, p->len);
+		r = hr_is_zero(held[0] ? ref[0].p + p->at[0].off : ref[1].p + p->at[1].off, p->len);
 out:
 	for (size_t i = 0; i < SIDES; i++)
 		if (held[i])

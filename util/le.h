@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Little-endian loads and stores at any alignment; the only way formats are read from bytes. */
+/*
+ * Little-endian loads and stores at any alignment; the only way formats are read from bytes. And
+ * whether there is anything but zeros.
+ */
 #ifndef HR_LE_H
 #define HR_LE_H
 
 #include <endian.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -47,6 +52,14 @@ static inline void hr_le64_put(void *p, uint64_t v)
 {
 	v = htole64(v);
 	memcpy(p, &v, sizeof(v));
+}
+
+/* Are the N bytes at P all zeros? None are. Stops at the first other one. */
+static inline bool hr_is_zero(const void *p, size_t n)
+{
+	const uint8_t *b = (const uint8_t *)p;
+
+	return n == 0 || (b[0] == 0 && memcmp(b, b + 1, n - 1) == 0);
 }
 
 #endif
