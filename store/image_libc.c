@@ -12,7 +12,6 @@
 #include "util/mem.h"
 #include "util/poison.h"
 
-#define HOPS_MAX   40 /* as in path_resolution(7) */
 #define LIBC_LIMIT (16u << 20)
 
 static const char *const glibc_paths[] = {
@@ -26,48 +25,6 @@ static const char *const glibc_paths[] = {
 	"usr/lib/libc.so.6",
 };
 static const char *const musl_paths[] = { "lib/ld-musl-x86_64.so.1", "lib/ld-musl-aarch64.so.1" };
-
-/* The inode at PATH, by the rules of the image's own root. */
-static bool find(const struct store_index *ix, const char *path, struct store_inode *out)
-{
-	HR_CLEANUP(hr_strv_release) struct hr_strv texts = { 0 }; /* what P points into */
-	const char *p = path;
-	uint32_t at = 0;
-
-	for (int hops = 0; store_index_inode(ix, at, out);) {
-		struct store_inode dir = *out;
-		struct store_string target;
-		char *more;
-		size_t n;
-
-		p += strspn(p, "/");
-		n = strcspn(p, "/");
-		if (n == 0)
-			return true;
-		if (n == 2 && memcmp(p, "..", 2) == 0) {
-			at = S_ISDIR(dir.mode) ? dir.parent : 0;
-		} else if (n != 1 || p[0] != '.') {
-			uint32_t ino;
-
-			if (!S_ISDIR(dir.mode) || store_index_lookup(ix, &dir, p, n, &ino) != 1 ||
-			    !store_index_inode(ix, ino, out))
-				return false;
-			if (!S_ISLNK(out->mode)) {
-				at = ino;
-			} else {
-				if (++hops > HOPS_MAX || !store_index_target(ix, out, &target))
-					return false;
-				more = hr_xasprintf("%.*s/%s", (int)target.len, target.p, p + n);
-				at = target.len > 0 && target.p[0] == '/' ? 0 : at;
-				hr_strv_take(&texts, more);
-				p = more;
-				continue;
-			}
-		}
-		p += n;
-	}
-	return false;
-}
 
 static bool read_file(const struct store_index *ix, struct store_chunks *chunks,
 		      const struct store_inode *file, struct hr_buf *out)
@@ -141,12 +98,12 @@ struct store_libc store_image_libc(const struct store_index *ix, struct store_ch
 	for (size_t i = 0; i < HR_COUNT(glibc_paths); i++) {
 		hr_autobuf struct hr_buf b = { 0 };
 
-		if (find(ix, glibc_paths[i], &file) && read_file(ix, chunks, &file, &b) &&
-		    parse_banner(&b, &libc))
+		if (store_index_find(ix, glibc_paths[i], &file) &&
+		    read_file(ix, chunks, &file, &b) && parse_banner(&b, &libc))
 			return libc;
 	}
 	for (size_t i = 0; i < HR_COUNT(musl_paths); i++)
-		if (find(ix, musl_paths[i], &file))
+		if (store_index_find(ix, musl_paths[i], &file))
 			libc.kind = STORE_LIBC_MUSL;
 	return libc;
 }

@@ -17,6 +17,8 @@
 #include "util/mem.h"
 #include "util/poison.h"
 
+#define LINKS_MAX 40 /* as in path_resolution(7) */
+
 struct store_index {
 	const uint8_t *p; /* the whole index */
 	size_t len;
@@ -284,6 +286,52 @@ int store_index_lookup(const struct store_index *ix, const struct store_inode *d
 			lo = mid + 1;
 	}
 	return 0;
+}
+
+/* From the directory *AT by its entry NAME, of LEN bytes: *at becomes what that is. */
+static bool find_step(const struct store_index *ix, const char *name, size_t len,
+		      struct store_inode *at)
+{
+	uint32_t ino = at->parent;
+
+	if (!S_ISDIR(at->mode))
+		return false;
+	if (len == 1 && name[0] == '.')
+		return true;
+	if ((len != 2 || memcmp(name, "..", 2) != 0) &&
+	    store_index_lookup(ix, at, name, len, &ino) != 1)
+		return false;
+	return store_index_inode(ix, ino, at);
+}
+
+bool store_index_find(const struct store_index *ix, const char *path, struct store_inode *out)
+{
+	hr_autofree char *rest = NULL; /* of the path, behind a symlink */
+	unsigned int links = 0;
+
+	if (!store_index_inode(ix, 0, out))
+		return false;
+	for (path += strspn(path, "/"); *path; path += strspn(path, "/")) {
+		struct store_inode dir = *out;
+		size_t n = strcspn(path, "/");
+		struct store_string target;
+		char *more;
+
+		if (!find_step(ix, path, n, out))
+			return false;
+		path += n;
+		if (!S_ISLNK(out->mode))
+			continue;
+		if (++links > LINKS_MAX || !store_index_target(ix, out, &target))
+			return false;
+		more = hr_xasprintf("%.*s%s", (int)target.len, target.p, path);
+		free(rest);
+		path = rest = more;
+		*out = dir;
+		if (path[0] == '/' && !store_index_inode(ix, 0, out))
+			return false;
+	}
+	return true;
 }
 
 static uint64_t extent_off(const struct store_index *ix, uint64_t i)

@@ -96,6 +96,12 @@ bool store_index_entry(const struct store_index *ix, const struct store_inode *d
 /* Look NAME up in a directory: 1 and *ino when it is there, 0 when not, -1 when damaged. */
 int store_index_lookup(const struct store_index *ix, const struct store_inode *dir,
 		       const char *name, size_t len, uint32_t *ino) HR_MUST_USE;
+/*
+ * What PATH names, from the root, by the rules of path_resolution(7): false when it is not there, a
+ * symlink leads nowhere, or something is damaged.
+ */
+bool store_index_find(const struct store_index *ix, const char *path,
+		      struct store_inode *out) HR_MUST_USE;
 
 /* Where byte OFF of a regular file lies; OFF < file->size. */
 bool store_index_piece(const struct store_index *ix, const struct store_inode *file, uint64_t off,

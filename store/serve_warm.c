@@ -18,7 +18,6 @@
 #include "util/mem.h"
 #include "util/poison.h"
 
-#define LINKS_MAX 16	     /* symlinks followed for one file */
 #define BYTES_MAX (2u << 20) /* of each file; a C library has as much */
 
 static const char *const usual[] = {
@@ -47,74 +46,12 @@ struct warm {
 	char *program; /* a name without a slash, or "" */
 };
 
-/* A path being resolved: the parts that are left, and where they start from. */
-struct trail {
-	uint32_t dirs[64]; /* from the root to the directory reached */
-	size_t depth;
-	unsigned int links;
-};
-
-static bool enter(const struct store_index *ix, struct trail *t, char *path,
-		  struct store_inode *found);
-
-/* A symlink stands in the way: its target, then REST. */
-static bool follow(const struct store_index *ix, struct trail *t, const struct store_inode *link,
-		   const char *rest, struct store_inode *found)
-{
-	struct store_string target;
-	hr_autofree char *path = NULL;
-
-	if (++t->links > LINKS_MAX || !store_index_target(ix, link, &target))
-		return false;
-	if (target.len > 0 && target.p[0] == '/')
-		t->depth = 1;
-	path = hr_xasprintf("%s/%s", target.p, rest);
-	return enter(ix, t, path, found);
-}
-
-static bool enter(const struct store_index *ix, struct trail *t, char *path,
-		  struct store_inode *found)
-{
-	char *rest = path, *part;
-
-	while ((part = strsep(&rest, "/"))) {
-		struct store_inode dir;
-		uint32_t ino;
-
-		if (part[0] == '\0' || strcmp(part, ".") == 0)
-			continue;
-		if (strcmp(part, "..") == 0) {
-			t->depth -= t->depth > 1;
-			continue;
-		}
-		if (!store_index_inode(ix, t->dirs[t->depth - 1], &dir) || !S_ISDIR(dir.mode) ||
-		    store_index_lookup(ix, &dir, part, strlen(part), &ino) != 1 ||
-		    !store_index_inode(ix, ino, found))
-			return false;
-		if (S_ISLNK(found->mode))
-			return follow(ix, t, found, rest ? rest : "", found);
-		if (t->depth == HR_COUNT(t->dirs))
-			return false;
-		t->dirs[t->depth++] = ino;
-	}
-	return store_index_inode(ix, t->dirs[t->depth - 1], found);
-}
-
-/* The regular file that PATH names inside the image. */
-static bool find(const struct store_index *ix, const char *path, struct store_inode *file)
-{
-	struct trail t = { .depth = 1 }; /* dirs[0] is the root */
-	hr_autofree char *copy = hr_xstrdup(path);
-
-	return enter(ix, &t, copy, file) && S_ISREG(file->mode);
-}
-
 static void load(const struct warm *w, const char *path)
 {
 	struct store_inode file;
 	struct store_piece piece;
 
-	if (!find(w->ix, path, &file))
+	if (!store_index_find(w->ix, path, &file) || !S_ISREG(file.mode))
 		return;
 	for (uint64_t off = 0; off < file.size && off < BYTES_MAX; off += piece.len) {
 		if (!store_index_piece(w->ix, &file, off, &piece))

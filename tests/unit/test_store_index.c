@@ -3,6 +3,7 @@
 
 #include "store/index.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -199,6 +200,92 @@ static void test_lookup(void **state)
 			store_index_lookup(ix, &dir, rows[r].name, strlen(rows[r].name), &ino),
 			rows[r].found);
 		assert_int_equal(ino, rows[r].ino);
+	}
+}
+
+static void add_link(struct store_index_builder *b, const char *target)
+{
+	size_t n = strlen(target);
+
+	store_index_builder_inode(b, &(struct store_inode) {
+					     .mode = S_IFLNK | 0777,
+					     .nlink = 1,
+					     .size = n,
+					     .first = store_index_builder_string(b, target, n),
+				     });
+}
+
+/* /above -> ../../data, /absolute -> /usr//bin, /loop -> ./loop, beside those of build(). */
+static void build_links(struct hr_buf *out)
+{
+	static const char *const names[] = { "above", "absolute", "bin", "data", "loop", "usr" };
+	static const uint32_t inodes[] = { 7, 8, 1, 2, 9, 4 };
+	HR_CLEANUP(store_index_builder_freep)
+	struct store_index_builder *b = store_index_builder_new();
+	struct hr_err e = { 0 };
+	uint32_t first = 0;
+
+	for (size_t i = 0; i < HR_COUNT(names); i++) {
+		uint32_t at = store_index_builder_entry(b, names[i], strlen(names[i]), inodes[i]);
+
+		first = i == 0 ? at : first;
+	}
+	store_index_builder_inode(b, &(struct store_inode) { .mode = S_IFDIR | 0755,
+							     .nlink = 3,
+							     .first = first,
+							     .count = HR_COUNT(names) });
+	add_link(b, "usr/bin");
+	add_files(b);
+	add_usr(b);
+	add_link(b, "../../data");
+	add_link(b, "/usr//bin");
+	add_link(b, "./loop");
+	if (store_index_builder_finish(b, &manifest, &config, CONFIG, sizeof(CONFIG) - 1, out, &e) <
+	    0)
+		fail_msg("%s", e.text);
+}
+
+static void test_find(void **state)
+{
+	static const struct {
+		const char *path;
+		uint64_t size; /* of what is found; UINT64_MAX: nothing is */
+	} rows[] = {
+		{ "data", 3 << 20 },
+		{ "//data/", 3 << 20 },
+		{ "bin/env", 100 },
+		{ "bin//./env", 100 },
+		{ "bin/../bin/env", 100 }, /* of /usr, where the link has led */
+		{ "absolute/env", 100 },
+		{ "usr/bin/../../../bin/env", 100 },
+		{ "above", 3 << 20 },
+		{ "absolute/../../above", 3 << 20 },
+		{ "", 0 },
+		{ "usr", 0 },
+		{ "bin", 0 },
+		{ "..", 0 },
+		{ "nothing", UINT64_MAX },
+		{ "bin/nothing", UINT64_MAX },
+		{ "data/env", UINT64_MAX },
+		{ "data/..", UINT64_MAX },
+		{ "above/.", UINT64_MAX },
+		{ "loop", UINT64_MAX },
+		{ "loop/env", UINT64_MAX },
+	};
+	hr_autobuf struct hr_buf bytes = { 0 };
+	HR_CLEANUP(store_index_freep) struct store_index *ix = NULL;
+
+	(void)state;
+	build_links(&bytes);
+	ix = parse(&bytes);
+	for (size_t r = 0; r < HR_COUNT(rows); r++) {
+		struct store_inode i;
+		bool found = store_index_find(ix, rows[r].path, &i);
+
+		if (found != (rows[r].size != UINT64_MAX))
+			fail_msg("'%s' is %sfound", rows[r].path, found ? "" : "not ");
+		if (found && i.size != rows[r].size)
+			fail_msg("'%s' has %" PRIu64 " bytes", rows[r].path, i.size);
 	}
 }
 
@@ -458,6 +545,7 @@ int main(void)
 		cmocka_unit_test(test_roundtrip),
 		cmocka_unit_test(test_same_input_gives_the_same_bytes),
 		cmocka_unit_test(test_lookup),
+		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_targets_and_xattrs),
 		cmocka_unit_test(test_open_maps_a_file),
