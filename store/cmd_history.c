@@ -18,7 +18,6 @@
 #include "util/io.h"
 #include "util/poison.h"
 
-#define DIGEST_SHOWN	  12 /* hexadecimal digits */
 #define COMMAND_SHOWN	  48 /* bytes */
 #define LAYER_INDEX_LIMIT (UINT64_C(1) << 30)
 
@@ -152,19 +151,14 @@ static void add_command(struct store_table *t, const char *by, bool whole)
 static void add_row(struct store_table *t, const struct history *h, const json_t *step,
 		    const struct layer *l)
 {
-	char hex[FETCH_DIGEST_HEX], digest[FETCH_DIGEST_TEXT], when[STORE_WHEN_TEXT];
+	char when[STORE_WHEN_TEXT];
 	const char *created = member(step, "created");
 	int64_t then;
 
-	if (!l->names) {
+	if (l->names)
+		store_table_add_digest(t, &l->names->diff_id, h->args->no_trunc);
+	else
 		store_table_add(t, "-");
-	} else if (h->args->no_trunc) {
-		store_table_add(t, fetch_digest_text(&l->names->diff_id, digest));
-	} else {
-		fetch_digest_hex(&l->names->diff_id, hex);
-		hex[DIGEST_SHOWN] = '\0';
-		store_table_add(t, hex);
-	}
 	if (created && store_when_parse(created, &then))
 		store_table_add(t, store_when_text(then, time(NULL), when));
 	else

@@ -18,8 +18,6 @@
 #include "util/log.h"
 #include "util/poison.h"
 
-#define DIGEST_SHOWN 12 /* hexadecimal digits */
-
 struct images_args {
 	struct store_cmd_common common;
 	bool json, quiet, no_trunc;
@@ -80,14 +78,10 @@ static void add_created(struct list *s, const struct line *l)
 static void add_row(struct list *s, const struct line *l)
 {
 	hr_autofree char *repository = hr_xasprintf("%s/%s", l->ref->registry, l->ref->repo);
-	char hex[FETCH_DIGEST_HEX], digest[FETCH_DIGEST_TEXT];
 
-	fetch_digest_hex(&l->r->manifest, hex);
-	hex[DIGEST_SHOWN] = '\0';
 	store_table_add(&s->table, repository);
 	store_table_add(&s->table, l->ref->tag ? l->ref->tag : "-");
-	store_table_add(&s->table,
-			s->args->no_trunc ? fetch_digest_text(&l->r->manifest, digest) : hex);
+	store_table_add_digest(&s->table, &l->r->manifest, s->args->no_trunc);
 	add_created(s, l);
 	add_size(&s->table, l, l->image ? l->image->size : 0);
 	add_size(&s->table, l, l->image ? l->image->occupies : 0);

@@ -12,9 +12,10 @@
 #include "util/cleanup.h"
 #include "util/poison.h"
 
-#define GAP	   2 /* blanks between columns */
-#define SHRINK_MIN 12
-#define CUT	   ".." /* in place of a beginning that was cut off: ends of names tell more */
+#define GAP	     2 /* blanks between columns */
+#define SHRINK_MIN   12
+#define DIGEST_SHOWN 12
+#define CUT	     ".." /* in place of a beginning that was cut off: ends of names tell more */
 
 void store_table_add(struct store_table *t, const char *text)
 {
@@ -23,6 +24,19 @@ void store_table_add(struct store_table *t, const char *text)
 	hr_buf_str(&b, "");
 	hr_buf_untrusted(&b, text, strlen(text));
 	hr_strv_add(&t->cells, (const char *)b.p);
+}
+
+void store_table_add_digest(struct store_table *t, const struct fetch_digest *d, bool whole)
+{
+	char text[FETCH_DIGEST_TEXT];
+
+	if (whole) {
+		fetch_digest_text(d, text);
+	} else {
+		fetch_digest_hex(d, text);
+		text[DIGEST_SHOWN] = '\0';
+	}
+	hr_strv_add(&t->cells, text);
 }
 
 void store_table_release(struct store_table *t)

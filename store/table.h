@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "fetch/fetch.h"
 #include "util/mem.h"
 
 struct store_table_column {
@@ -27,6 +28,9 @@ struct store_table {
 
 /* Add the next cell. TEXT may come from outside: what a terminal would obey is made visible. */
 void store_table_add(struct store_table *t, const char *text);
+
+/* The digits of a digest: the first 12, which tell images apart, or the WHOLE of its text. */
+void store_table_add_digest(struct store_table *t, const struct fetch_digest *d, bool whole);
 
 /* Print the titles and all rows; lines of at most WIDTH columns if possible, 0: any length. */
 void store_table_print(const struct store_table *t, FILE *f, size_t width);
