@@ -46,24 +46,12 @@ void hr_complete_shell(FILE *f, enum hr_complete what)
 
 /* ---- options ---- */
 
-static bool needs_value(const struct hr_opt *o)
-{
-	return o->kind != HR_OPT_KIND_FLAG && o->kind != HR_OPT_KIND_COUNT &&
-	       o->kind != HR_OPT_KIND_WORD;
-}
-
 /* The option that WORD names, as --name, or -x at the end of bundled letters; else NULL. */
 static const struct hr_opt *named_by(const struct hr_cmd *cmd, const char *word, size_t len)
 {
-	const struct hr_opt *o;
-
-	for (size_t i = 0; (o = hr_opt_at(cmd, i)); i++) {
-		if (len > 2 && word[1] == '-'
-			    ? strlen(o->name) == len - 2 && memcmp(o->name, word + 2, len - 2) == 0
-			    : len >= 2 && o->letter == word[len - 1])
-			return o;
-	}
-	return NULL;
+	if (len > 2 && word[1] == '-')
+		return hr_opt_long(cmd, word + 2, len - 2);
+	return len >= 2 ? hr_opt_letter(cmd, word[len - 1]) : NULL;
 }
 
 static void add_options(FILE *f, const struct hr_cmd *cmd, const char *typed)
@@ -146,7 +134,7 @@ static struct state read_words(const struct hr_cmd *cmd, int n, char **words)
 			s.ended = true;
 		} else {
 			s.expects = named_by(cmd, w, strlen(w));
-			if (s.expects && !needs_value(s.expects))
+			if (s.expects && !hr_opt_takes_value(s.expects))
 				s.expects = NULL;
 		}
 	}
@@ -168,21 +156,6 @@ static enum hr_complete option(FILE *f, const struct hr_cmd *cmd, const char *ty
 	prefix = hr_xstrndup(typed, name + 1);
 	*from = typed + name + 1;
 	return o ? add_values(f, o, prefix, *from) : HR_COMPLETE_NOTHING;
-}
-
-/* The first word is a verb of the group, the rest are its words. */
-static enum hr_complete in_group(FILE *f, const struct hr_cmd *group, int n, char **words,
-				 const char **from)
-{
-	for (size_t i = 0; group->group[i]; i++) {
-		const char *word = hr_cmd_word(group->group[i]);
-
-		if (n == 1)
-			hr_complete_add(f, "", words[0], word);
-		else if (strcmp(word, words[0]) == 0)
-			return hr_cmd_complete(f, group->group[i], n - 1, words + 1, from);
-	}
-	return HR_COMPLETE_NOTHING;
 }
 
 /* A verb of verbs. */
@@ -211,8 +184,6 @@ enum hr_complete hr_cmd_complete(FILE *f, const struct hr_cmd *cmd, int n, char 
 		return group(f, cmd, n, words, from);
 	s = read_words(cmd, n - 1, words);
 	*from = typed;
-	if (cmd->group)
-		return in_group(f, cmd, n, words, from);
 	if (s.expects)
 		return add_values(f, s.expects, "", typed);
 	if (!s.ended && typed[0] == '-')

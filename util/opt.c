@@ -86,7 +86,7 @@ const struct hr_opt *hr_opt_letter(const struct hr_cmd *cmd, char letter)
 	return NULL;
 }
 
-static bool takes_value(const struct hr_opt *o)
+bool hr_opt_takes_value(const struct hr_opt *o)
 {
 	return o->kind != HR_OPT_KIND_FLAG && o->kind != HR_OPT_KIND_COUNT &&
 	       o->kind != HR_OPT_KIND_WORD;
@@ -130,7 +130,7 @@ int hr_opt_set(const struct hr_opt *o, void *args, const char *value, const char
 {
 	void *at = (char *)args + o->offset;
 
-	if (takes_value(o) && !value)
+	if (hr_opt_takes_value(o) && !value)
 		return hr_fail(e, HR_USAGE, 0, "%s needs a value (%s)", what, o->value);
 	switch (o->kind) {
 	case HR_OPT_KIND_FLAG:
@@ -198,7 +198,7 @@ static int parse_long(const char *program, const struct hr_cmd *cmd, void *args,
 		return 1;
 	if (!o)
 		return hr_opt_unknown(program, cmd, word, len, e);
-	if (takes_value(o) && !value && *i + 1 < argc)
+	if (hr_opt_takes_value(o) && !value && *i + 1 < argc)
 		value = argv[++*i];
 	what = hr_xasprintf("--%s", o->name);
 	return hr_opt_set(o, args, value, what, e);
@@ -221,7 +221,7 @@ static int parse_short(const char *program, const struct hr_cmd *cmd, void *args
 			hr_hint(e, "'%s %s --help' lists the options", program, cmd->name);
 			return -1;
 		}
-		if (takes_value(o)) {
+		if (hr_opt_takes_value(o)) {
 			if (p[1] != '\0')
 				value = p + 1;
 			else if (*i + 1 < argc)

@@ -155,6 +155,8 @@ int hr_opt_words(const char *program, const struct hr_cmd *cmd, void *args, int 
 const struct hr_opt *hr_opt_at(const struct hr_cmd *cmd, size_t i);
 const struct hr_opt *hr_opt_long(const struct hr_cmd *cmd, const char *name, size_t len);
 const struct hr_opt *hr_opt_letter(const struct hr_cmd *cmd, char letter);
+/* A value must follow. */
+bool hr_opt_takes_value(const struct hr_opt *o);
 /*
  * Set option O in ARGS. VALUE is borrowed; NULL: the option was given without one. WHAT names the
  * option in messages, as the user wrote it.
