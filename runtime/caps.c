@@ -96,16 +96,13 @@ int rt_caps_parse(const char *list, uint64_t *mask, struct hr_err *e)
 		size_t len = strcspn(list, ",");
 		hr_autofree char *word = hr_xstrndup(list, len);
 		uint64_t bit = strcasecmp(word, "all") == 0 ? UINT64_MAX : rt_caps_bit(word);
-		const char *near;
 
 		list += len + (list[len] == ',');
 		*mask |= bit;
 		if (bit != 0 || len == 0)
 			continue;
 		hr_fail(e, HR_USAGE, 0, "there is no capability '%s'", word);
-		near = hr_nearest(word, names);
-		if (near)
-			hr_hint(e, "did you mean '%s'?", near);
+		hr_hint_nearest(word, names, e);
 		return -1;
 	}
 	return 0;

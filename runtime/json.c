@@ -27,7 +27,7 @@ int rt_json_parse(const uint8_t *p, size_t n, json_t **out, struct hr_err *e)
 
 int rt_json_only(json_t *o, const char *const *keys, struct hr_err *e)
 {
-	const char *key, *near;
+	const char *key;
 	json_t *value;
 
 	json_object_foreach(o, key, value)
@@ -39,9 +39,7 @@ int rt_json_only(json_t *o, const char *const *keys, struct hr_err *e)
 		if (keys[i])
 			continue;
 		hr_fail(e, HR_CORRUPT, 0, "unknown member '%.64s'", key);
-		near = hr_nearest(key, keys);
-		if (near)
-			hr_hint(e, "did you mean '%s'?", near);
+		hr_hint_nearest(key, keys, e);
 		return -1;
 	}
 	return 0;

@@ -27,7 +27,6 @@ static int take_word(const char *word, struct rt_security *out, struct hr_err *e
 	const char *names[HR_COUNT(words_known) + 2] = { "no-new-privileges" };
 	size_t len = strcspn(word, ":=");
 	hr_autofree char *name = hr_xstrndup(word, len);
-	const char *near;
 
 	if (strcmp(word, names[0]) == 0)
 		return 0;
@@ -44,9 +43,7 @@ static int take_word(const char *word, struct rt_security *out, struct hr_err *e
 		"--security '%s' is none of: seccomp:FILE, apparmor:PROFILE, selinux:CONTEXT, "
 		"no-new-privileges",
 		word);
-	near = hr_nearest(name, names);
-	if (near)
-		hr_hint(e, "did you mean '%s'?", near);
+	hr_hint_nearest(name, names, e);
 	return -1;
 }
 

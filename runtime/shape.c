@@ -157,7 +157,6 @@ int rt_shape_device(const char *spec, struct rt_binds *l, struct hr_err *e)
 
 static int check_no_mount(const char *list, struct hr_err *e)
 {
-	const char *near;
 	char *word;
 
 	while (e->kind == HR_OK && (word = next_word(&list))) {
@@ -170,9 +169,7 @@ static int check_no_mount(const char *list, struct hr_err *e)
 				"--no-mount '%s' is neither a path nor one of: home, cwd, tmp, "
 				"dev, proc, sys, site",
 				word);
-			near = hr_nearest(word, mounts);
-			if (near)
-				hr_hint(e, "did you mean '%s'?", near);
+			hr_hint_nearest(word, mounts, e);
 		}
 		free(word);
 	}

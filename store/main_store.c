@@ -54,14 +54,11 @@ static int print_help(void)
 static int no_verb(const char *word, struct hr_err *e)
 {
 	const char *names[HR_COUNT(store_cmds)] = { NULL };
-	const char *near;
 
 	for (size_t i = 0; store_cmds[i]; i++)
 		names[i] = store_cmds[i]->name;
 	hr_fail(e, HR_USAGE, 0, "'%s' is no verb of hpcrun-store", word);
-	near = hr_nearest(word, names);
-	if (near)
-		hr_hint(e, "did you mean '%s'?", near);
+	hr_hint_nearest(word, names, e);
 	return -1;
 }
 

@@ -54,6 +54,14 @@ const char *hr_nearest(const char *word, const char *const *known)
 	return best;
 }
 
+void hr_hint_nearest(const char *word, const char *const *known, struct hr_err *e)
+{
+	const char *near = hr_nearest(word, known);
+
+	if (near)
+		hr_hint(e, "did you mean '%s'?", near);
+}
+
 /* Its own options, then the common ones. */
 const struct hr_opt *hr_opt_at(const struct hr_cmd *cmd, size_t i)
 {
@@ -95,7 +103,6 @@ bool hr_opt_takes_value(const struct hr_opt *o)
 static int store_enum(const struct hr_opt *o, void *at, const char *value, const char *what,
 		      struct hr_err *e)
 {
-	const char *near;
 	int index = 0;
 
 	for (const char *const *v = o->values; *v; v++, index++) {
@@ -105,9 +112,7 @@ static int store_enum(const struct hr_opt *o, void *at, const char *value, const
 		}
 	}
 	hr_fail(e, HR_USAGE, 0, "%s: '%s' is not one of %s", what, value, o->value);
-	near = hr_nearest(value, o->values);
-	if (near)
-		hr_hint(e, "did you mean '%s'?", near);
+	hr_hint_nearest(value, o->values, e);
 	return -1;
 }
 

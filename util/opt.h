@@ -185,5 +185,7 @@ void hr_cmd_help(FILE *f, const char *program, const struct hr_cmd *cmd);
 /* The entry of a NULL-ended table that WORD comes nearest to, or NULL if nothing is near; for
  * hints. */
 const char *hr_nearest(const char *word, const char *const *known);
+/* Hint at it: "did you mean 'NEAREST'?"; nothing if nothing is near. */
+void hr_hint_nearest(const char *word, const char *const *known, struct hr_err *e);
 
 #endif
