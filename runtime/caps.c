@@ -92,14 +92,14 @@ uint64_t rt_caps_bit(const char *name)
 
 int rt_caps_parse(const char *list, uint64_t *mask, struct hr_err *e)
 {
-	while (*list) {
-		size_t len = strcspn(list, ",");
-		hr_autofree char *word = hr_xstrndup(list, len);
+	char *next;
+
+	while ((next = hr_next_word(&list, ","))) {
+		hr_autofree char *word = next;
 		uint64_t bit = strcasecmp(word, "all") == 0 ? UINT64_MAX : rt_caps_bit(word);
 
-		list += len + (list[len] == ',');
 		*mask |= bit;
-		if (bit != 0 || len == 0)
+		if (bit != 0)
 			continue;
 		hr_fail(e, HR_USAGE, 0, "there is no capability '%s'", word);
 		hr_hint_nearest(word, names, e);

@@ -135,20 +135,20 @@ static int choose_of_list(struct choice *c, const char *word, struct hr_err *e)
 /* "0,1" or "vendor.com/class=name,..."; "all" among them counts for itself. */
 static int choose_words(struct choice *c, const char *request, struct hr_err *e)
 {
-	while (*request) {
-		size_t len = strcspn(request, ",");
-		hr_autofree char *word = hr_xstrndup(request, len);
-		int r = 0;
+	char *next;
+
+	while ((next = hr_next_word(&request, ","))) {
+		hr_autofree char *word = next;
+		int r;
 
 		if (strcmp(word, "all") == 0) {
 			if (choose_all(c, e) < 0)
 				return -1;
-		} else if (len > 0) {
+		} else {
 			r = rt_cdi_choose(&c->cdi, word, &c->edits, &c->names, e);
 			if (r < 0 || (r == 0 && choose_of_list(c, word, e) < 0))
 				return -1;
 		}
-		request += len + (request[len] != '\0');
 	}
 	if (c->names.n > 0)
 		return 0;

@@ -196,6 +196,7 @@ static int plan_foreign_binds(struct rt_plan *plan, struct hr_err *e)
 	static const char *const names[] = { "APPTAINER_BIND", "APPTAINER_BINDPATH",
 					     "SINGULARITY_BIND", "SINGULARITY_BINDPATH" };
 	const char *value = NULL;
+	char *next;
 
 	for (size_t i = 0; i < HR_COUNT(names) && !value; i++) {
 		value = getenv(names[i]);
@@ -204,13 +205,11 @@ static int plan_foreign_binds(struct rt_plan *plan, struct hr_err *e)
 		else
 			value = NULL;
 	}
-	while (value && *value) {
-		size_t len = strcspn(value, ",");
-		hr_autofree char *spec = hr_xstrndup(value, len);
+	while (value && (next = hr_next_word(&value, ","))) {
+		hr_autofree char *spec = next;
 
-		if (len > 0 && rt_bind_parse(&plan->binds, spec, plan->cwd, e) < 0)
+		if (rt_bind_parse(&plan->binds, spec, plan->cwd, e) < 0)
 			return hr_wrap(e, "%s", plan->foreign_binds);
-		value += len + (value[len] == ',');
 	}
 	return 0;
 }

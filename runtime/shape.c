@@ -66,21 +66,6 @@ int rt_parse_octal(const char *s, const char *what, unsigned int max, unsigned i
 	return 0;
 }
 
-/* The next of the words in *LIST, with commas between, in a new string; NULL behind the last. */
-static char *next_word(const char **list)
-{
-	size_t len;
-	char *word;
-
-	*list += strspn(*list, ",");
-	len = strcspn(*list, ",");
-	if (len == 0)
-		return NULL;
-	word = hr_xstrndup(*list, len);
-	*list += len;
-	return word;
-}
-
 static int tmpfs_option(const char *word, uint64_t *size, unsigned int *mode, struct hr_err *e)
 {
 	static const char *const as_always[] = { "rw", "nosuid", "nodev", "exec" };
@@ -111,7 +96,7 @@ int rt_shape_tmpfs(const char *spec, struct rt_binds *l, struct hr_err *e)
 		return hr_fail(e, HR_USAGE, 0,
 			       "--tmpfs '%s': '%s' is not an absolute path without '..'", spec,
 			       dir);
-	while (r == 0 && (word = next_word(&rest))) {
+	while (r == 0 && (word = hr_next_word(&rest, ","))) {
 		r = tmpfs_option(word, &size, &mode, e);
 		free(word);
 	}
@@ -159,7 +144,7 @@ static int check_no_mount(const char *list, struct hr_err *e)
 {
 	char *word;
 
-	while (e->kind == HR_OK && (word = next_word(&list))) {
+	while (e->kind == HR_OK && (word = hr_next_word(&list, ","))) {
 		size_t i = 0;
 
 		while (mounts[i] && strcmp(mounts[i], word) != 0)
@@ -182,7 +167,8 @@ bool rt_shape_left_out(const struct rt_shape *s, const char *what)
 	char *word;
 
 	for (size_t i = 0; what && i < s->no_mounts.n; i++)
-		for (const char *list = s->no_mounts.v[i]; !found && (word = next_word(&list));) {
+		for (const char *list = s->no_mounts.v[i];
+		     !found && (word = hr_next_word(&list, ","));) {
 			hr_autofree char *path = rt_path_normal(word);
 
 			found = strcmp(path ? path : word, what) == 0;

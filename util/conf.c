@@ -179,16 +179,16 @@ void hr_conf_release(struct hr_conf *c)
 /* "locked = KEY KEY" at WHERE. */
 static int lock_keys(struct hr_conf *c, const char *names, const char *where, struct hr_err *e)
 {
-	for (names += strspn(names, " \t"); *names; names += strspn(names, " \t")) {
-		size_t n = strcspn(names, " \t");
-		hr_autofree char *name = hr_xstrndup(names, n);
+	char *next;
+
+	while ((next = hr_next_word(&names, " \t"))) {
+		hr_autofree char *name = next;
 		const struct conf_key *k = find_key(name);
 
 		if (!k)
 			return unknown_key(name, e);
 		if (!set_of(c, k)->locked)
 			set_of(c, k)->locked = hr_xstrdup(where);
-		names += n;
 	}
 	return 0;
 }

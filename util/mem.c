@@ -107,6 +107,15 @@ char *hr_xasprintf(const char *fmt, ...)
 	return p;
 }
 
+char *hr_next_word(const char **list, const char *separators)
+{
+	const char *word = *list + strspn(*list, separators);
+	size_t len = strcspn(word, separators);
+
+	*list = word + len;
+	return len > 0 ? hr_xstrndup(word, len) : NULL;
+}
+
 /* The leading digits of S into *out; the first byte behind them, or NULL without digits or on
  * overflow. */
 static const char *parse_digits(const char *s, uint64_t *out)

@@ -35,6 +35,10 @@ char *hr_xstrdup(const char *s) HR_MUST_USE;
 char *hr_xstrndup(const char *s, size_t n) HR_MUST_USE;
 char *hr_xasprintf(const char *fmt, ...) HR_PRINTF(1, 2) HR_MUST_USE;
 
+/* The next of the words in *LIST, with any of SEPARATORS between, in a new string, and *LIST behind
+ * it; NULL behind the last. An empty word is none. */
+char *hr_next_word(const char **list, const char *separators) HR_MUST_USE;
+
 /*
  * Room for one more element behind the N of an array that holds *CAP of SIZE bytes: P, or a larger
  * copy for which *CAP is set. An empty array is NULL with a *CAP of 0.

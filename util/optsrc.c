@@ -42,14 +42,13 @@ static int set_list(const struct hr_opt *o, void *args, const char *text, const 
 		    struct hr_err *e)
 {
 	const char *separator = strchr(text, '\n') ? "\n" : ",";
+	char *next;
 
-	while (*text) {
-		size_t len = strcspn(text, separator);
-		hr_autofree char *one = hr_xstrndup(text, len);
+	while ((next = hr_next_word(&text, separator))) {
+		hr_autofree char *one = next;
 
-		if (len > 0 && hr_opt_set(o, args, one, variable, e) < 0)
+		if (hr_opt_set(o, args, one, variable, e) < 0)
 			return -1;
-		text += len + (text[len] != '\0');
 	}
 	return 0;
 }
