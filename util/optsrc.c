@@ -16,17 +16,49 @@
 
 extern char **environ;
 
+static char in_variable(char c)
+{
+	if (c >= 'a' && c <= 'z')
+		return (char)(c - 'a' + 'A');
+	return c == '-' ? '_' : c;
+}
+
 static char *variable_of(const struct hr_cmd *cmd, const char *option)
 {
 	char *name = hr_xasprintf("%s%s", cmd->env_prefix, option);
 
-	for (char *p = name + strlen(cmd->env_prefix); *p; p++) {
-		if (*p == '-')
-			*p = '_';
-		else if (*p >= 'a' && *p <= 'z')
-			*p = (char)(*p - 'a' + 'A');
-	}
+	for (char *p = name + strlen(cmd->env_prefix); *p; p++)
+		*p = in_variable(*p);
 	return name;
+}
+
+/*
+ * What of the environment has the prefix, without it. Each rank looks for some 60 variables, of
+ * which it has one or two: so most need not be looked for in all of a job's.
+ */
+static struct hr_strv prefixed(const struct hr_cmd *cmd)
+{
+	size_t prefix = strlen(cmd->env_prefix);
+	struct hr_strv l = { 0 };
+
+	for (char **v = environ; *v; v++)
+		if (strncmp(*v, cmd->env_prefix, prefix) == 0)
+			hr_strv_add(&l, *v + prefix);
+	return l;
+}
+
+/* Whether one of those is the variable of the option. */
+static bool is_set(const struct hr_strv *l, const char *option)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		const char *v = l->v[i], *o = option;
+
+		while (*o && *v == in_variable(*o))
+			v++, o++;
+		if (*o == '\0' && *v == '=')
+			return true;
+	}
+	return false;
 }
 
 static bool in_list(const char *const *l, const char *word)
@@ -82,13 +114,14 @@ static int set_from_variable(const struct hr_cmd *cmd, const struct hr_opt *o, v
 	return hr_opt_set(o, args, value, variable, e);
 }
 
-static int load_variables(const struct hr_cmd *cmd, void *args, struct hr_err *e)
+static int load_variables(const struct hr_cmd *cmd, const struct hr_strv *known, void *args,
+			  struct hr_err *e)
 {
 	const struct hr_opt *o;
 
 	for (size_t i = 0; (o = hr_opt_at(cmd, i)); i++)
-		if (!in_list(cmd->env_own, o->name) && strcmp(o->name, HR_OPTSRC_FILE) != 0 &&
-		    set_from_variable(cmd, o, args, e) < 0)
+		if (is_set(known, o->name) && !in_list(cmd->env_own, o->name) &&
+		    strcmp(o->name, HR_OPTSRC_FILE) != 0 && set_from_variable(cmd, o, args, e) < 0)
 			return -1;
 	return 0;
 }
@@ -229,6 +262,17 @@ static int load_file(const struct file *f, const char *path, struct hr_strv *tex
 	return hr_optsrc_parse(text, path, set_from_line, (void *)(uintptr_t)f, e);
 }
 
+/* Few name any; who does not need not parse ARGV twice. */
+static bool may_name_files(const struct hr_strv *known, int argc, char **argv)
+{
+	static const char option[] = "--" HR_OPTSRC_FILE;
+
+	for (int i = 0; i < argc; i++)
+		if (strncmp(argv[i], option, sizeof(option) - 1) == 0)
+			return true;
+	return is_set(known, HR_OPTSRC_FILE);
+}
+
 /* Names of files are on the command line, which counts last: so it is parsed twice. */
 static int load_files(const char *program, const struct hr_cmd *cmd, void *args, int argc,
 		      char **argv, struct hr_strv *texts, struct hr_err *e)
@@ -257,11 +301,18 @@ static int load_files(const char *program, const struct hr_cmd *cmd, void *args,
 int hr_optsrc_load(const char *program, const struct hr_cmd *cmd, void *args, int argc, char **argv,
 		   struct hr_strv *texts, struct hr_err *e)
 {
+	struct hr_strv known;
+	int r = 0;
+
 	if (!cmd->env_prefix)
 		return 0;
-	if (load_files(program, cmd, args, argc, argv, texts, e) < 0)
-		return -1;
-	return load_variables(cmd, args, e);
+	known = prefixed(cmd);
+	if (may_name_files(&known, argc, argv))
+		r = load_files(program, cmd, args, argc, argv, texts, e);
+	if (r == 0)
+		r = load_variables(cmd, &known, args, e);
+	hr_strv_release(&known);
+	return r;
 }
 
 int hr_optsrc_misspelt(const struct hr_cmd *cmd, const char *const *others, char *const *environ_,
