@@ -118,14 +118,17 @@ static int choose_directory(struct rt_plan *plan, const struct rt_params *p, str
 static int launcher_fd(const char *entry)
 {
 	size_t len = strcspn(entry, "=");
-	struct hr_err ignored = { 0 }; /* not a number: not a descriptor */
-	uint64_t fd;
 
-	if (len < 4 || memcmp(entry + len - 3, "_FD", 3) != 0 || entry[len] != '=' ||
-	    !rt_env_is_launcher(entry, len) ||
-	    hr_parse_u64(entry + len + 1, "the descriptor", 3, INT32_MAX, &fd, &ignored) < 0)
-		return -1;
-	return (int)fd;
+	if (len >= 4 && memcmp(entry + len - 3, "_FD", 3) == 0 && entry[len] == '=' &&
+	    rt_env_is_launcher(entry, len)) {
+		struct hr_err ignored = { 0 }; /* not a number: not a descriptor */
+		uint64_t fd;
+
+		if (hr_parse_u64(entry + len + 1, "the descriptor", 3, INT32_MAX, &fd, &ignored) ==
+		    0)
+			return (int)fd;
+	}
+	return -1;
 }
 
 /* The descriptors of the launcher's, up to N - 1, and SOCK, in order; how many. */
