@@ -153,6 +153,8 @@ static void reset(struct hr_conf *c, const struct conf_key *k)
 		hr_strv_release(at);
 	if (k->preset)
 		HR_BUG_ON(set_value(c, k, k->preset, &e) < 0);
+	else if (k->kind == KEY_U64)
+		*(uint64_t *)at = HR_CONF_GRACE_BY_FS; /* gc_grace: nobody has said */
 }
 
 void hr_conf_init(struct hr_conf *c)
@@ -161,7 +163,6 @@ void hr_conf_init(struct hr_conf *c)
 	c->set = hr_xmalloc(HR_COUNT(keys) * sizeof(*c->set));
 	for (size_t i = 0; i < HR_COUNT(keys); i++)
 		reset(c, &keys[i]);
-	c->gc_grace_h = HR_CONF_GRACE_BY_FS;
 }
 
 void hr_conf_release(struct hr_conf *c)
@@ -200,8 +201,6 @@ void hr_conf_keep_locked(struct hr_conf *c)
 		if (!c->set[i].kept)
 			reset(c, &keys[i]);
 	}
-	if (!set_of(c, find_key("gc_grace"))->locked)
-		c->gc_grace_h = HR_CONF_GRACE_BY_FS;
 }
 
 int hr_conf_check_override(const struct hr_conf *c, const char *key, const char *how,
