@@ -24,11 +24,6 @@
 #define SOCK_FD	 3
 #define ALONE_MS 500 /* between two looks whether anybody else is left */
 
-/* What init says of itself, with proc. */
-struct report {
-	struct hr_err err;
-};
-
 static int make_proc(struct hr_err *e)
 {
 	int fd = rt_mount_new("proc", "", e);
@@ -84,17 +79,17 @@ static int settle(int sock, struct hr_err *e)
 
 static void init_main(int sock)
 {
-	struct report r = { 0 };
-	struct hr_err unheard = { 0 };
+	struct hr_err e = { 0 }, unheard = { 0 };
 	hr_autofd int proc = -1;
 	sigset_t all;
 	int signals;
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	if (settle(sock, &r.err) == 0)
-		proc = make_proc(&r.err);
-	if (rt_msg_send(SOCK_FD, &r, sizeof(r), &proc, proc >= 0, &unheard) < 0 || proc < 0)
+	if (settle(sock, &e) == 0)
+		proc = make_proc(&e);
+	/* what became of it, with proc */
+	if (rt_msg_send(SOCK_FD, &e, sizeof(e), &proc, proc >= 0, &unheard) < 0 || proc < 0)
 		_exit(HR_EXIT_FAILED);
 	hr_fd_cleanup(&proc);
 	proc = -1;
@@ -110,7 +105,7 @@ static void init_main(int sock)
 pid_t rt_init_start(int *proc, int *sock, struct hr_err *e)
 {
 	hr_autofd int ours = -1, theirs = -1;
-	struct report r;
+	struct hr_err said;
 	int pair[2];
 	pid_t pid;
 
@@ -125,10 +120,10 @@ pid_t rt_init_start(int *proc, int *sock, struct hr_err *e)
 		return hr_fail(e, HR_SYS, errno, "cannot start the first process");
 	hr_fd_cleanup(&theirs);
 	theirs = -1;
-	if (rt_msg_recv(ours, &r, sizeof(r), proc, 1, e) < 0)
+	if (rt_msg_recv(ours, &said, sizeof(said), proc, 1, e) < 0)
 		return hr_wrap(e, "the first process");
-	if (r.err.kind != HR_OK) {
-		*e = r.err;
+	if (said.kind != HR_OK) {
+		*e = said;
 		return -1;
 	}
 	*sock = hr_steal_fd(&ours);
