@@ -246,8 +246,7 @@ void rt_session_on_server(struct rt_session *s)
 		rt_session_fail(s, &e);
 }
 
-static void handle_builder(struct rt_session *s, struct rt_progress *p,
-			   int fds[RT_BUILD_FDS_MAX + 1])
+static void handle_builder(struct rt_session *s, struct rt_progress *p, int fds[RT_BUILD_FDS_MAX])
 {
 	struct hr_err e = { 0 };
 
@@ -300,11 +299,10 @@ static void handle_builder(struct rt_session *s, struct rt_progress *p,
 
 void rt_session_on_builder(struct rt_session *s)
 {
-	int fds[RT_BUILD_FDS_MAX + 1]; /* and a -1 behind the last */
+	int fds[RT_BUILD_FDS_MAX];
 	struct rt_progress p;
 	struct hr_err e = { 0 };
 
-	fds[RT_BUILD_FDS_MAX] = -1;
 	if (rt_msg_recv(s->builder_sock, &p, sizeof(p), fds, RT_BUILD_FDS_MAX, &e) < 0) {
 		/* it ended; if that was too early, SIGCHLD tells */
 		hr_fd_cleanup(&s->builder_sock);
