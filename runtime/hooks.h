@@ -13,8 +13,8 @@
 #include <sys/types.h>
 
 #include "runtime/hook.h"
-#include "util/buf.h"
 #include "runtime/view.h"
+#include "util/buf.h"
 #include "util/err.h"
 #include "util/mem.h"
 
