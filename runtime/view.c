@@ -69,6 +69,12 @@ static void add_own_dev(const struct rt_gpu *gpu, struct rt_binds *l)
 		rt_binds_add(l, gpu->nodes.v[i].src, gpu->nodes.v[i].dst, false, true);
 }
 
+/* The host's /dev is shown, with all that is in it. */
+static bool has_host_dev(const struct rt_shape *s)
+{
+	return !s->contain && !rt_shape_left_out(s, "dev") && !rt_shape_left_out(s, "/dev");
+}
+
 /* What POSIX has of IPC are file systems; where the host's /dev is shown, on its own directories.
  */
 static void add_own_ipc(const struct rt_shape *s, struct rt_binds *l)
@@ -80,8 +86,7 @@ static void add_own_ipc(const struct rt_shape *s, struct rt_binds *l)
 		      { "/dev/mqueue", "", RT_BIND_MQUEUE } };
 
 	for (size_t i = 0; i < HR_COUNT(parts); i++)
-		if (s->contain ||
-		    (!rt_shape_left_out(s, "dev") && access(parts[i].path, F_OK) == 0))
+		if (s->contain || (has_host_dev(s) && access(parts[i].path, F_OK) == 0))
 			rt_binds_add_made(l, parts[i].kind, parts[i].options, parts[i].path);
 }
 
@@ -143,11 +148,9 @@ static int add_sites(const struct rt_shape *s, const struct hr_conf *conf, struc
 	return 0;
 }
 
-static int add_device(const struct rt_session_args *args, const char *spec, struct rt_binds *l,
+static int add_device(const struct rt_shape *s, const char *spec, struct rt_binds *l,
 		      struct hr_err *e)
 {
-	const struct rt_shape *s = &args->shape;
-	bool host_dev = !s->contain && !rt_shape_left_out(s, "dev");
 	struct rt_binds one = { 0 };
 	struct stat st;
 	int r = rt_shape_device(spec, &one, e);
@@ -158,7 +161,7 @@ static int add_device(const struct rt_session_args *args, const char *spec, stru
 	else if (r == 0 && !S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode) && !S_ISDIR(st.st_mode))
 		r = hr_fail(e, HR_USAGE, 0, "--device '%s' is no device", one.v[0].src);
 	/* it is there already */
-	if (r == 0 && !(host_dev && strcmp(one.v[0].src, one.v[0].dst) == 0 &&
+	if (r == 0 && !(has_host_dev(s) && strcmp(one.v[0].src, one.v[0].dst) == 0 &&
 			rt_path_within(one.v[0].dst, "/dev")))
 		add_list(&one, l);
 	rt_binds_release(&one);
@@ -182,8 +185,7 @@ static int add_all(const struct rt_session_args *args, const struct hr_conf *con
 	if (args->bind_cwd)
 		rt_binds_add(l, args->bind_cwd, args->bind_cwd, false, true);
 	for (size_t i = 0; i < s->devices.n; i++)
-		if (!rt_shape_is_cdi(s->devices.v[i]) &&
-		    add_device(args, s->devices.v[i], l, e) < 0)
+		if (!rt_shape_is_cdi(s->devices.v[i]) && add_device(s, s->devices.v[i], l, e) < 0)
 			return -1;
 	for (size_t i = 0; i < s->tmpfs.n; i++)
 		if (rt_shape_tmpfs(s->tmpfs.v[i], l, e) < 0)

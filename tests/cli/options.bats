@@ -202,6 +202,8 @@ scratch_outlives_session() {
 @test "options: --device by path is shown where it is asked for" {
 	run -0 "$HPCRUN" run --contain --device /dev/fuse --device /dev/null:/dev/sub/nothing app:1 \
 		sh -c 'ls /dev/fuse && echo x >/dev/sub/nothing'
+	run -0 "$HPCRUN" run --no-mount dev --device /dev/null app:1 test -c /dev/null
+	run -0 "$HPCRUN" run --no-mount /dev --device /dev/null app:1 test -c /dev/null
 	run -0 "$HPCRUN" run --device /dev/null:/data/null:rwm app:1 test -c /data/null
 	fail_with "--device '/etc/hosts' is no device" "$HPCRUN" run --device /etc/hosts app:1 true
 	fail_with "--device '/dev/null:/dev/null:r': 'r' is not" "$HPCRUN" run --device /dev/null:/dev/null:r app:1 true
