@@ -188,6 +188,11 @@ static int shell_main(void *args, int argc, char **argv, struct hr_err *e)
 	return run_words(args, true, argc, argv, 1, 1, e);
 }
 
+/* The three verbs take the same options from the same places. */
+#define RUN_OPTIONS                                                                                \
+	.opts = run_opts, .common = rt_shape_opts, .args_size = sizeof(struct rt_run_args),        \
+	.env_prefix = "HPCRUN_", .env_own = env_own, .foreign = foreign, .stop_at_operand = true
+
 const struct hr_cmd rt_cmd_run = {
 	.name = "run",
 	.operands = "IMAGE [COMMAND [ARG]...]",
@@ -195,43 +200,25 @@ const struct hr_cmd rt_cmd_run = {
 	.more = "The word 'run' may be left out. Options behind IMAGE belong to COMMAND.\n"
 		"IMAGE is a reference as in 'hpcrun pull', a manifest digest, or the path of a\n"
 		"squashfs or SIF file.",
-	.opts = run_opts,
-	.common = rt_shape_opts,
-	.args_size = sizeof(struct rt_run_args),
-	.env_prefix = "HPCRUN_",
-	.env_own = env_own,
-	.foreign = foreign,
+	RUN_OPTIONS,
 	.max_operands = -1,
 	.main = run_main,
-	.stop_at_operand = true,
 };
 
 const struct hr_cmd rt_cmd_exec = {
 	.name = "exec",
 	.operands = "IMAGE COMMAND [ARG]...",
 	.summary = "the same as run, but COMMAND must be given",
-	.opts = run_opts,
-	.common = rt_shape_opts,
-	.args_size = sizeof(struct rt_run_args),
-	.env_prefix = "HPCRUN_",
-	.env_own = env_own,
-	.foreign = foreign,
+	RUN_OPTIONS,
 	.max_operands = -1,
 	.main = exec_main,
-	.stop_at_operand = true,
 };
 
 const struct hr_cmd rt_cmd_shell = {
 	.name = "shell",
 	.operands = "IMAGE",
 	.summary = "run a shell of the image: /bin/bash, else /bin/sh",
-	.opts = run_opts,
-	.common = rt_shape_opts,
-	.args_size = sizeof(struct rt_run_args),
-	.env_prefix = "HPCRUN_",
-	.env_own = env_own,
-	.foreign = foreign,
+	RUN_OPTIONS,
 	.max_operands = 1,
 	.main = shell_main,
-	.stop_at_operand = true,
 };
