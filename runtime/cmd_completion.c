@@ -16,10 +16,6 @@
 
 static const char store_program[] = "hpcrun-store";
 
-struct completion_args {
-	bool none;
-};
-
 static const struct hr_opt completion_opts[] = { HR_OPT_END };
 
 /* Go on in the program that knows stores: WORDS are of a verb of its own, or end with an image. */
@@ -97,7 +93,6 @@ const struct hr_cmd rt_cmd_completion = {
 	.more = "For a shell that is running: . <(hpcrun completion bash)\n"
 		"Installed in the system's own places, hpcrun needs nothing of it.",
 	.opts = completion_opts,
-	.args_size = sizeof(struct completion_args),
 	.min_operands = 1,
 	.max_operands = -1,
 	.main = completion_main,
