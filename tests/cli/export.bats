@@ -8,9 +8,8 @@ load ../lib/common
 
 setup_file() {
 	scratch_make
-	mkdir -p rootfs/{bin,data/deep} && cd rootfs || return
-	cp "$(command -v busybox)" bin/busybox
-	ln -s busybox bin/sh
+	mkdir -p rootfs/data/deep && cd rootfs || return
+	busybox_root . sh
 	seq 1 300000 >data/seq
 	truncate -s 3000000 data/hole
 	printf end >>data/hole

@@ -12,9 +12,8 @@ setup_file() {
 	export MKSTORE=${HPCRUN_BUILD:-}/tests/lib/mkstore
 	[ -x "$MKSTORE" ] || skip "no $MKSTORE"
 	scratch_make
-	mkdir -p "$SCRATCH/root/bin" "$SCRATCH/root/data"
-	cp /bin/busybox "$SCRATCH/root/bin/busybox"
-	ln -s busybox "$SCRATCH/root/bin/sh"
+	mkdir -p "$SCRATCH/root/data"
+	busybox_root "$SCRATCH/root" sh
 	head -c 2500000 /dev/urandom >"$SCRATCH/root/data/large"
 	for i in $(seq 40); do
 		head -c $((i * 400)) /dev/urandom >"$SCRATCH/root/data/f$i"

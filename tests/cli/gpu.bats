@@ -34,13 +34,10 @@ driver_make() {
 }
 # An image with busybox, and a program that looks for the driver as CUDA programs do; lib is a link, as it is today.
 tree_make() {
-	local name file
-	mkdir -p "$1"/bin "$1"/etc "$1"/usr/lib/vendor "$1"/work
+	local file
+	mkdir -p "$1"/etc "$1"/usr/lib/vendor "$1"/work
 	ln -s usr/lib "$1/lib"
-	cp /bin/busybox "$1/bin/busybox"
-	for name in sh true cat echo readlink ls env grep sleep stat; do
-		ln -s busybox "$1/bin/$name"
-	done
+	busybox_root "$1" sh true cat echo readlink ls env grep sleep stat
 	cat >"$1/ask.c" <<-'EOT'
 		#include <dlfcn.h>
 		#include <stdio.h>

@@ -10,9 +10,8 @@ load ../lib/common
 setup_file() {
 	file_setup
 	# the image of the pages: a small system with a program "app"
-	mkdir -p rootfs/{bin,usr/bin,etc}
-	cp "$(command -v busybox)" rootfs/bin/busybox
-	for applet in sh ls echo cat true; do ln -s busybox "rootfs/bin/$applet"; done
+	mkdir -p rootfs/{usr/bin,etc}
+	busybox_root rootfs sh ls echo cat true
 	printf '#!/bin/sh\necho "app 1.0: $*"\n' >rootfs/usr/bin/app
 	chmod 755 rootfs/usr/bin/app
 	"$HPCRUN" import rootfs lab/made:1 2>/dev/null

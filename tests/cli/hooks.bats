@@ -11,11 +11,8 @@ setup_file() {
 	scratch_make
 	umask 022
 	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || return 0
-	mkdir -p "$SCRATCH"/tree/{bin,etc,work}
-	cp /bin/busybox "$SCRATCH/tree/bin/busybox"
-	for name in sh true cat readlink grep ls touch; do
-		ln -s busybox "$SCRATCH/tree/bin/$name"
-	done
+	mkdir -p "$SCRATCH"/tree/{etc,work}
+	busybox_root "$SCRATCH/tree" sh true cat readlink grep ls touch
 	echo 'inside the image' >"$SCRATCH/tree/etc/where"
 	"$HPCRUN_BUILD/tests/lib/mkstore" "$HPCRUN_STORE" app:1 "$SCRATCH/tree" >/dev/null
 }

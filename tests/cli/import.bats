@@ -9,9 +9,8 @@ load ../lib/common
 setup_file() {
 	file_setup
 	publish busybox whiteouts
-	mkdir -p rootfs/{bin,etc,data/deep} && cd rootfs || return
-	cp "$(command -v busybox)" bin/busybox
-	for name in sh cat sha256sum stat find sort; do ln -s busybox bin/$name; done
+	mkdir -p rootfs/{etc,data/deep} && cd rootfs || return
+	busybox_root . sh cat sha256sum stat find sort
 	seq 1 300000 >data/seq
 	head -c 1500000 /dev/urandom >data/random
 	truncate -s 3000000 data/hole

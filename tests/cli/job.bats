@@ -12,9 +12,7 @@ setup_file() {
 	[ -x "$mkstore" ] || skip "no $mkstore"
 	export mkstore
 	scratch_make
-	mkdir -p "$SCRATCH/root/bin"
-	cp /bin/busybox "$SCRATCH/root/bin/busybox"
-	ln -s busybox "$SCRATCH/root/bin/cat"
+	busybox_root "$SCRATCH/root" cat
 	mkdir "$SCRATCH/site"
 	web_store_start "$SCRATCH/site" "$SCRATCH/web"
 }

@@ -20,11 +20,8 @@ mpi_code() { printf 'int MPI_Init(void) { return 0; }\nconst char *MPI_version(v
 # tree NAME: an image with the C library of this host, a shell and the application
 tree() {
 	local file
-	mkdir -p "$1"/{bin,etc,usr/lib}
-	cp /bin/busybox "$1/bin/busybox"
-	for name in sh true cat ls env echo; do
-		ln -s busybox "$1/bin/$name"
-	done
+	mkdir -p "$1"/{etc,usr/lib}
+	busybox_root "$1" sh true cat ls env echo
 	for file in $(ldd bin/app | grep -oE '/[^ ]*(libc\.so|ld-linux|ld64)[^ ]*'); do
 		mkdir -p "$1$(dirname "$file")"
 		cp -L "$file" "$1$file"

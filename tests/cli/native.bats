@@ -8,14 +8,11 @@ bats_require_minimum_version 1.5.0
 load ../lib/common
 
 setup_file() {
-	local mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore name
+	local mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore
 	[ -x "$mkstore" ] || skip "no $mkstore"
 	scratch_make
-	mkdir -p "$SCRATCH/root/bin" "$SCRATCH/root/data" "$SCRATCH/root/etc"
-	cp /bin/busybox "$SCRATCH/root/bin/busybox"
-	for name in sh cat chmod grep ls md5sum mv rm sleep stat true; do
-		ln -s busybox "$SCRATCH/root/bin/$name"
-	done
+	mkdir -p "$SCRATCH/root/data" "$SCRATCH/root/etc"
+	busybox_root "$SCRATCH/root" sh cat chmod grep ls md5sum mv rm sleep stat true
 	head -c 3000000 /dev/urandom >"$SCRATCH/root/data/large"
 	truncate -s 2000000 "$SCRATCH/root/data/large" && printf a-mark-of-its-own >>"$SCRATCH/root/data/large"
 	truncate -s 5000000 "$SCRATCH/root/data/large" && printf end >>"$SCRATCH/root/data/large"

@@ -9,15 +9,12 @@ bats_require_minimum_version 1.5.0
 load ../lib/common
 
 setup_file() {
-	local mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore name i
+	local mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore i
 	[ -x "$mkstore" ] || skip "no $mkstore"
 	need nginx
 	scratch_make
-	mkdir -p "$SCRATCH/root/bin" "$SCRATCH/root/data" "$SCRATCH/nginx"
-	cp /bin/busybox "$SCRATCH/root/bin/busybox"
-	for name in sh cat true find md5sum sort xargs; do
-		ln -s busybox "$SCRATCH/root/bin/$name"
-	done
+	mkdir -p "$SCRATCH/root/data" "$SCRATCH/nginx"
+	busybox_root "$SCRATCH/root" sh cat true find md5sum sort xargs
 	head -c 5000000 /dev/urandom >"$SCRATCH/root/data/large"
 	for i in $(seq 100); do
 		head -c $((i * 90)) /dev/urandom >"$SCRATCH/root/data/f$i"

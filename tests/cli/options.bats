@@ -8,17 +8,13 @@ bats_require_minimum_version 1.5.0
 load ../lib/common
 
 setup_file() {
-	local name
 	scratch_make
 	export HPCRUN_CONF=$SCRATCH/conf
 	echo 'session_linger = 1' >"$HPCRUN_CONF"
 	unset "${!APPTAINER@}" "${!SINGULARITY@}" "${!HPCRUNENV_@}"
 	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || return 0
-	mkdir -p tree/bin tree/etc tree/data
-	cp /bin/busybox tree/bin/busybox
-	for name in sh true cat echo ls readlink sleep kill grep stat env id hostname touch rm mkdir awk ps mount wc test find; do
-		ln -s busybox "tree/bin/$name"
-	done
+	mkdir -p tree/etc tree/data
+	busybox_root tree sh true cat echo ls readlink sleep kill grep stat env id hostname touch rm mkdir awk ps mount wc test find
 	echo 'inside the image' >tree/etc/where
 	echo 'of the image' >tree/data/file
 	"$HPCRUN_BUILD/tests/lib/mkstore" "$HPCRUN_STORE" app:1 tree >/dev/null

@@ -13,11 +13,8 @@ setup_file() {
 	mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore
 	[ -x "$mkstore" ] || skip "no $mkstore"
 	scratch_make
-	mkdir -p "$SCRATCH/root/bin" "$SCRATCH/root/data"
-	cp /bin/busybox "$SCRATCH/root/bin/busybox"
-	for name in sh cat cmp find md5sum sleep sort true xargs; do
-		ln -s busybox "$SCRATCH/root/bin/$name"
-	done
+	mkdir -p "$SCRATCH/root/data"
+	busybox_root "$SCRATCH/root" sh cat cmp find md5sum sleep sort true xargs
 	head -c 5000000 /dev/urandom >"$SCRATCH/root/data/large"
 	truncate -s 9000000 "$SCRATCH/root/data/sparse"
 	printf end >>"$SCRATCH/root/data/sparse"

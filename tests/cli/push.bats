@@ -8,9 +8,8 @@ load ../lib/common
 
 setup_file() {
 	file_setup
-	mkdir -p tree/bin tree/data
-	cp "$(command -v busybox)" tree/bin/busybox
-	ln -s busybox tree/bin/sh
+	mkdir -p tree/data
+	busybox_root tree sh
 	head -c 20000000 /dev/urandom >tree/data/random # more than two pieces
 	chmod 640 tree/data/random
 	"$HPCRUN" import tree lab/tree:1 2>/dev/null

@@ -34,12 +34,8 @@ setup() {
 
 # A root directory with nothing but busybox, and files that cannot be executed, each for its own reason.
 tree_make() {
-	local name
-	mkdir -p "$1"/bin "$1"/etc "$1"/opt "$1"/work
-	cp /bin/busybox "$1/bin/busybox"
-	for name in sh true false cat echo ls readlink sleep kill wc seq grep; do
-		ln -s busybox "$1/bin/$name"
-	done
+	mkdir -p "$1"/etc "$1"/opt "$1"/work
+	busybox_root "$1" sh true false cat echo ls readlink sleep kill wc seq grep
 	echo 'root:x:0:0:root:/root:/bin/sh' >"$1/etc/passwd"
 	echo 'root:x:0:' >"$1/etc/group"
 	echo 'inside the image' >"$1/etc/where"

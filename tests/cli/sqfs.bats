@@ -8,9 +8,8 @@ load ../lib/common
 
 setup_file() {
 	scratch_make
-	mkdir -p rootfs/{bin,etc,data/deep/er,.singularity.d} && cd rootfs || return
-	cp "$(command -v busybox)" bin/busybox
-	for name in sh cat sha256sum ls stat find readlink true; do ln -s busybox bin/$name; done
+	mkdir -p rootfs/{etc,data/deep/er,.singularity.d} && cd rootfs || return
+	busybox_root . sh cat sha256sum ls stat find readlink true
 	echo 'root:x:0:0:root:/root:/bin/sh' >etc/passwd
 	seq 1 60000 >data/seq
 	head -c 1500000 /dev/urandom >data/random

@@ -8,9 +8,8 @@ load ../lib/common
 
 setup_file() {
 	scratch_make
-	mkdir -p rootfs/{bin,etc,data,.singularity.d} www && cd rootfs || return
-	cp "$(command -v busybox)" bin/busybox
-	for name in sh cat cp sha256sum true; do ln -s busybox bin/$name; done
+	mkdir -p rootfs/{etc,data,.singularity.d} www && cd rootfs || return
+	busybox_root . sh cat cp sha256sum true
 	echo 'root:x:0:0:root:/root:/bin/sh' >etc/passwd
 	head -c 3000000 /dev/urandom >data/random
 	head -c 150000000 /dev/zero | tr '\0' 'x' >data/large

@@ -9,14 +9,11 @@ bats_require_minimum_version 1.5.0
 load ../lib/common
 
 setup_file() {
-	local mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore name
+	local mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore
 	[ -x "$mkstore" ] || skip "no $mkstore"
 	scratch_make
-	mkdir -p "$SCRATCH/root/bin" "$SCRATCH/root/data"
-	cp /bin/busybox "$SCRATCH/root/bin/busybox"
-	for name in sh cat sleep true test; do
-		ln -s busybox "$SCRATCH/root/bin/$name"
-	done
+	mkdir -p "$SCRATCH/root/data"
+	busybox_root "$SCRATCH/root" sh cat sleep true test
 	head -c 5000000 /dev/urandom >"$SCRATCH/root/data/large"
 	"$mkstore" "$SCRATCH/site" lab/app:1 "$SCRATCH/root" >/dev/null
 	web_store_start "$SCRATCH/site" "$SCRATCH/web"

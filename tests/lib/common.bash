@@ -105,6 +105,17 @@ publish() {
 	python3 "$TESTS_DIR/lib/mkimage" --registry "$REG_STORAGE" "$@"
 }
 
+# busybox_root DIR NAME...: the root directory of an image, with busybox in DIR/bin under each of these names
+busybox_root() {
+	local root=$1 name
+	shift
+	mkdir -p "$root/bin"
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	for name; do
+		ln -s busybox "$root/bin/$name"
+	done
+}
+
 # need FEATURE: skip the test unless FEATURE is there. Features are tried, never guessed from a version.
 need() {
 	if ! "has_$1"; then
