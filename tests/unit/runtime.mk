@@ -16,7 +16,7 @@ tests_unit_test_runtime_ldcache_LDADD = libruntime.a libutil.a $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/fuzz/fuzz_ldcache
 TESTS += tests/fuzz/fuzz_ldcache
-tests_fuzz_fuzz_ldcache_SOURCES = tests/fuzz/fuzz_ldcache.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_ldcache_SOURCES = tests/fuzz/fuzz_ldcache.c $(FUZZ_REPLAY)
 tests_fuzz_fuzz_ldcache_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/ldcache"'
 tests_fuzz_fuzz_ldcache_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_ldcache_LDADD = libruntime.a libutil.a
@@ -35,7 +35,7 @@ tests_unit_test_runtime_closure_LDADD = libruntime.a libutil.a $(ELF_LIBS) $(CMO
 tests_unit_test_runtime_stack_SOURCES = tests/unit/test_runtime_stack.c
 tests_unit_test_runtime_stack_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_runtime_stack_LDADD = libruntime.a libutil.a $(ELF_LIBS) $(INIH_LIBS) $(CMOCKA_LIBS)
-tests_fuzz_fuzz_elf_SOURCES = tests/fuzz/fuzz_elf.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_elf_SOURCES = tests/fuzz/fuzz_elf.c $(FUZZ_REPLAY)
 tests_fuzz_fuzz_elf_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/elf"'
 tests_fuzz_fuzz_elf_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_elf_LDADD = libruntime.a libutil.a $(ELF_LIBS)
@@ -48,7 +48,7 @@ tests_unit_test_runtime_hook_LDADD = libruntime.a libutil.a $(JANSSON_LIBS) $(CM
 
 check_PROGRAMS += tests/fuzz/fuzz_hook
 TESTS += tests/fuzz/fuzz_hook
-tests_fuzz_fuzz_hook_SOURCES = tests/fuzz/fuzz_hook.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_hook_SOURCES = tests/fuzz/fuzz_hook.c $(FUZZ_REPLAY)
 tests_fuzz_fuzz_hook_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/hook"'
 tests_fuzz_fuzz_hook_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_hook_LDADD = libruntime.a libutil.a $(JANSSON_LIBS)
@@ -61,7 +61,7 @@ tests_unit_test_runtime_cdi_LDADD = libruntime.a libutil.a $(JANSSON_LIBS) $(YAM
 
 check_PROGRAMS += tests/fuzz/fuzz_cdi
 TESTS += tests/fuzz/fuzz_cdi
-tests_fuzz_fuzz_cdi_SOURCES = tests/fuzz/fuzz_cdi.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_cdi_SOURCES = tests/fuzz/fuzz_cdi.c $(FUZZ_REPLAY)
 tests_fuzz_fuzz_cdi_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/cdi"'
 tests_fuzz_fuzz_cdi_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_cdi_LDADD = libruntime.a libutil.a $(JANSSON_LIBS) $(YAML_LIBS)
@@ -83,7 +83,7 @@ TESTS += tests/unit/test_runtime_profile tests/fuzz/fuzz_profile
 tests_unit_test_runtime_profile_SOURCES = tests/unit/test_runtime_profile.c
 tests_unit_test_runtime_profile_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(SECCOMP_CFLAGS)
 tests_unit_test_runtime_profile_LDADD = libruntime.a libutil.a $(JANSSON_LIBS) $(CMOCKA_LIBS)
-tests_fuzz_fuzz_profile_SOURCES = tests/fuzz/fuzz_profile.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_profile_SOURCES = tests/fuzz/fuzz_profile.c $(FUZZ_REPLAY)
 tests_fuzz_fuzz_profile_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/profile"'
 tests_fuzz_fuzz_profile_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_profile_LDADD = libruntime.a libutil.a $(JANSSON_LIBS)
