@@ -82,4 +82,4 @@ TESTS += tests/fuzz/fuzz_meta
 tests_fuzz_fuzz_meta_SOURCES = tests/fuzz/fuzz_meta.c $(FUZZ_REPLAY)
 tests_fuzz_fuzz_meta_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/meta"'
 tests_fuzz_fuzz_meta_CFLAGS = $(AM_CFLAGS)
-tests_fuzz_fuzz_meta_LDADD = libstore.a libutil.a $(ZSTD_LIBS)
+tests_fuzz_fuzz_meta_LDADD = libstore.a libfetch.a libutil.a $(ZSTD_LIBS)
