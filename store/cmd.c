@@ -18,7 +18,7 @@ const struct hr_opt store_cmd_common_opts[] = {
 };
 
 /* The directories among ALL; a URL can be read by hpcrun-serve alone. */
-static int keep_directories(const struct hr_strv *all, bool given, struct hr_strv *out,
+static int keep_directories(const struct store_paths *all, bool given, struct hr_strv *out,
 			    struct hr_err *e)
 {
 	for (size_t i = 0; i < all->n; i++) {
@@ -34,27 +34,31 @@ static int keep_directories(const struct hr_strv *all, bool given, struct hr_str
 	return out->n > 0 ? 0 : hr_fail(e, HR_USAGE, 0, "all stores are URLs, none is a directory");
 }
 
-int store_cmd_paths(const struct store_cmd_common *c, struct hr_conf *conf, struct hr_strv *paths,
-		    struct hr_err *e)
+int store_cmd_paths(const struct store_cmd_common *c, struct hr_conf *conf,
+		    struct store_paths *paths, struct hr_err *e)
 {
-	HR_CLEANUP(hr_strv_release) struct hr_strv all = { 0 };
+	HR_CLEANUP(store_paths_release) struct store_paths all = { 0 };
+	struct hr_strv kept = { 0 };
+	int r;
 
 	if (hr_conf_load(conf, e) < 0 || store_list(&c->stores, conf, &all, e) < 0)
 		return -1;
-	return keep_directories(&all, c->stores.n > 0, paths, e);
+	r = keep_directories(&all, c->stores.n > 0, &kept, e);
+	*paths = (struct store_paths) { kept.v, kept.n, all.trusted };
+	return r;
 }
 
 int store_cmd_open(const struct store_cmd_common *c, struct store_cmd_chain *out, struct hr_err *e)
 {
 	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
-	HR_CLEANUP(hr_strv_release) struct hr_strv paths = { 0 };
+	HR_CLEANUP(store_paths_release) struct store_paths paths = { 0 };
 
 	memset(out, 0, sizeof(*out));
 	if (store_cmd_paths(c, &conf, &paths, e) < 0)
 		return -1;
 	out->v = hr_xmalloc(paths.n * sizeof(struct store *));
 	for (size_t i = 0; i < paths.n; i++) {
-		if (store_open(paths.v[i], STORE_READ, &out->v[out->n], e) == 0) {
+		if (store_open(paths.v[i], STORE_READ, &paths.trusted, &out->v[out->n], e) == 0) {
 			if (i == 0)
 				out->first = out->v[0];
 			out->n++;

@@ -29,10 +29,11 @@ extern const struct hr_opt store_cmd_common_opts[];
  * Load the configuration and list the stores that it, HPCRUN_STORE and --store name: at least one
  * directory; URLs are left out.
  *
+ * Owns:    *paths, also after an error.
  * Errors:  also HR_USAGE when --store names a URL.
  */
-int store_cmd_paths(const struct store_cmd_common *c, struct hr_conf *conf, struct hr_strv *paths,
-		    struct hr_err *e) HR_MUST_USE;
+int store_cmd_paths(const struct store_cmd_common *c, struct hr_conf *conf,
+		    struct store_paths *paths, struct hr_err *e) HR_MUST_USE;
 
 /* Stores opened for reading, in the order in which they are searched. */
 struct store_cmd_chain {

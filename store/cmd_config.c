@@ -67,7 +67,7 @@ static void apply_variables(struct hr_conf_item *item)
 /* The stores in their order, with the user's own, which no file names. */
 static int apply_stores(const struct hr_conf *conf, struct hr_conf_item *item, struct hr_err *e)
 {
-	HR_CLEANUP(hr_strv_release) struct hr_strv all = { 0 };
+	HR_CLEANUP(store_paths_release) struct store_paths all = { 0 };
 	struct hr_conf_item old = *item;
 	const char *env = getenv("HPCRUN_STORE");
 	bool from_env = env && env[strspn(env, " ")] != '\0';

@@ -253,7 +253,7 @@ static int compare(struct report *r, const struct store_cmd_image images[2], cha
 static int diff_main(void *args, int argc, char **argv, struct hr_err *e)
 {
 	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
-	HR_CLEANUP(hr_strv_release) struct hr_strv paths = { 0 };
+	HR_CLEANUP(store_paths_release) struct store_paths paths = { 0 };
 	struct report r = { .args = args };
 	struct store_cmd_image images[2] = { { 0 } };
 	int ok = 0;

@@ -90,14 +90,16 @@ static int count(void *arg, const struct fetch_digest *d, uint64_t bytes, struct
 	return 0;
 }
 
-static void check_path(struct hr_findings *f, const char *path, bool first)
+static void check_path(struct hr_findings *f, const struct store_paths *stores, size_t i)
 {
+	const char *path = stores->v[i];
+	bool first = i == 0;
 	HR_CLEANUP(store_closep) struct store *st = NULL;
 	hr_autofree char *above = NULL;
 	unsigned int images = 0;
 	struct hr_err e = { 0 };
 
-	if (store_open(path, STORE_READ, &st, &e) == 0 &&
+	if (store_open(path, STORE_READ, &stores->trusted, &st, &e) == 0 &&
 	    store_object_each(st, STORE_IMAGE, count, &images, &e) == 0) {
 		hr_finding(f, "store", HR_RESULT_OK, NULL, "'%s', %u image%s", path, images,
 			   images == 1 ? "" : "s");
@@ -146,7 +148,7 @@ static void check_url(struct hr_findings *f, struct fetch_client *c, const char 
 static int check_stores(struct hr_findings *f, const struct doctor_args *a,
 			const struct hr_conf *conf, struct hr_err *e)
 {
-	HR_CLEANUP(hr_strv_release) struct hr_strv stores = { 0 };
+	HR_CLEANUP(store_paths_release) struct store_paths stores = { 0 };
 	struct fetch_options o = { .insecure_registries = &conf->insecure_registries,
 				   .ca_file = conf->ca_file,
 				   .proxy = conf->http_proxy,
@@ -161,7 +163,7 @@ static int check_stores(struct hr_findings *f, const struct doctor_args *a,
 		if (store_is_url(stores.v[i]))
 			check_url(f, client, stores.v[i]);
 		else
-			check_path(f, stores.v[i], i == 0);
+			check_path(f, &stores, i);
 	}
 	fetch_client_free(client);
 	return 0;

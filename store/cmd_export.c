@@ -46,7 +46,7 @@ static const struct hr_opt export_opts[] = {
 /* An image to read from, and where it goes. */
 struct job {
 	struct hr_conf conf;
-	struct hr_strv paths;
+	struct store_paths paths;
 	struct store_cmd_image image;
 	const char *out;
 	char *tmp;		/* beside OUT, and becomes it */
@@ -61,7 +61,7 @@ static void job_release(struct job *j)
 			rmdir(j->written.v[i - 1]);
 	hr_strv_release(&j->written);
 	store_cmd_image_release(&j->image);
-	hr_strv_release(&j->paths);
+	store_paths_release(&j->paths);
 	hr_conf_release(&j->conf);
 	free(j->tmp);
 }

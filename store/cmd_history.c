@@ -231,7 +231,7 @@ static int history_main(void *args, int argc, char **argv, struct hr_err *e)
 {
 	HR_CLEANUP(store_image_closep) struct store_image *img = NULL;
 	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
-	HR_CLEANUP(hr_strv_release) struct hr_strv paths = { 0 };
+	HR_CLEANUP(store_paths_release) struct store_paths paths = { 0 };
 	HR_CLEANUP(history_release) struct history h = { .args = args };
 
 	(void)argc;

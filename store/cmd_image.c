@@ -10,8 +10,8 @@
 
 #define CHUNK_MEMORY (32u << 20)
 
-int store_cmd_image_open(const struct hr_strv *paths, const char *name, struct store_cmd_image *out,
-			 struct hr_err *e)
+int store_cmd_image_open(const struct store_paths *paths, const char *name,
+			 struct store_cmd_image *out, struct hr_err *e)
 {
 	bool in_place = hr_source_of(name) == HR_SOURCE_FILE;
 	struct store_chunk_source source;

@@ -25,8 +25,8 @@ struct store_cmd_image {
  * Errors:  those of store_image_open() and store_file_open().
  * Owns:    *out; store_cmd_image_release frees it, also after an error.
  */
-int store_cmd_image_open(const struct hr_strv *paths, const char *name, struct store_cmd_image *out,
-			 struct hr_err *e) HR_MUST_USE;
+int store_cmd_image_open(const struct store_paths *paths, const char *name,
+			 struct store_cmd_image *out, struct hr_err *e) HR_MUST_USE;
 void store_cmd_image_release(struct store_cmd_image *i);
 
 #endif

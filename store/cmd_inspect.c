@@ -149,7 +149,7 @@ static int inspect_main(void *args, int argc, char **argv, struct hr_err *e)
 {
 	HR_CLEANUP(store_image_closep) struct store_image *img = NULL;
 	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
-	HR_CLEANUP(hr_strv_release) struct hr_strv paths = { 0 };
+	HR_CLEANUP(store_paths_release) struct store_paths paths = { 0 };
 	struct inspect_args *a = args;
 	json_t *o;
 	int r;

@@ -173,9 +173,9 @@ static void print_text(const struct report *r)
 /* ---- the verb ---- */
 
 /* The store a pull would write to; it is not made to be looked at. */
-static int open_store(const char *path, struct store **st, struct hr_err *e)
+static int open_store(const struct store_paths *paths, struct store **st, struct hr_err *e)
 {
-	if (store_open(path, STORE_READ, st, e) == 0)
+	if (store_open(paths->v[0], STORE_READ, &paths->trusted, st, e) == 0)
 		return 0;
 	if (e->kind != HR_NOTFOUND)
 		return -1;
@@ -192,25 +192,24 @@ static uint64_t free_bytes(const char *path)
 }
 
 /* An image that is here can be asked; one that cannot be opened is no matter of a plan. */
-static void look_inside(struct report *r)
+static void look_inside(struct report *r, const struct store_paths *paths)
 {
+	const struct store_paths first = { paths->v, 1, paths->trusted };
 	HR_CLEANUP(store_cmd_image_release) struct store_cmd_image image = { .img = NULL };
-	HR_CLEANUP(hr_strv_release) struct hr_strv paths = { 0 };
 	char digest[FETCH_DIGEST_TEXT];
 	struct hr_err none = { 0 };
 
 	if (!r->p->here)
 		return;
-	hr_strv_add(&paths, r->store);
 	fetch_digest_text(&r->p->manifest, digest);
-	if (store_cmd_image_open(&paths, digest, &image, &none) < 0)
+	if (store_cmd_image_open(&first, digest, &image, &none) < 0)
 		return;
 	r->image_libc = store_image_libc(image.ix, image.chunks);
 	r->host_libc = store_host_libc();
 }
 
 static int look(bool json, const struct hr_conf *conf, const struct fetch_ref *ref,
-		const char *path, struct hr_err *e)
+		const struct store_paths *paths, struct hr_err *e)
 {
 	HR_CLEANUP(store_closep) struct store *st = NULL;
 	HR_CLEANUP(store_import_status_release) struct store_import_status status = { 0 };
@@ -221,13 +220,13 @@ static int look(bool json, const struct hr_conf *conf, const struct fetch_ref *r
 	struct store_import_source source;
 	struct store_import_options o = { .ref = ref, .stop = store_interrupt_catch() };
 	struct report r = { .name = name,
-			    .store = path,
-			    .free_bytes = free_bytes(path),
+			    .store = paths->v[0],
+			    .free_bytes = free_bytes(paths->v[0]),
 			    .status = &status,
 			    .p = &prospect };
 	int done;
 
-	if (open_store(path, &st, e) < 0 || store_cmd_client(conf, o.stop, &client, e) < 0)
+	if (open_store(paths, &st, e) < 0 || store_cmd_client(conf, o.stop, &client, e) < 0)
 		return -1;
 	registry = (struct store_import_registry) { client, ref };
 	source = store_import_registry_source(&registry);
@@ -239,7 +238,7 @@ static int look(bool json, const struct hr_conf *conf, const struct fetch_ref *r
 		return -1;
 	r.store_there = st;
 	sum_up(&r);
-	look_inside(&r);
+	look_inside(&r, paths);
 	(json ? print_json : print_text)(&r);
 	return 0;
 }
@@ -248,11 +247,11 @@ int store_cmd_plan_print(const struct store_cmd_common *c, bool json, const char
 			 struct hr_err *e)
 {
 	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
-	HR_CLEANUP(hr_strv_release) struct hr_strv paths = { 0 };
+	HR_CLEANUP(store_paths_release) struct store_paths paths = { 0 };
 	HR_CLEANUP(fetch_ref_release) struct fetch_ref ref = { 0 };
 
 	if (fetch_ref_parse(image, &ref, e) < 0 || store_cmd_paths(c, &conf, &paths, e) < 0 ||
-	    look(json, &conf, &ref, paths.v[0], e) < 0)
+	    look(json, &conf, &ref, &paths, e) < 0)
 		return hr_wrap(e, "cannot plan the pull of '%s'", image);
 	return 0;
 }

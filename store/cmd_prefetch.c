@@ -205,12 +205,12 @@ static int from_url(struct job *j, const char *url, struct hr_err *e)
 {
 	HR_CLEANUP(store_name_release) struct store_name name = { 0 };
 	hr_autofree char *dir = store_cache_place(j->args->cache, &j->conf);
-	struct hr_strv one = { 0 };
+	struct store_paths one = { 0 };
 
 	if (store_name_parse(j->image, &name, e) < 0 || open_all(j, dir, url, e) < 0 ||
 	    store_web_sync(j->client, url, &name, j->copy, e) < 0)
 		return -1;
-	one = (struct hr_strv) { (char *[]) { j->copy->path, NULL }, 1 };
+	one = (struct store_paths) { .v = (char *[]) { j->copy->path, NULL }, .n = 1 };
 	if (store_image_open(&one, j->image, &j->img, e) < 0)
 		return -1;
 	store_web_origins(&j->conf, url, &j->origins);
@@ -236,11 +236,12 @@ static int from_file(struct job *j, struct hr_err *e)
 	return prefetch(j, NULL, store_url_image_object(u), NULL, e);
 }
 
-static int from_directory(const struct job *j, const char *path, struct hr_err *e)
+static int from_directory(const struct job *j, const struct store_paths *stores, const char *path,
+			  struct hr_err *e)
 {
 	HR_CLEANUP(store_image_closep) struct store_image *img = NULL;
 	char *only[] = { (char *)(uintptr_t)path, NULL };
-	const struct hr_strv one = { only, 1 };
+	const struct store_paths one = { only, 1, stores->trusted };
 
 	if (store_image_open(&one, j->image, &img, e) < 0)
 		return -1;
@@ -252,7 +253,7 @@ static int from_directory(const struct job *j, const char *path, struct hr_err *
 static int prefetch_main(void *args, int argc, char **argv, struct hr_err *e)
 {
 	const struct prefetch_args *a = args;
-	HR_CLEANUP(hr_strv_release) struct hr_strv stores = { 0 };
+	HR_CLEANUP(store_paths_release) struct store_paths stores = { 0 };
 	struct job *j = hr_xmalloc(sizeof(*j));
 
 	(void)argc;
@@ -265,7 +266,8 @@ static int prefetch_main(void *args, int argc, char **argv, struct hr_err *e)
 		return from_file(j, e);
 	for (size_t i = 0; i < stores.n; i++) {
 		const char *store = stores.v[i];
-		int r = store_is_url(store) ? from_url(j, store, e) : from_directory(j, store, e);
+		int r = store_is_url(store) ? from_url(j, store, e)
+					    : from_directory(j, &stores, store, e);
 
 		if (r == 0 || e->kind != HR_NOTFOUND)
 			return r;

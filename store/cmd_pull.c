@@ -55,7 +55,7 @@ static enum progress_style style_of(const struct pull_args *a)
 /* What a pull needs, open. */
 struct pull_env {
 	struct hr_conf conf;
-	struct hr_strv paths;
+	struct store_paths paths;
 	struct fetch_ref ref;
 	struct store *st;
 	struct fetch_client *client; /* or, of an import, */
@@ -71,7 +71,7 @@ static void env_release(struct pull_env *env)
 	store_cache_close(env->cache);
 	store_close(env->st);
 	fetch_ref_release(&env->ref);
-	hr_strv_release(&env->paths);
+	store_paths_release(&env->paths);
 	hr_conf_release(&env->conf);
 }
 
@@ -110,7 +110,7 @@ static int open_store(const struct pull_args *a, struct pull_env *env, const cha
 	if (fetch_ref_parse(name, &env->ref, e) < 0 ||
 	    store_cmd_paths(&a->common, &env->conf, &env->paths, e) < 0)
 		return -1;
-	return store_open(env->paths.v[0], STORE_WRITE, &env->st, e);
+	return store_open(env->paths.v[0], STORE_WRITE, &env->paths.trusted, &env->st, e);
 }
 
 /* Whatever call noticed that the user stopped us, the user did it. */

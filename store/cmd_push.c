@@ -297,7 +297,7 @@ static void print_end(const struct push *p)
 static int push(struct push *p, const char *image, struct hr_err *e)
 {
 	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
-	HR_CLEANUP(hr_strv_release) struct hr_strv paths = { 0 };
+	HR_CLEANUP(store_paths_release) struct store_paths paths = { 0 };
 	int r;
 
 	if (store_cmd_paths(&p->args->common, &conf, &paths, e) < 0 ||

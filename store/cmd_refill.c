@@ -38,6 +38,7 @@ struct given {
 	struct hr_buf numbers;
 	struct fetch_ref ref;
 	struct hr_conf conf;
+	struct store_owners trusted;
 	struct fetch_client *client;
 	struct store_cache *cache;
 };
@@ -77,7 +78,7 @@ static int open_given(struct given *g, const struct refill_args *a, const char *
 	    hr_fd_read(STDIN_FILENO, (uint64_t)store_index_chunks(g->ix) * sizeof(uint32_t),
 		       "the list of chunks", &g->numbers, e) < 0 ||
 	    fetch_ref_parse(repo, &g->ref, e) < 0 || hr_conf_load(&g->conf, e) < 0 ||
-	    make_client(g, e) < 0)
+	    store_trust(&g->conf, &g->trusted, e) < 0 || make_client(g, e) < 0)
 		return -1;
 	g->ref.has_digest = true;
 	store_index_manifest(g->ix, &g->ref.digest);
@@ -120,6 +121,7 @@ static int refill(struct given *g, const struct refill_args *a, struct hr_err *e
 					.loc = &g->loc,
 					.cache = g->cache,
 					.advisor = a->advisor,
+					.trusted = &g->trusted,
 					.max_bytes = g->conf.import_max_bytes,
 					.found = on_found };
 

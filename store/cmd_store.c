@@ -24,7 +24,7 @@ const struct hr_opt store_admin_common_opts[] = {
 static int choose(const struct store_admin_common *c, const struct hr_conf *conf, char **path,
 		  struct hr_err *e)
 {
-	HR_CLEANUP(hr_strv_release) struct hr_strv all = { 0 };
+	HR_CLEANUP(store_paths_release) struct store_paths all = { 0 };
 
 	if (c->stores.n > 1)
 		return hr_fail(e, HR_USAGE, 0, "one store at a time");
@@ -40,11 +40,13 @@ static int choose(const struct store_admin_common *c, const struct hr_conf *conf
 int store_admin_open(const struct store_admin_common *c, struct hr_conf *conf, struct store **out,
 		     struct hr_err *e)
 {
+	struct store_owners trusted = { .n = 0 };
 	hr_autofree char *path = NULL;
 
-	if (hr_conf_load(conf, e) < 0 || store_trust(conf, e) < 0 || choose(c, conf, &path, e) < 0)
+	if (hr_conf_load(conf, e) < 0 || store_trust(conf, &trusted, e) < 0 ||
+	    choose(c, conf, &path, e) < 0)
 		return -1;
-	if (store_open(path, STORE_READ, out, e) == 0)
+	if (store_open(path, STORE_READ, &trusted, out, e) == 0)
 		return 0;
 	if (e->kind == HR_NOTFOUND)
 		hr_hint(e, "'hpcrun store init %s' makes one", path);
@@ -83,7 +85,7 @@ static int init_main(void *args, int argc, char **argv, struct hr_err *e)
 	(void)argc;
 	if (store_is_url(argv[0]))
 		return hr_fail(e, HR_USAGE, 0, "'%s' is a URL, not a directory", argv[0]);
-	if (store_open(argv[0], STORE_WRITE, &st, e) < 0 || store_site_create(st, e) < 0)
+	if (store_open(argv[0], STORE_WRITE, NULL, &st, e) < 0 || store_site_create(st, e) < 0)
 		return -1;
 	/* who gets in is decided here alone: all below can be read by everyone */
 	if (fchmod(st->fd, readers_modes[a->readers]) < 0)

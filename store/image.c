@@ -190,13 +190,13 @@ void store_name_release(struct store_name *n)
 }
 
 /* 0 when the image is opened, -1 with HR_NOTFOUND when this store does not have it. */
-static int open_in(const char *path, const struct store_name *w, struct store_image **out,
-		   struct hr_err *e)
+static int open_in(const struct store_paths *stores, size_t i, const struct store_name *w,
+		   struct store_image **out, struct hr_err *e)
 {
 	HR_CLEANUP(store_image_closep) struct store_image *img = new_image();
 	struct fetch_digest manifest = w->manifest;
 
-	if (store_open(path, STORE_READ, &img->store, e) < 0)
+	if (store_open(stores->v[i], STORE_READ, &stores->trusted, &img->store, e) < 0)
 		return -1;
 	if (!w->by_digest && store_ref_resolve(img->store, &w->ref, &manifest, e) < 0)
 		return -1;
@@ -206,7 +206,7 @@ static int open_in(const char *path, const struct store_name *w, struct store_im
 	return 0;
 }
 
-int store_image_missing(const struct hr_strv *stores, const char *name, struct hr_err *e)
+int store_image_missing(const struct store_paths *stores, const char *name, struct hr_err *e)
 {
 	hr_autobuf struct hr_buf list = { 0 };
 
@@ -217,7 +217,7 @@ int store_image_missing(const struct hr_strv *stores, const char *name, struct h
 		       stores->n == 1 ? "" : "s", list.len > 0 ? (const char *)list.p : "(none)");
 }
 
-int store_image_open(const struct hr_strv *stores, const char *name, struct store_image **out,
+int store_image_open(const struct store_paths *stores, const char *name, struct store_image **out,
 		     struct hr_err *e)
 {
 	struct store_name w = { 0 };
@@ -226,7 +226,7 @@ int store_image_open(const struct hr_strv *stores, const char *name, struct stor
 	if (store_name_parse(name, &w, e) < 0)
 		return -1;
 	for (size_t i = 0; i < stores->n; i++) {
-		r = open_in(stores->v[i], &w, out, e);
+		r = open_in(stores, i, &w, out, e);
 		if (r == 0 || e->kind != HR_NOTFOUND)
 			break;
 		hr_err_clear(e);

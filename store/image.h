@@ -12,6 +12,7 @@
 
 #include "store/chunks.h"
 #include "store/index.h"
+#include "store/layout.h"
 #include "store/loc.h"
 #include "util/err.h"
 #include "util/mem.h"
@@ -37,10 +38,10 @@ void store_name_release(struct store_name *n);
  * Errors:  HR_USAGE NAME is no reference; HR_NOTFOUND no store has it; HR_DENIED a store is not
  *          trusted; HR_CORRUPT the image is damaged, with the remedy as hint.
  */
-int store_image_open(const struct hr_strv *stores, const char *name, struct store_image **out,
+int store_image_open(const struct store_paths *stores, const char *name, struct store_image **out,
 		     struct hr_err *e) HR_MUST_USE;
 /* Fail with HR_NOTFOUND: NAME is in none of STORES; returns -1. */
-int store_image_missing(const struct hr_strv *stores, const char *name, struct hr_err *e);
+int store_image_missing(const struct store_paths *stores, const char *name, struct hr_err *e);
 void store_image_close(struct store_image *img);
 void store_image_closep(struct store_image **img);
 

@@ -57,12 +57,12 @@ static bool record_name(const char *image, char out[NAME_SIZE])
 	return true;
 }
 
-static struct store *open_first(const struct hr_strv *stores, struct hr_err *e)
+static struct store *open_first(const struct store_paths *stores, struct hr_err *e)
 {
 	struct store *st = NULL;
 
 	if (stores->n == 0 || store_is_url(stores->v[0]) ||
-	    store_open(stores->v[0], STORE_READ, &st, e) < 0)
+	    store_open(stores->v[0], STORE_READ, &stores->trusted, &st, e) < 0)
 		return NULL;
 	return st;
 }
@@ -82,7 +82,7 @@ static bool read_record(const struct store *st, const char *name, struct fetch_d
 	return true;
 }
 
-bool store_job_find(const struct hr_strv *stores, const char *image, struct fetch_digest *out)
+bool store_job_find(const struct store_paths *stores, const char *image, struct fetch_digest *out)
 {
 	HR_CLEANUP(store_closep) struct store *st = NULL;
 	struct hr_err e = { 0 };
@@ -131,7 +131,7 @@ static int write_record(const struct store *st, const char *name, const struct f
 	return failed ? -1 : 0;
 }
 
-void store_job_settle(const struct hr_strv *stores, const char *image, struct fetch_digest *m)
+void store_job_settle(const struct store_paths *stores, const char *image, struct fetch_digest *m)
 {
 	HR_CLEANUP(store_closep) struct store *st = NULL;
 	struct hr_err e = { 0 };

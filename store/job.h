@@ -13,18 +13,18 @@
 #include <stdbool.h>
 
 #include "fetch/fetch.h"
-#include "util/mem.h"
+#include "store/layout.h"
 
 /*
  * Whether IMAGE has a record in the job step that the environment tells of; *OUT is its manifest
  * then. Failures are "no".
  */
-bool store_job_find(const struct hr_strv *stores, const char *image, struct fetch_digest *out);
+bool store_job_find(const struct store_paths *stores, const char *image, struct fetch_digest *out);
 
 /*
  * Record *M as what IMAGE means, unless another node was faster: *M becomes its manifest then.
  * Nothing happens outside a step of several nodes, for a digest, and where it cannot be written.
  */
-void store_job_settle(const struct hr_strv *stores, const char *image, struct fetch_digest *m);
+void store_job_settle(const struct store_paths *stores, const char *image, struct fetch_digest *m);
 
 #endif

@@ -19,7 +19,6 @@
 #include "util/mem.h"
 #include "util/poison.h"
 
-#define OWNERS_MAX  16 /* users who are trusted with stores */
 #define FORMAT_FILE "format"
 #define FORMAT_LINE STORE_FORMAT "\n"
 /* A new store is private: images may be. Who shares one opens its top directory. */
@@ -122,45 +121,29 @@ static int add_user_store(struct hr_strv *out)
 	return 0;
 }
 
-/*
- * The one setting of the process: passed along with each store it would be an argument of all that
- * opens one, and forgotten once.
- */
-static uid_t trusted[OWNERS_MAX];
-static size_t n_trusted;
-
-static bool is_trusted(uid_t uid)
-{
-	for (size_t i = 0; i < n_trusted; i++)
-		if (trusted[i] == uid)
-			return true;
-	return false;
-}
-
-int store_trust(const struct hr_conf *conf, struct hr_err *e)
+int store_trust(const struct hr_conf *conf, struct store_owners *out, struct hr_err *e)
 {
 	const struct hr_strv *owners = &conf->owners;
 	uint64_t uid;
 
-	if (owners->n > OWNERS_MAX)
-		return hr_fail(e, HR_USAGE, 0, "more than %d lines of 'store_owner'", OWNERS_MAX);
+	if (owners->n > STORE_OWNERS_MAX)
+		return hr_fail(e, HR_USAGE, 0, "more than %d lines of 'store_owner'",
+			       STORE_OWNERS_MAX);
 	for (size_t i = 0; i < owners->n; i++) {
 		if (hr_parse_u64(owners->v[i], "store_owner", 0, UINT32_MAX - 1, &uid, e) < 0)
 			return hr_wrap(e, "hpcrun.conf");
-		trusted[i] = (uid_t)uid;
+		out->v[i] = (uid_t)uid;
 	}
-	n_trusted = owners->n;
+	out->n = owners->n;
 	return 0;
 }
 
-int store_list(const struct hr_strv *given, const struct hr_conf *conf, struct hr_strv *out,
-	       struct hr_err *e)
+static int list(const struct hr_strv *given, const struct hr_conf *conf, struct hr_strv *out,
+		struct hr_err *e)
 {
 	const char *env = getenv("HPCRUN_STORE");
 	bool from_env = env && env[strspn(env, " ")] != '\0';
 
-	if (conf && store_trust(conf, e) < 0)
-		return -1;
 	if (given && given->n > 0) {
 		if (conf && hr_conf_check_override(conf, "store", "--store", e) < 0)
 			return -1;
@@ -190,12 +173,43 @@ int store_list(const struct hr_strv *given, const struct hr_conf *conf, struct h
 	return -1;
 }
 
+int store_list(const struct hr_strv *given, const struct hr_conf *conf, struct store_paths *out,
+	       struct hr_err *e)
+{
+	struct hr_strv paths = { 0 };
+
+	if ((conf && store_trust(conf, &out->trusted, e) < 0) || list(given, conf, &paths, e) < 0) {
+		hr_strv_release(&paths);
+		return -1;
+	}
+	out->v = paths.v;
+	out->n = paths.n;
+	return 0;
+}
+
+void store_paths_release(struct store_paths *paths)
+{
+	struct hr_strv list = { paths->v, paths->n };
+
+	hr_strv_release(&list);
+	memset(paths, 0, sizeof(*paths));
+}
+
 /* ---- opening ---- */
 
-/* Only the user, root and whom the configuration trusts may be able to change a store. */
-static int check_trust(const struct stat *st, const char *what, struct hr_err *e)
+static bool is_among(const struct store_owners *owners, uid_t uid)
 {
-	if (st->st_uid != geteuid() && st->st_uid != 0 && !is_trusted(st->st_uid)) {
+	for (size_t i = 0; i < owners->n; i++)
+		if (owners->v[i] == uid)
+			return true;
+	return false;
+}
+
+/* Only the user, root and whom the configuration trusts may be able to change a store. */
+static int check_trust(const struct store_owners *trusted, const struct stat *st, const char *what,
+		       struct hr_err *e)
+{
+	if (st->st_uid != geteuid() && st->st_uid != 0 && !is_among(trusted, st->st_uid)) {
 		hr_fail(e, HR_DENIED, 0, "'%s' belongs to user %u, neither to you nor to root",
 			what, st->st_uid);
 		hr_hint(e,
@@ -277,17 +291,20 @@ static int open_dir(struct store *st, enum store_mode mode, struct hr_err *e)
 			       errno, "cannot open the directory");
 	if (fstat(st->fd, &sb) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot stat the directory");
-	if (check_trust(&sb, st->path, e) < 0)
+	if (check_trust(&st->trusted, &sb, st->path, e) < 0)
 		return -1;
 	return check_format(st, mode, e);
 }
 
-int store_open(const char *path, enum store_mode mode, struct store **out, struct hr_err *e)
+int store_open(const char *path, enum store_mode mode, const struct store_owners *trusted,
+	       struct store **out, struct hr_err *e)
 {
 	HR_CLEANUP(store_closep) struct store *st = hr_xmalloc(sizeof(*st));
 
 	st->fd = -1;
 	st->path = hr_xstrdup(path);
+	if (trusted)
+		st->trusted = *trusted;
 	st->names = hr_xmalloc(sizeof(*st->names));
 	if (open_dir(st, mode, e) < 0)
 		return hr_wrap(e, "cannot open store '%s'", path);
@@ -341,7 +358,7 @@ int store_object_open(const struct store *st, enum store_kind kind, const struct
 		return hr_fail(e, HR_SYS, errno, "cannot stat '%s/%s'", st->path, path);
 	if (!S_ISREG(sb.st_mode))
 		return hr_fail(e, HR_CORRUPT, 0, "'%s/%s' is not a regular file", st->path, path);
-	if (check_trust(&sb, path, e) < 0)
+	if (check_trust(&st->trusted, &sb, path, e) < 0)
 		return hr_wrap(e, "store '%s'", st->path);
 	if (size)
 		*size = (uint64_t)sb.st_size;

@@ -13,6 +13,7 @@
 #define STORE_LAYOUT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "store/record.h"
 #include "store/store.h"
@@ -27,9 +28,24 @@ enum store_mode {
 	STORE_WRITE /* it is made when it is missing or an empty directory */
 };
 
+/* Who is trusted with stores besides the user and root. */
+#define STORE_OWNERS_MAX 16
+struct store_owners {
+	uid_t v[STORE_OWNERS_MAX];
+	size_t n;
+};
+
+/* Paths and URLs of stores in their order, and who is trusted with them. A zeroed one is empty. */
+struct store_paths {
+	char **v; /* as in struct hr_strv */
+	size_t n;
+	struct store_owners trusted;
+};
+
 /* An open store, for any number of threads. */
 struct store {
-	char *path;		   /* as it was named, for messages */
+	char *path; /* as it was named, for messages */
+	struct store_owners trusted;
 	int fd;			   /* the directory */
 	struct store_names *names; /* directories whose names changed since store_sync_names() */
 };
@@ -57,31 +73,30 @@ enum store_kind {
 bool store_is_url(const char *name);
 
 /*
- * Append the paths and URLs of the stores to use to OUT, each once: those GIVEN (--store) if any;
- * else those of HPCRUN_STORE, separated by blanks, if set; else the user's and then those of CONF.
- * The first one is the one to write to.
+ * List the paths and URLs of the stores to use, each once: those GIVEN (--store) if any; else those
+ * of HPCRUN_STORE, separated by blanks, if set; else the user's and then those of CONF. The first
+ * one is the one to write to.
  *
+ * Owns:    *out; store_paths_release() frees it.
  * Errors:  HR_USAGE when there is none, or one is not an absolute path after all: relative paths
  *          are taken from the working directory; HR_DENIED those of CONF are locked.
  */
-int store_list(const struct hr_strv *given, const struct hr_conf *conf, struct hr_strv *out,
+int store_list(const struct hr_strv *given, const struct hr_conf *conf, struct store_paths *out,
 	       struct hr_err *e) HR_MUST_USE;
+void store_paths_release(struct store_paths *paths);
+
+/* Whom CONF trusts; store_list() asks this, too. Errors: HR_USAGE. */
+int store_trust(const struct hr_conf *conf, struct store_owners *out, struct hr_err *e) HR_MUST_USE;
 
 /*
- * Note for the whole process whom CONF trusts with stores, besides the user and root; store_list()
- * does. Errors: HR_USAGE.
- */
-int store_trust(const struct hr_conf *conf, struct hr_err *e) HR_MUST_USE;
-
-/*
- * Open a store. Its directory and each object in it must belong to the user, to root or to an owner
- * that the configuration trusts, and be writable by nobody else.
+ * Open a store. Its directory and each object in it must belong to the user, to root or to one of
+ * TRUSTED (NULL: nobody else), and be writable by nobody else.
  *
  * Errors:  HR_NOTFOUND no such directory, or an empty one (STORE_READ); HR_DENIED the wrong owner
  * or mode; HR_CORRUPT a directory that is no store, or of another format.
  */
-int store_open(const char *path, enum store_mode mode, struct store **out,
-	       struct hr_err *e) HR_MUST_USE;
+int store_open(const char *path, enum store_mode mode, const struct store_owners *trusted,
+	       struct store **out, struct hr_err *e) HR_MUST_USE;
 void store_close(struct store *st);
 void store_closep(struct store **st);
 

@@ -215,7 +215,7 @@ static int read_layer_index(const struct refill *r, const struct fetch_digest *d
 				   store_object_path(STORE_LAYER, diff_id, path));
 		return fetch_web_read(r->o->client, url, LAYER_INDEX_LIMIT, b, e);
 	}
-	if (store_open(r->o->advisor, STORE_READ, &st, e) < 0)
+	if (store_open(r->o->advisor, STORE_READ, r->o->trusted, &st, e) < 0)
 		return -1;
 	return store_object_read(st, STORE_LAYER, diff_id, LAYER_INDEX_LIMIT, b, e);
 }

@@ -17,6 +17,7 @@
 #include "fetch/fetch.h"
 #include "store/cache.h"
 #include "store/index.h"
+#include "store/layout.h"
 #include "store/loc.h"
 #include "util/err.h"
 
@@ -28,7 +29,8 @@ struct store_refill {
 	struct store_cache *cache; /* or NULL */
 	/* A store, path or URL, that may know what is in which layer; or NULL: all are tried. */
 	const char *advisor;
-	uint64_t max_bytes; /* of one uncompressed layer */
+	const struct store_owners *trusted; /* with that store; or NULL */
+	uint64_t max_bytes;		    /* of one uncompressed layer */
 	/* Called for each chunk that was asked for, once, with its verified bytes. */
 	int (*found)(void *arg, uint32_t chunk, const uint8_t *p, uint32_t bytes, struct hr_err *e);
 	void *arg;

@@ -60,7 +60,7 @@ struct serve {
 struct serve_web {
 	const char *image;    /* as the user named it */
 	const char *manifest; /* what it means in this job step, if that is settled; else NULL */
-	const struct hr_strv *stores;
+	const struct store_paths *stores;
 	const char *app;   /* the program that the session was started for, or "" */
 	const char *cache; /* as on the command line, or NULL */
 	const struct hr_conf *conf;

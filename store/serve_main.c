@@ -282,7 +282,8 @@ static int settle_tag(const struct serve_web *w, const char *path, char out[FETC
 		return -1;
 	if (name.by_digest)
 		return 0;
-	if (store_open(path, STORE_READ, &st, e) < 0 || store_ref_resolve(st, &name.ref, &m, e) < 0)
+	if (store_open(path, STORE_READ, &w->stores->trusted, &st, e) < 0 ||
+	    store_ref_resolve(st, &name.ref, &m, e) < 0)
 		return -1;
 	store_job_settle(w->stores, w->image, &m);
 	fetch_digest_text(&m, out);
@@ -294,7 +295,7 @@ static int open_files(struct serve *s, const struct serve_web *w, const char *pa
 		      struct hr_err *e)
 {
 	char *only[] = { (char *)(uintptr_t)path, NULL };
-	const struct hr_strv one = { only, 1 };
+	const struct store_paths one = { only, 1, w->stores->trusted };
 	struct store_chunk_source source;
 	store_chunk_sha256 *sha256 = NULL;
 	struct store_upstream *upstream;
@@ -365,7 +366,7 @@ static int open_image(struct serve *s, const struct serve_web *w, struct hr_err 
 }
 
 /* Whether 'hpcrun pull' could bring the image into one of the stores. */
-static bool can_be_pulled(const struct hr_strv *stores, const char *image)
+static bool can_be_pulled(const struct store_paths *stores, const char *image)
 {
 	struct fetch_digest manifest;
 	struct hr_err no_digest = { 0 };
@@ -389,8 +390,9 @@ static void open_stats(struct serve *s, int fd)
 }
 
 /* *MISSING becomes true when what failed is that no store has the image. */
-static int run(const struct serve_args *a, const struct hr_conf *conf, const struct hr_strv *stores,
-	       const char *image, int control, bool *missing, struct hr_err *e)
+static int run(const struct serve_args *a, const struct hr_conf *conf,
+	       const struct store_paths *stores, const char *image, int control, bool *missing,
+	       struct hr_err *e)
 {
 	/* lives until the process ends: threads use it */
 	static struct hr_stats uncounted;
@@ -428,7 +430,7 @@ static int serve_main(void *args, int argc, char **argv, struct hr_err *e)
 {
 	struct serve_args *a = args;
 	int control = (int)a->control_fd, r = -1;
-	struct hr_strv stores = { 0 };
+	struct store_paths stores = { 0 };
 	bool missing = false;
 	struct hr_conf conf;
 
@@ -442,7 +444,7 @@ static int serve_main(void *args, int argc, char **argv, struct hr_err *e)
 	    store_cache_place_check(a->cache, &conf, e) == 0 &&
 	    settle(control, a->stats_fd ? (int)a->stats_fd : -1, (int)a->keep_fds, e) == 0)
 		r = run(a, &conf, &stores, argv[0], control, &missing, e);
-	hr_strv_release(&stores);
+	store_paths_release(&stores);
 	hr_conf_release(&conf);
 	if (r == 0)
 		return 0;

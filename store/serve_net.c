@@ -27,7 +27,7 @@
 static int open_copied_image(struct serve *s, const char *image, const char *path, struct hr_err *e)
 {
 	char *only[] = { (char *)(uintptr_t)path, NULL };
-	const struct hr_strv one = { only, 1 };
+	const struct store_paths one = { .v = only, .n = 1 };
 
 	if (store_image_open(&one, image, &s->img, e) < 0)
 		return -1;

@@ -238,7 +238,7 @@ int store_web_copy(const char *cache, const char *url, struct store **out, struc
 	/* a name made of the URL */
 	fetch_digest_of(url, strlen(url), &d);
 	path = hr_xasprintf("%s/stores/%.16s", cache, fetch_digest_hex(&d, hex));
-	return store_open(path, STORE_WRITE, out, e);
+	return store_open(path, STORE_WRITE, NULL, out, e);
 }
 
 void store_web_origins(const struct hr_conf *conf, const char *url, struct hr_strv *out)

@@ -391,7 +391,7 @@ int main(int argc, char **argv)
 	}
 	m.level = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 1;
 	m.zstd = ZSTD_createCCtx();
-	MUST(store_open(argv[1], STORE_WRITE, &m.store, &err));
+	MUST(store_open(argv[1], STORE_WRITE, NULL, &m.store, &err));
 	MUST(store_tmp_open(m.store, &m.pack, &err));
 	add_all_content(&m, argv[3]);
 	add_all_inodes(&m, argv[3]);

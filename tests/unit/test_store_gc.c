@@ -115,7 +115,7 @@ static int setup(void **state)
 	struct store *st = NULL;
 
 	assert_non_null(mkdtemp(path));
-	MUST(store_open(path, STORE_WRITE, &st, &err));
+	MUST(store_open(path, STORE_WRITE, NULL, &st, &err));
 	for (uint8_t n = 1; n <= 5; n++)
 		put_layer(st, n);
 	put_image(st, 1, 1, 2);
@@ -288,7 +288,7 @@ static int die_at_work(const char *path)
 	struct store *st;
 	struct hr_err e = { 0 };
 
-	if (store_open(path, STORE_WRITE, &st, &e) < 0 ||
+	if (store_open(path, STORE_WRITE, NULL, &st, &e) < 0 ||
 	    store_lease_take(st, STORE_LEASE_IMPORT, &blob, NULL, NULL, &lease, &e) < 0 ||
 	    store_tmp_open(st, &t, &e) < 0)
 		return 1;
