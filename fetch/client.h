@@ -27,10 +27,18 @@ struct fetch_client {
 	struct fetch_login *logins; /* token.c */
 };
 
+/*
+ * plain.c: plain http is allowed with loopback and with the registries of L (NULL: none) as users
+ * write them. Errors: HR_USAGE for what is no registry.
+ */
+int fetch_client_allow_plain(struct fetch_client *c, const struct hr_strv *l,
+			     struct hr_err *e) HR_MUST_USE;
 /* May plain http be spoken with this registry or host? */
 bool fetch_client_allows_plain(const struct fetch_client *c, const char *registry);
 /* Is it known that this registry speaks no TLS; remember that it does not. */
 bool fetch_client_is_plain(struct fetch_client *c, const char *registry);
 void fetch_client_set_plain(struct fetch_client *c, const char *registry);
+/* Free what the functions above keep in the client. */
+void fetch_client_forget_peers(struct fetch_client *c);
 
 #endif

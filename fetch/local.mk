@@ -5,6 +5,7 @@ libfetch_a_SOURCES = \
 	fetch/digest.c fetch/hash.c fetch/helper.c fetch/helper.h fetch/http.c \
 	fetch/http.h \
 	fetch/json.c fetch/json.h fetch/layout.c fetch/login.c fetch/manifest.c fetch/push.c fetch/ref.c fetch/registry.c \
-	fetch/request.c fetch/request.h fetch/token.c fetch/token.h fetch/url.c fetch/url.h \
+	fetch/header.c fetch/header.h fetch/plain.c fetch/request.c fetch/request.h fetch/retry.c fetch/retry.h \
+	fetch/token.c fetch/token.h fetch/url.c fetch/url.h \
 	fetch/web.c
 libfetch_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fetch/client.h"
+#include "fetch/header.h"
 #include "fetch/fetch.h"
 #include "fetch/request.h"
 #include "util/cleanup.h"
@@ -154,23 +155,6 @@ static int begin(struct fetch_upload *u, struct hr_err *e)
 	return ask_again(&q, e) < 0 ? -1 : take_location(u, &q, e);
 }
 
-/* "0-1023": 1024 bytes; without it none. */
-static bool parse_range(const char *s, uint64_t *bytes)
-{
-	struct hr_err bad = { 0 };
-	uint64_t last;
-
-	*bytes = 0;
-	if (!s || strcmp(s, "0--1") == 0) /* so says one registry for nothing */
-		return true;
-	if (strncmp(s, "bytes=", 6) == 0)
-		s += 6;
-	if (strncmp(s, "0-", 2) != 0 || hr_parse_u64(s + 2, "Range", 0, INT64_MAX, &last, &bad) < 0)
-		return false;
-	*bytes = last + (last > 0); /* "0-0" is said of nothing, too; a piece has more than one */
-	return true;
-}
-
 static void drop_front(struct fetch_upload *u, size_t n)
 {
 	memmove(u->piece, u->piece + n, u->n - n);
@@ -186,7 +170,7 @@ static int look(struct fetch_upload *u, struct hr_err *e)
 
 	if (ask_again(&q, e) < 0 || take_location(u, &q, e) < 0)
 		return hr_wrap(e, "the upload was interrupted");
-	if (!parse_range(q.range, &has) || has < u->at || has > u->at + u->n)
+	if (!fetch_upload_range_parse(q.range, &has) || has < u->at || has > u->at + u->n)
 		return hr_fail(e, HR_NET, 0,
 			       "registry '%s' has '%.40s' of an upload of which %" PRIu64
 			       " to %" PRIu64 " bytes were sent",

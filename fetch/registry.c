@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fetch/client.h"
+#include "fetch/header.h"
 #include "fetch/request.h"
 #include "fetch/token.h"
 #include "util/cleanup.h"
@@ -24,18 +25,6 @@ static const char accept_manifests[] = "application/vnd.oci.image.index.v1+json,
 
 /* ---- the client ---- */
 
-static int set_insecure(struct fetch_client *c, const struct hr_strv *l, struct hr_err *e)
-{
-	for (size_t i = 0; l && i < l->n; i++) {
-		char *registry;
-
-		if (fetch_registry_parse(l->v[i], &registry, e) < 0)
-			return hr_wrap(e, "insecure_registry");
-		hr_strv_take(&c->insecure, registry);
-	}
-	return 0;
-}
-
 int fetch_client_new(const struct fetch_options *o, struct fetch_client **out, struct hr_err *e)
 {
 	const struct fetch_http_options h = {
@@ -49,7 +38,8 @@ int fetch_client_new(const struct fetch_options *o, struct fetch_client **out, s
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->login_changed, NULL);
 	c->retry_ms = 1000 * (uint64_t)(o->retry_s ? o->retry_s : RETRY_S);
-	if (set_insecure(c, o->insecure_registries, e) < 0 || fetch_http_new(&h, &c->http, e) < 0) {
+	if (fetch_client_allow_plain(c, o->insecure_registries, e) < 0 ||
+	    fetch_http_new(&h, &c->http, e) < 0) {
 		fetch_client_free(c);
 		return -1;
 	}
@@ -61,72 +51,12 @@ void fetch_client_free(struct fetch_client *c)
 {
 	if (!c)
 		return;
-	while (c->peers) {
-		struct fetch_peer *p = c->peers;
-
-		c->peers = p->next;
-		free(p->registry);
-		free(p);
-	}
+	fetch_client_forget_peers(c);
 	fetch_login_list_free(c->logins);
 	fetch_http_free(c->http);
-	hr_strv_release(&c->insecure);
 	pthread_cond_destroy(&c->login_changed);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
-}
-
-bool fetch_client_allows_plain(const struct fetch_client *c, const char *registry)
-{
-	HR_CLEANUP(fetch_url_release) struct fetch_url u = { 0 };
-	struct hr_err ignored = { 0 }; /* what is no host is not allowed anything */
-
-	if (fetch_registry_url(registry, true, "/", &u, &ignored) < 0)
-		return false;
-	if (fetch_host_is_loopback(u.host))
-		return true;
-	for (size_t i = 0; i < c->insecure.n; i++)
-		if (strcmp(c->insecure.v[i], registry) == 0 ||
-		    strcmp(c->insecure.v[i], u.host) == 0)
-			return true;
-	return false;
-}
-
-/* The lock is held. */
-static struct fetch_peer *find_peer(const struct fetch_client *c, const char *registry)
-{
-	for (struct fetch_peer *p = c->peers; p; p = p->next)
-		if (strcmp(p->registry, registry) == 0)
-			return p;
-	return NULL;
-}
-
-bool fetch_client_is_plain(struct fetch_client *c, const char *registry)
-{
-	const struct fetch_peer *p;
-	bool plain;
-
-	pthread_mutex_lock(&c->lock);
-	p = find_peer(c, registry);
-	plain = p && p->plain;
-	pthread_mutex_unlock(&c->lock);
-	return plain;
-}
-
-void fetch_client_set_plain(struct fetch_client *c, const char *registry)
-{
-	struct fetch_peer *p;
-
-	pthread_mutex_lock(&c->lock);
-	p = find_peer(c, registry);
-	if (!p) {
-		p = hr_xmalloc(sizeof(*p));
-		p->registry = hr_xstrdup(registry);
-		p->next = c->peers;
-		c->peers = p;
-	}
-	p->plain = true;
-	pthread_mutex_unlock(&c->lock);
 }
 
 /* ---- manifests ---- */

@@ -4,10 +4,9 @@
 #include "fetch/request.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
+#include "fetch/header.h"
 #include "fetch/json.h"
 #include "fetch/token.h"
 #include "util/buf.h"
@@ -15,98 +14,10 @@
 #include "util/log.h"
 #include "util/poison.h"
 
-#define HOPS_MAX	   5
-#define LOGIN_ROUNDS	   2
-#define ERROR_BODY_KEPT	   8192
-#define ERROR_BODY_MAX	   (1u << 20)
-#define RETRY_AFTER_CAP_MS (600u * 1000)
-#define BACKOFF_FIRST_MS   250
-#define BACKOFF_CAP_MS	   30000
-#define LOUD_PAUSE_MS	   5000 /* a pause that the user would wonder about */
-
-/* ---- values of headers ---- */
-
-static bool take_number(const char **s, uint64_t *out)
-{
-	uint64_t v = 0;
-	const char *p = *s;
-
-	for (; *p >= '0' && *p <= '9'; p++)
-		if (!hr_mul(v, 10, &v) || !hr_add(v, (uint64_t)(*p - '0'), &v))
-			return false;
-	if (p == *s)
-		return false;
-	*s = p;
-	*out = v;
-	return true;
-}
-
-bool fetch_range_parse(const char *s, struct fetch_range *out)
-{
-	struct fetch_range r;
-
-	if (strncasecmp(s, "bytes ", 6) != 0)
-		return false;
-	s += 6;
-	if (!take_number(&s, &r.first) || *s++ != '-' || !take_number(&s, &r.last) || *s++ != '/' ||
-	    !take_number(&s, &r.total) || *s != '\0')
-		return false;
-	if (r.first > r.last || r.last >= r.total)
-		return false;
-	*out = r;
-	return true;
-}
-
-/* The TOTAL of "bytes * / TOTAL" without the blanks, as it comes with a 416; else 0. */
-static uint64_t unsatisfied_total(const char *s)
-{
-	uint64_t total;
-
-	if (!s || strncasecmp(s, "bytes */", 8) != 0)
-		return 0;
-	s += 8;
-	return take_number(&s, &total) && *s == '\0' ? total : 0;
-}
-
-/* RFC 9110 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT"; the two obsolete forms are not read. */
-static bool parse_http_date(const char *s, time_t *out)
-{
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	char month[4] = "";
-	struct tm t = { 0 };
-	const char *m;
-	int end = 0;
-
-	if (sscanf(s, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &t.tm_mday, month,
-		   &t.tm_year, &t.tm_hour, &t.tm_min, &t.tm_sec, &end) != 6 ||
-	    end == 0 || s[end] != '\0')
-		return false;
-	m = strstr(months, month);
-	if (strlen(month) != 3 || !m || (m - months) % 3 != 0)
-		return false;
-	t.tm_mon = (int)((m - months) / 3);
-	t.tm_year -= 1900;
-	*out = timegm(&t);
-	return true;
-}
-
-bool fetch_retry_after_parse(const char *s, time_t now, uint64_t *ms)
-{
-	uint64_t seconds;
-	const char *p = s;
-	time_t when;
-
-	if (take_number(&p, &seconds) && *p == '\0')
-		;
-	else if (*s && s[strspn(s, "0123456789")] == '\0')
-		seconds = UINT32_MAX; /* more digits than a number holds */
-	else if (parse_http_date(s, &when))
-		seconds = when > now ? (uint64_t)(when - now) : 0;
-	else
-		return false;
-	*ms = seconds >= RETRY_AFTER_CAP_MS / 1000 ? RETRY_AFTER_CAP_MS : seconds * 1000;
-	return true;
-}
+#define HOPS_MAX	5
+#define LOGIN_ROUNDS	2
+#define ERROR_BODY_KEPT 8192
+#define ERROR_BODY_MAX	(1u << 20)
 
 /* ---- one attempt ---- */
 
@@ -235,7 +146,7 @@ static int fail_status(struct walk *w, const struct fetch_http_reply *r, struct 
 		w->f->has_retry_after =
 			fetch_retry_after_parse(r->retry_after, time(NULL), &w->f->retry_after_ms);
 	if (r->status == 416)
-		w->f->total = unsatisfied_total(r->content_range);
+		w->f->total = fetch_unsatisfied_total(r->content_range);
 	if (w->home)
 		hr_fail(e, kind, 0, "registry '%s' answers %d%s to %s %s", q->registry, r->status,
 			code, is_upload(q) ? "the upload of" : "a request for", q->what);
@@ -450,59 +361,4 @@ void fetch_request_release(struct fetch_request *q)
 	fetch_url_release(&q->direct);
 	free(q->location);
 	free(q->range);
-}
-
-/* ---- trying again ---- */
-
-/* How often each kind of failure is worth another try; BUSY is bounded by the time alone. */
-static const unsigned int tries_max[] = {
-	[FETCH_AGAIN_NEVER] = 0,  [FETCH_AGAIN_UNREACHED] = 3, [FETCH_AGAIN_BROKEN] = 8,
-	[FETCH_AGAIN_BUSY] = 100, [FETCH_AGAIN_WRONG] = 2,
-};
-
-/* Half to all of MS, so that many clients that failed together do not come back together. */
-static uint64_t jitter(uint64_t ms)
-{
-	uint32_t random = 0;
-
-	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
-		random = (uint32_t)time(NULL) * 2654435761u;
-	return ms / 2 + (ms / 2 * (random >> 16) >> 16);
-}
-
-int fetch_retry_wait(struct fetch_client *c, struct fetch_retry *r, const struct fetch_failure *f,
-		     struct hr_err *e)
-{
-	unsigned int n = r->tries[f->again]++;
-	uint64_t ms = n < 8 ? (uint64_t)BACKOFF_FIRST_MS << n : BACKOFF_CAP_MS;
-	struct hr_err stop = { 0 };
-
-	if (n >= tries_max[f->again])
-		return -1;
-	ms = jitter(ms < BACKOFF_CAP_MS ? ms : BACKOFF_CAP_MS);
-	if (f->has_retry_after && f->retry_after_ms + jitter(f->retry_after_ms / 8) > ms)
-		ms = f->retry_after_ms + jitter(f->retry_after_ms / 8);
-	if (r->waited_ms + ms > c->retry_ms) {
-		hr_hint(e,
-			"given up after %" PRIu64 " s of waiting; the next try would come %" PRIu64
-			" s later",
-			r->waited_ms / 1000, ms / 1000);
-		return -1;
-	}
-	if (ms >= LOUD_PAUSE_MS)
-		hr_warn("%s; trying again in %" PRIu64 " s", e->text, (ms + 500) / 1000);
-	else
-		hr_info("%s; trying again in %" PRIu64 " ms", e->text, ms);
-	if (fetch_http_pause(c->http, ms, &stop) < 0) {
-		*e = stop;
-		return -1;
-	}
-	r->waited_ms += ms;
-	hr_err_clear(e);
-	return 0;
-}
-
-void fetch_retry_progress(struct fetch_retry *r)
-{
-	memset(r, 0, sizeof(*r));
 }

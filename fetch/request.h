@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "fetch/client.h"
+#include "fetch/retry.h"
 
 struct fetch_request {
 	struct fetch_client *client;
@@ -45,15 +46,6 @@ struct fetch_request {
 	struct fetch_url direct; /* own: where the last redirect led; host NULL when nowhere */
 };
 
-/* How an attempt failed. */
-struct fetch_failure {
-	enum fetch_again again;
-	int status; /* of the last reply, 0 when none came */
-	bool has_retry_after;
-	uint64_t retry_after_ms; /* what the server asked for, capped */
-	uint64_t total;		 /* of a 416 reply: the size the server has, else 0 */
-};
-
 /*
  * Ask once: with a login when one is known or asked for (two rounds at most), following at most
  * five redirects. Authorization goes to the registry's own origin only; https never becomes http.
@@ -64,29 +56,5 @@ struct fetch_failure {
 int fetch_request_once(struct fetch_request *q, struct fetch_failure *f,
 		       struct hr_err *e) HR_MUST_USE;
 void fetch_request_release(struct fetch_request *q);
-
-/* The patience of one call; zeroed at the start, fetch_retry_progress() when bytes came. */
-struct fetch_retry {
-	unsigned int tries[FETCH_AGAIN_WRONG + 1];
-	uint64_t waited_ms;
-};
-
-/*
- * After a failed attempt: 0 after a pause, with *e cleared, when it is worth another one; -1 with
- * *e as it was when not.
- */
-int fetch_retry_wait(struct fetch_client *c, struct fetch_retry *r, const struct fetch_failure *f,
-		     struct hr_err *e) HR_MUST_USE;
-void fetch_retry_progress(struct fetch_retry *r);
-
-/* Retry-After: seconds or an HTTP date seen from NOW; false when it is neither. Capped at 10 min.
- */
-bool fetch_retry_after_parse(const char *s, time_t now, uint64_t *ms);
-
-/* Content-Range "bytes FIRST-LAST/TOTAL"; false when it is anything else. */
-struct fetch_range {
-	uint64_t first, last, total;
-};
-bool fetch_range_parse(const char *s, struct fetch_range *out);
 
 #endif

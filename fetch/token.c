@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "fetch/header.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/log.h"

@@ -11,7 +11,7 @@
 #include "fetch/auth.h"
 #include "fetch/client.h"
 #include "fetch/cred.h"
-#include "fetch/request.h"
+#include "fetch/retry.h"
 
 /* One held login; a list in the client. */
 struct fetch_login;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fetch/client.h"
+#include "fetch/header.h"
 #include "fetch/request.h"
 #include "util/cleanup.h"
 #include "util/poison.h"

@@ -116,9 +116,7 @@ char *hr_next_word(const char **list, const char *separators)
 	return len > 0 ? hr_xstrndup(word, len) : NULL;
 }
 
-/* The leading digits of S into *out; the first byte behind them, or NULL without digits or on
- * overflow. */
-static const char *parse_digits(const char *s, uint64_t *out)
+const char *hr_parse_digits(const char *s, uint64_t *out)
 {
 	uint64_t v = 0;
 
@@ -141,7 +139,7 @@ int hr_parse_u64(const char *s, const char *what, uint64_t min, uint64_t max, ui
 		 struct hr_err *e)
 {
 	uint64_t v = 0;
-	const char *end = parse_digits(s, &v);
+	const char *end = hr_parse_digits(s, &v);
 
 	if (!end || *end != '\0' || v < min || v > max)
 		return bad_number(s, what, min, max, e);
@@ -154,7 +152,7 @@ int hr_parse_size(const char *s, const char *what, uint64_t min, uint64_t max, u
 {
 	static const char units[] = "KMGT";
 	uint64_t v = 0;
-	const char *end = parse_digits(s, &v);
+	const char *end = hr_parse_digits(s, &v);
 	const char *u;
 
 	if (!end)

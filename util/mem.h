@@ -45,6 +45,10 @@ char *hr_next_word(const char **list, const char *separators) HR_MUST_USE;
  */
 void *hr_xgrow(void *p, size_t n, size_t *cap, size_t size) HR_MUST_USE;
 
+/* The leading digits of S into *out; the first byte behind them, or NULL without digits or on
+ * overflow. */
+const char *hr_parse_digits(const char *s, uint64_t *out) HR_MUST_USE;
+
 /*
  * Parse all of S as an unsigned decimal number in [MIN, MAX].
  *

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "fetch/helper.h"
+#include "fetch/header.h"
 #include "fetch/request.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -59,6 +60,41 @@ static void ranges(void **state)
 		    r.first != rows[i].out.first || r.last != rows[i].out.last ||
 		    r.total != rows[i].out.total)
 			fail_msg("row '%s'", rows[i].in);
+	}
+}
+
+static void ranges_of_uploads(void **state)
+{
+	static const struct {
+		const char *in;
+		bool ok;
+		uint64_t bytes;
+	} rows[] = {
+		{ NULL, true, 0 },
+		{ "0--1", true, 0 },
+		{ "0-0", true, 0 },
+		{ "0-1", true, 2 },
+		{ "0-1023", true, 1024 },
+		{ "bytes=0-1023", true, 1024 },
+		{ "0-9223372036854775807", true, UINT64_C(1) << 63 },
+		{ "0-9223372036854775808", false, 0 },
+		{ "1-5", false, 0 },
+		{ "0-", false, 0 },
+		{ "0--2", false, 0 },
+		{ "0-5/10", false, 0 },
+		{ "0-5 ", false, 0 },
+		{ "bytes 0-5", false, 0 },
+		{ "-5", false, 0 },
+		{ "", false, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		uint64_t bytes = 1;
+
+		if (fetch_upload_range_parse(rows[i].in, &bytes) != rows[i].ok ||
+		    bytes != rows[i].bytes)
+			fail_msg("row '%s'", rows[i].in ? rows[i].in : "NULL");
 	}
 }
 
@@ -205,6 +241,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ranges),
+		cmocka_unit_test(ranges_of_uploads),
 		cmocka_unit_test(patience),
 		cmocka_unit_test(helpers),
 		cmocka_unit_test(only_absolute_directories_are_searched),
