@@ -77,24 +77,36 @@ int store_object_each(const struct store *st, enum store_kind kind, store_object
 	return 0;
 }
 
-static int add_bytes(void *arg, const struct fetch_digest *d, uint64_t bytes, struct hr_err *e)
+/* Add the bytes of all files of a directory, whatever their names are. */
+static int add_bytes(const struct store *st, const char *path, uint64_t *bytes, struct hr_err *e)
 {
-	uint64_t *total = arg;
+	hr_autodir DIR *d = open_listing(st, path, e);
+	struct dirent *n;
 
-	(void)d;
-	(void)e;
-	*total += bytes;
+	if (!d)
+		return e->kind == HR_OK ? 0 : -1;
+	while ((n = readdir(d))) {
+		struct stat sb;
+
+		if ((n->d_type == DT_REG || n->d_type == DT_UNKNOWN) &&
+		    fstatat(dirfd(d), n->d_name, &sb, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(sb.st_mode))
+			*bytes += (uint64_t)sb.st_size;
+	}
 	return 0;
 }
 
 int store_size(const struct store *st, uint64_t *bytes, struct hr_err *e)
 {
-	static const enum store_kind kinds[] = { STORE_PACK, STORE_INDEX, STORE_INDEX_LOC,
-						 STORE_META, STORE_LAYER, STORE_LAYER_LOC };
+	/* one for each directory: the locations are beside what they locate */
+	static const enum store_kind kinds[] = { STORE_PACK, STORE_INDEX, STORE_META, STORE_LAYER };
+	char path[STORE_KIND_DIR];
 
 	*bytes = 0;
 	for (size_t i = 0; i < HR_COUNT(kinds); i++)
-		if (store_object_each(st, kinds[i], add_bytes, bytes, e) < 0)
-			return -1;
+		for (unsigned int ab = 0; ab < 256; ab++)
+			if (store_kind_dir_path(kinds[i], ab, path) &&
+			    add_bytes(st, path, bytes, e) < 0)
+				return -1;
 	return 0;
 }
