@@ -35,6 +35,8 @@ struct line {
 
 struct fetch_http {
 	char *ca_file, *proxy;
+	bool ca_by_name;       /* the system has its authorities in files named by hash */
+	atomic_bool ca_bundle; /* one was not among them: the bundle is read, too */
 	const atomic_bool *cancel;
 	unsigned int stall_s;
 	CURLSH *share;
@@ -51,6 +53,7 @@ struct exchange {
 	struct fetch_http_reply *reply;
 	struct hr_err *e;
 	CURL *easy;
+	bool ca_by_name; /* in this try */
 	size_t header_bytes;
 	bool headers_too_large;
 	uint64_t window_start_ns, window_bytes; /* stall detection */
@@ -106,6 +109,21 @@ static void global_init(void)
 	global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+/*
+ * Authorities by name are read as they are needed; the bundle, with the same ones, is parsed whole
+ * for each connection: 40 ms with OpenSSL 3.0.
+ */
+static bool has_ca_by_name(void)
+{
+#if LIBCURL_VERSION_NUM >= 0x074600
+	const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
+
+	return v->age >= CURLVERSION_SEVENTH && v->capath && v->cainfo;
+#else
+	return false;
+#endif
+}
+
 int fetch_http_new(const struct fetch_http_options *o, struct fetch_http **out, struct hr_err *e)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -118,6 +136,7 @@ int fetch_http_new(const struct fetch_http_options *o, struct fetch_http **out, 
 	h = hr_xmalloc(sizeof(*h));
 	h->ca_file = o->ca_file ? hr_xstrdup(o->ca_file) : NULL;
 	h->proxy = o->proxy ? hr_xstrdup(o->proxy) : NULL;
+	h->ca_by_name = !h->ca_file && has_ca_by_name();
 	h->cancel = o->cancel;
 	h->stall_s = o->stall_s;
 	pthread_mutex_init(&h->lock, NULL);
@@ -347,14 +366,18 @@ static void set_policy(CURL *easy)
 	SET(easy, CURLOPT_USERAGENT, "hpcrun/" PACKAGE_VERSION);
 }
 
-static void set_route(const struct fetch_http *h, CURL *easy, const struct fetch_url *u)
+static void set_route(const struct exchange *x, CURL *easy)
 {
+	const struct fetch_url *u = x->request->url;
+	const struct fetch_http *h = x->http;
 	hr_autofree char *text = fetch_url_text(u);
 
 	SET(easy, CURLOPT_URL, text);
 	SET(easy, CURLOPT_SHARE, h->share);
 	if (h->ca_file)
 		SET(easy, CURLOPT_CAINFO, h->ca_file);
+	else if (x->ca_by_name)
+		SET(easy, CURLOPT_CAINFO, NULL);
 	if (fetch_host_is_loopback(u->host))
 		SET(easy, CURLOPT_PROXY, ""); /* none, whatever the environment says */
 	else if (h->proxy)
@@ -552,36 +575,53 @@ static void wipe_headers(struct curl_slist *l)
 	curl_slist_free_all(l);
 }
 
-int fetch_http_perform(struct fetch_http *h, const struct fetch_http_request *q,
-		       struct fetch_http_reply *r, struct hr_err *e)
+/* 1: nothing was sent, and it can be tried again with all authorities that there are. */
+static int try(struct exchange *x, struct hr_err *e)
 {
-	struct exchange x = { .http = h, .request = q, .reply = r, .e = e };
+	struct fetch_http *h = x->http;
 	struct curl_slist *headers;
 	CURLcode code = CURLE_OK;
 	struct line l;
 	int result;
 
-	if (is_cancelled(h))
-		return interrupted(e);
-	if (line_take(h, q->url, &l, e) < 0)
+	if (line_take(h, x->request->url, &l, e) < 0)
 		return -1;
-	x.easy = l.easy;
+	x->easy = l.easy;
+	x->ca_by_name = h->ca_by_name && !atomic_load(&h->ca_bundle);
 	set_policy(l.easy);
-	set_route(h, l.easy, q->url);
-	headers = set_request(&x);
-	x.window_start_ns = now_ns();
+	set_route(x, l.easy);
+	headers = set_request(x);
+	x->window_start_ns = now_ns();
 	HR_BUG_ON(curl_multi_add_handle(l.multi, l.easy) != CURLM_OK);
-	result = drive(&x, l.multi, &code);
+	result = drive(x, l.multi, &code);
 	curl_multi_remove_handle(l.multi, l.easy);
 	wipe_headers(headers);
 	if (result == 0 && code == CURLE_OK && e->kind == HR_OK) {
-		line_give(h, q->url, &l);
+		line_give(h, x->request->url, &l);
 		return 0;
 	}
-	if (result == 0 && e->kind == HR_OK)
-		fail_transfer(&x, code);
+	if (code == CURLE_PEER_FAILED_VERIFICATION && x->ca_by_name)
+		result = 1;
+	else if (result == 0 && e->kind == HR_OK)
+		fail_transfer(x, code);
 	line_close(&l); /* its connection is broken or in the middle of a reply */
-	return -1;
+	return result == 1 ? 1 : -1;
+}
+
+int fetch_http_perform(struct fetch_http *h, const struct fetch_http_request *q,
+		       struct fetch_http_reply *r, struct hr_err *e)
+{
+	struct exchange x = { .http = h, .request = q, .reply = r, .e = e };
+	int result;
+
+	if (is_cancelled(h))
+		return interrupted(e);
+	result = try(&x, e);
+	if (result == 1) {
+		atomic_store(&h->ca_bundle, true);
+		result = try(&x, e);
+	}
+	return result;
 }
 
 int fetch_http_pause(struct fetch_http *h, uint64_t ms, struct hr_err *e)

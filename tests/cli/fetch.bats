@@ -34,7 +34,7 @@ setup() {
 	. "$MOCK/env"
 	export HOME="$BATS_TEST_TMPDIR" FETCH_STALL_S=1 FETCH_RETRY_S=20
 	export HPCRUN_CONF="$HOME/conf"
-	export SSL_CERT_FILE="$MOCK/cert" # also because the system's authorities take 50 ms to read
+	export SSL_CERT_FILE="$MOCK/cert"
 	unset DOCKER_CONFIG REGISTRY_AUTH_FILE XDG_CONFIG_HOME
 	unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY
 	: >"$HPCRUN_CONF"

@@ -16,8 +16,10 @@ setup_file() {
 	# ended yesterday
 	openssl x509 -req -in "$m/csr" -CA "$m/cert" -CAkey "$m/key" -CAserial "$m/serial" -CAcreateserial -days -1 \
 		-extfile <(echo 'subjectAltName = IP:127.0.0.1') -out "$m/old"
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mock -addext subjectAltName=IP:127.0.0.1 \
+		-keyout "$m/mock.key" -out "$m/mock.cert"
 	mkdir "$m/mock" "$m/odd"
-	/usr/bin/python3 "$TESTS_DIR/lib/mock_registry.py" "$m/mock" 3>&- >"$m/mock/out" 2>&1 &
+	/usr/bin/python3 "$TESTS_DIR/lib/mock_registry.py" "$m/mock" --cert "$m/mock.cert" --key "$m/mock.key" 3>&- >"$m/mock/out" 2>&1 &
 	echo $! >"$m/mock/pid"
 	wait_until 20 test -e "$m/mock/env"
 	# shellcheck source=/dev/null
@@ -52,6 +54,27 @@ no_requests() { [ ! -s "$SCRATCH/odd/requests" ]; }
 	fail_with 'expired' "$tool" manifest "127.0.0.1:$CERT_TLS/lab/app:1"
 	fail_with 'hint: .*clock' "$tool" manifest "127.0.0.1:$CERT_TLS/lab/app:1"
 	no_requests
+}
+
+# with_bundle COMMAND...: where the system's authorities are in one file, our own among them, which has no file by hash.
+BUNDLE=/etc/ssl/certs/ca-certificates.crt
+with_bundle() {
+	cat "$BUNDLE" "$SCRATCH/mock.cert" >"$SCRATCH/bundle"
+	unshare -Urm sh -c 'mount --bind "$SCRATCH/bundle" "$0" && exec "$@"' "$BUNDLE" "$@"
+}
+
+@test "fetch: an authority that only the system's bundle has is found, and the bundle is read for nothing else" {
+	need userns
+	need strace
+	[ -e "$BUNDLE" ] && ls /etc/ssl/certs/*.0 >/dev/null 2>&1 || skip 'the authorities are not kept as on Debian'
+	unset SSL_CERT_FILE
+	fail_with 'certificate' "$tool" manifest "127.0.0.1:$TLS/lab/app:1"
+	run -0 --separate-stderr with_bundle "$tool" manifest "127.0.0.1:$TLS/lab/app:1"
+	[ "$stderr" = "$MANIFEST" ]
+	# plain http on loopback is what it turns to after https
+	run -0 strace -f -e trace=openat -o "$BATS_TEST_TMPDIR/trace" "$tool" manifest "127.0.0.1:$PORT/lab/app:1"
+	grep -q ld.so.cache "$BATS_TEST_TMPDIR/trace"
+	run ! grep -F "$BUNDLE" "$BATS_TEST_TMPDIR/trace"
 }
 
 @test "fetch: a server that speaks nothing newer than TLS 1.1 is refused" { # E20
