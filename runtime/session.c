@@ -30,7 +30,7 @@
 #include "util/log.h"
 #include "util/poison.h"
 
-#define FIRST_ASK_MS   5000  /* a failed session waits so long for the rank that started it */
+#define FIRST_ASK_MS   5000  /* a session waits so long for the rank that started it */
 #define FAILED_STEP_MS 10000 /* and so long for the other ranks of its step */
 #define SERVER_END_MS  3000  /* a server whose connection is over has so long to end */
 #define TICK_MS	       1000
@@ -318,6 +318,14 @@ static uint64_t linger_ms(const struct rt_session *s)
 	return once ? 0 : s->conf.linger_s * 1000;
 }
 
+/* The same before the first rank has come: who started us may not have been on a CPU since. */
+static uint64_t patience_ms(const struct rt_session *s)
+{
+	uint64_t linger = linger_ms(s);
+
+	return s->clients.answered == 0 && linger < FIRST_ASK_MS ? FIRST_ASK_MS : linger;
+}
+
 /* Its name is that of one run, see key.c. */
 static bool is_single(const struct rt_session *s)
 {
@@ -342,18 +350,18 @@ static bool is_over(const struct rt_session *s, uint64_t now)
 		return !s->in_step || all_came || now - s->since_ms > FAILED_STEP_MS;
 	if (all_came || (is_single(s) && s->clients.answered > 0))
 		return true;
-	return idle >= linger_ms(s);
+	return idle >= patience_ms(s);
 }
 
 static int timeout_ms(const struct rt_session *s)
 {
-	uint64_t linger = linger_ms(s), now = rt_session_now_ms();
+	uint64_t patience = patience_ms(s), now = rt_session_now_ms();
 	int t = TICK_MS;
 
 	if (s->phase == RT_READY && s->clients.n > 0)
 		t = rt_clients_pending(&s->clients) > 0 ? TICK_MS : -1;
-	else if (s->phase == RT_READY && linger < TICK_MS)
-		t = (int)linger;
+	else if (s->phase == RT_READY && patience < TICK_MS)
+		t = (int)patience;
 	if (s->phase == RT_LEAVING || !s->launcher || s->closed ||
 	    rt_clients_pending(&s->clients) > 0)
 		return t;

@@ -116,6 +116,20 @@ wrap() {
 
 # -- killed
 
+@test "session: waits for who started it, however slow that is" {
+	need strace
+	printf 'session_linger = 0\nhooks_dir = %s/hooks.d\n' "$BATS_TEST_TMPDIR" >"$BATS_TEST_TMPDIR/conf"
+	mkdir -m 755 "$BATS_TEST_TMPDIR/hooks.d"
+	printf '#!/bin/sh\necho begun >>%s/log\n' "$BATS_TEST_TMPDIR" >"$BATS_TEST_TMPDIR/hook"
+	chmod 755 "$BATS_TEST_TMPDIR/hook"
+	printf '{"version": "1.0.0", "hook": {"path": "%s/hook"}, "when": {"always": true}, "stages": ["createRuntime"]}\n' \
+		"$BATS_TEST_TMPDIR" >"$BATS_TEST_TMPDIR/hooks.d/count.json"
+	chmod 644 "$BATS_TEST_TMPDIR/hooks.d/count.json"
+	HPCRUN_CONF=$BATS_TEST_TMPDIR/conf strace -qq -o /dev/null -e trace=connect -e inject=connect:delay_enter=500000 \
+		"$HPCRUN" run --bind "/usr:/session/$BATS_TEST_NUMBER" app:1 true
+	[ "$(cat "$BATS_TEST_TMPDIR/log")" = begun ]
+}
+
 @test "session: the rank that starts it may be killed at any system call" {
 	need strace
 	local call
