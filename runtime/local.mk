@@ -46,7 +46,9 @@ CLEANFILES += runtime/completion_scripts.h
 bin_PROGRAMS += hpcrun
 hpcrun_SOURCES = runtime/main.c
 hpcrun_LDADD = libruntime.a libutil.a
+hpcrun_LDFLAGS = $(HPCRUN_PIE) $(HPCRUN_HARDEN_LD)
 
 pkglibexec_PROGRAMS += hpcrun-session
 hpcrun_session_SOURCES = runtime/session_main.c
-hpcrun_session_LDADD = libruntime.a libutil.a $(SECCOMP_LIBS) $(JANSSON_LIBS) $(ELF_LIBS) $(INIH_LIBS) $(YAML_LIBS)
+hpcrun_session_LDADD = libruntime.a libutil.a $(SESSION_LIBS)
+hpcrun_session_LDFLAGS = $(SESSION_PIE) $(HPCRUN_HARDEN_LD)

@@ -156,7 +156,7 @@ SERVE_SOURCES = \
 	store/serve_warm.c
 SERVE_CFLAGS = $(AM_CFLAGS) $(FUSE_CFLAGS)
 hpcrun_serve_CFLAGS = $(SERVE_CFLAGS)
-hpcrun_serve_LDADD = libstore.a libfetch.a libutil.a $(FUSE_LIBS) $(ZSTD_LIBS) $(ISAL_LIBS) \
+hpcrun_serve_LDADD = libstore.a libfetch.a libutil.a $(SERVE_LIBS) $(FUSE_LIBS) $(ZSTD_LIBS) $(ISAL_LIBS) \
 	$(INIH_LIBS) $(DL_LIBS)
 hpcrun_serve_SOURCES = $(SERVE_SOURCES) store/serve_files.c
 hpcrun_serve_net_CFLAGS = $(SERVE_CFLAGS)

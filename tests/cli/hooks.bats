@@ -221,6 +221,7 @@ assert s["annotations"] == {"org.hpcrun.image": "app:1"}, s
 	echo 'not looked at' >"$HOOKS/README"
 	rm "$HOOKS/bad.json"
 	own true
+	wait_until 30 none_left # a run that still meets that session reads no configuration
 	echo "hooks_dir = $BATS_TEST_TMPDIR/nowhere" >>"$HPCRUN_CONF"
 	fail_with "cannot open directory '.*nowhere'" own true
 }
