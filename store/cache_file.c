@@ -204,6 +204,11 @@ enum store_cache_file_state store_cache_file_state(const struct store_cache_file
 	return f->state;
 }
 
+const struct fetch_digest *store_cache_file_name(const struct store_cache_file *f)
+{
+	return &f->want.name;
+}
+
 const char *store_cache_file_path(const struct store_cache_file *f)
 {
 	return f->path;

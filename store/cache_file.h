@@ -65,6 +65,8 @@ void store_cache_file_close(struct store_cache_file *f);
 void store_cache_file_closep(struct store_cache_file **f);
 
 enum store_cache_file_state store_cache_file_state(const struct store_cache_file *f);
+/* What it is called; borrowed. */
+const struct fetch_digest *store_cache_file_name(const struct store_cache_file *f);
 /* Below the directory of the cache; borrowed. */
 const char *store_cache_file_path(const struct store_cache_file *f);
 /* Of a file that is there. Errors: HR_SYS. */

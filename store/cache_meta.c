@@ -39,19 +39,20 @@ static uint64_t walk(int parent, const char *name, bool clear, int depth)
 	return bytes;
 }
 
-static uint64_t in_stores(const char *dir, bool clear)
+/* Copies of what stores have, and lists of large files. */
+static uint64_t in_all(const char *dir, bool clear)
 {
 	hr_autofd int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd < 0 ? 0 : walk(fd, "stores", clear, 0);
+	return fd < 0 ? 0 : walk(fd, "stores", clear, 0) + walk(fd, "native", clear, 0);
 }
 
 uint64_t store_cache_meta_bytes(const char *dir)
 {
-	return in_stores(dir, false);
+	return in_all(dir, false);
 }
 
 void store_cache_meta_clear(const char *dir)
 {
-	(void)in_stores(dir, true);
+	(void)in_all(dir, true);
 }

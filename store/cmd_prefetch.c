@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* hpcrun prefetch: bring an image behind a URL, of a store or a file, into the node cache. */
+/* hpcrun prefetch: bring an image behind a URL, of a store or a file, into the node cache; and the
+ * large files of any image of a store. */
 #include "config.h"
 
 #include <inttypes.h>
@@ -13,6 +14,7 @@
 #include "store/image.h"
 #include "store/pager.h"
 #include "store/prefetch.h"
+#include "store/prefetch_files.h"
 #include "store/size.h"
 #include "store/upstream.h"
 #include "store/url_image.h"
@@ -53,6 +55,7 @@ struct job {
 	struct hr_strv origins;
 	struct hr_stats stats;
 	uint32_t *chunks, n; /* what is to be there */
+	bool *asked;	     /* by chunk: is it? NULL: all are */
 };
 
 /* Compressed bytes of what is there already, and of all that is to be. */
@@ -123,6 +126,58 @@ static int run(const struct job *j, struct hr_err *e)
 	return 0;
 }
 
+/* ---- large files, when their chunks are there ---- */
+
+static void show_files(void *arg, uint32_t there, uint32_t total)
+{
+	(void)arg;
+	fprintf(stderr, "\r\033[K%" PRIu32 " of %" PRIu32 " large files", there, total);
+}
+
+/* What cannot be made is read through the session's server: no failure. */
+static void make_files(const struct job *j, const struct store_image *img,
+		       struct store_chunk_source source, bool (*has)(void *arg, uint32_t chunk))
+{
+	bool bar = !j->args->quiet && isatty(STDERR_FILENO);
+	const struct store_prefetch_files_options o = { .ix = store_image_index(img),
+							.cache = j->cache,
+							.cache_bytes = j->conf.cache_bytes,
+							.program = j->args->trace ? j->args->trace
+										  : "",
+							.source = source,
+							.has = has,
+							.tick = bar ? show_files : NULL };
+	struct store_prefetch_files made;
+	char size[STORE_SIZE_TEXT];
+	struct hr_err e = { 0 };
+	int r = store_prefetch_files(&o, &made, &e);
+
+	if (bar)
+		fprintf(stderr, "\r\033[K");
+	if (r < 0 && made.left_out > 0)
+		hr_warn("%" PRIu32 " large file%s cannot be kept in the cache as such: %s",
+			made.left_out, made.left_out == 1 ? "" : "s", e.text);
+	else if (r < 0)
+		hr_warn("large files cannot be kept in the cache as such: %s", e.text);
+	if (made.n > 0 && !j->args->quiet)
+		printf("%s: %" PRIu32 " large file%s, %s, to be mounted from the cache\n", j->image,
+		       made.n, made.n == 1 ? "" : "s", store_size_text(made.bytes, size));
+}
+
+static bool plain(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes)
+{
+	const struct job *j = arg;
+
+	return store_pager_peek(j->pager, chunk, out, bytes);
+}
+
+static bool has(void *arg, uint32_t chunk)
+{
+	const struct job *j = arg;
+
+	return (!j->asked || j->asked[chunk]) && store_pager_has(j->pager, chunk);
+}
+
 static void warn(void *arg, const char *text)
 {
 	(void)arg;
@@ -139,8 +194,12 @@ static int list_chunks(struct job *j, const char *url, struct hr_err *e)
 		return 0;
 	}
 	if (store_prefetch_order(ix, j->client, url, j->copy, j->args->trace, &j->chunks, &j->n,
-				 e) == 0)
+				 e) == 0) {
+		j->asked = hr_xmalloc(store_index_chunks(ix) + 1);
+		for (uint32_t i = 0; i < j->n; i++)
+			j->asked[j->chunks[i]] = true;
 		return 0;
+	}
 	if (e->kind == HR_NOTFOUND) {
 		hr_err_clear(e);
 		hr_fail(e, HR_USAGE, 0, "there is no trace of '%s'", j->args->trace);
@@ -179,9 +238,13 @@ static int prefetch(struct job *j, const char *traces, const struct store_pager_
 					       .threads = THREADS };
 
 	j->pager = store_pager_new(&o);
-	if (list_chunks(j, traces, e) < 0 || store_pager_start(j->pager, NULL, e) < 0)
+	if (list_chunks(j, traces, e) < 0 || store_pager_start(j->pager, NULL, e) < 0 ||
+	    run(j, e) < 0)
 		return -1;
-	return run(j, e);
+	if (j->conf.native_files && !object) /* files are named by digests, which are not known */
+		make_files(j, j->img, (struct store_chunk_source) { .plain = plain, .arg = j },
+			   has);
+	return 0;
 }
 
 /* The client, the cache in DIR with room in it, and the copy of what is at URL. */
@@ -236,9 +299,12 @@ static int from_file(struct job *j, struct hr_err *e)
 	return prefetch(j, NULL, store_url_image_object(u), NULL, e);
 }
 
-static int from_directory(const struct job *j, const struct store_paths *stores, const char *path,
+/* Nothing is slow but the file system server: of chunks there is nothing to bring. */
+static int from_directory(struct job *j, const struct store_paths *stores, const char *path,
 			  struct hr_err *e)
 {
+	hr_autofree char *dir = store_cache_place(j->args->cache, &j->conf);
+	struct hr_err no_cache = { 0 };
 	HR_CLEANUP(store_image_closep) struct store_image *img = NULL;
 	char *only[] = { (char *)(uintptr_t)path, NULL };
 	const struct store_paths one = { only, 1, stores->trusted };
@@ -247,6 +313,12 @@ static int from_directory(const struct job *j, const struct store_paths *stores,
 		return -1;
 	if (!j->args->quiet)
 		printf("%s: read from the store '%s', nothing to fetch\n", j->image, path);
+	if (!j->conf.native_files || j->args->trace)
+		return 0;
+	if (store_cache_open(dir, &j->cache, &no_cache) < 0)
+		hr_warn("large files cannot be kept in the cache as such: %s", no_cache.text);
+	else
+		make_files(j, img, store_image_source(img), NULL);
 	return 0;
 }
 

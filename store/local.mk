@@ -57,6 +57,7 @@ libstore_a_SOURCES = \
 	store/pager.c store/pager.h store/pager_parts.h \
 	store/pager_fetch.c \
 	store/prefetch.c store/prefetch.h \
+	store/prefetch_files.c store/prefetch_files.h \
 	store/process.c store/process.h \
 	store/record.c store/record.h \
 	store/refill.c store/refill.h \

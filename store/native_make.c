@@ -8,10 +8,13 @@
 
 #include "store/frame.h"
 #include "util/cleanup.h"
+#include "util/io.h"
 #include "util/log.h"
 #include "util/mem.h"
+#include "util/serve_proto.h"
 #include "util/poison.h"
 
+#define CACHE_PART 4			/* no file takes more than this part, 1/4, of the cache */
 #define DONE_EVERY (UINT64_C(16) << 20) /* bytes: what a killed maker loses at most */
 
 struct store_native_maker {
@@ -176,16 +179,40 @@ static int make(struct store_native_maker *m, const struct store_inode *file,
 	return r;
 }
 
+/* Whether all chunks can be had without waiting for a network. */
+static bool at_hand(const struct store_native_maker *m, const struct store_inode *file)
+{
+	struct store_piece p;
+
+	for (uint64_t off = 0; m->o.has && off < file->size; off += p.len)
+		if (!store_index_piece(m->o.ix, file, off, &p) ||
+		    (p.chunk != STORE_HOLE && !m->o.has(m->o.source.arg, p.chunk)))
+			return false;
+	return true;
+}
+
+/* Whether it is a file that can be made, and what it is to be. */
+static bool suits(const struct store_native_maker *m, const struct store_inode *file,
+		  struct store_cache_file_want *want)
+{
+	return store_native_fits(file) && file->size <= m->o.cache_bytes / CACHE_PART &&
+	       store_native_want(m->o.ix, file, m->o.sha256, want);
+}
+
 enum store_native_made store_native_make(struct store_native_maker *m,
 					 const struct store_inode *file,
-					 const struct store_cache_file_want *want,
 					 struct store_cache_file **out, struct hr_err *e)
 {
 	HR_CLEANUP(store_cache_file_closep) struct store_cache_file *f = NULL;
+	struct store_cache_file_want want;
 	enum store_cache_file_state state;
 	int r = 1;
 
-	if (store_cache_file_open(m->o.cache, want, true, &f, e) < 0)
+	if (!suits(m, file, &want))
+		return STORE_NATIVE_NOT;
+	if (!at_hand(m, file))
+		return STORE_NATIVE_LATER;
+	if (store_cache_file_open(m->o.cache, &want, true, &f, e) < 0)
 		return STORE_NATIVE_NOT;
 	state = store_cache_file_state(f);
 	if (state != STORE_CACHE_FILE_WHOLE && store_cache_file_claim(f, &state, e) < 0)
@@ -200,4 +227,48 @@ enum store_native_made store_native_make(struct store_native_maker *m,
 		return STORE_NATIVE_LATER;
 	*out = hr_steal(&f);
 	return STORE_NATIVE_WHOLE;
+}
+
+bool store_native_possible(struct store_native_maker *m, const struct store_inode *file,
+			   uint64_t *bytes)
+{
+	HR_CLEANUP(store_cache_file_closep) struct store_cache_file *f = NULL;
+	struct store_cache_file_want want;
+	struct hr_err e = { 0 }; /* then it is not there */
+
+	if (!suits(m, file, &want) || !at_hand(m, file))
+		return false;
+	*bytes = file->size;
+	if (store_cache_file_open(m->o.cache, &want, false, &f, &e) == 0 &&
+	    store_cache_file_state(f) != STORE_CACHE_FILE_NONE)
+		*bytes = 0;
+	return true;
+}
+
+/* ---- lists ---- */
+
+int store_native_list_save(const struct store_cache *c, const struct store_native_list *l,
+			   const struct fetch_digest *manifest, const char *program,
+			   struct hr_err *e)
+{
+	char path[STORE_NATIVE_LIST_PATH];
+	hr_autobuf struct hr_buf b = { 0 };
+
+	store_native_list_path(manifest, program, path);
+	store_native_list_write(l, manifest, &b);
+	if (hr_mkdir_all(store_cache_dir(c), "native", 0700, e) < 0)
+		return -1;
+	return hr_file_replace(store_cache_dir(c), path, b.p, b.len, 0600, e);
+}
+
+int store_native_list_load(const struct store_cache *c, const struct fetch_digest *manifest,
+			   const char *program, struct store_native_list *out, struct hr_err *e)
+{
+	char path[STORE_NATIVE_LIST_PATH];
+	hr_autobuf struct hr_buf b = { 0 };
+
+	store_native_list_path(manifest, program, path);
+	if (hr_file_read(store_cache_dir(c), path, HR_NATIVES_BYTES, &b, e) < 0)
+		return -1;
+	return store_native_list_parse(b.p, b.len, manifest, out, e);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Makes files of their own in the node cache out of chunks.
+ * Makes files of their own in the node cache out of chunks, and keeps the lists of them.
  *
- * For: a thread of hpcrun-serve that has time. It shares neither memory nor locks with the readers
- * of the image: a thread of the lowest priority that held something would make them wait.
+ * For: a thread of hpcrun-serve that has time, and hpcrun prefetch. It shares neither memory nor
+ * locks with the readers of the image: a thread of the lowest priority that held something would
+ * make them wait.
  * Not for: which files, and when. Sequence: store_native_maker_new(); store_native_make(), from one
  * thread; store_native_maker_free().
  */
@@ -13,6 +14,7 @@
 #include "store/cache_file.h"
 #include "store/chunks.h"
 #include "store/index.h"
+#include "store/native.h"
 
 struct store_native_maker_options {
 	const struct store_index *ix; /* borrowed, like all below */
@@ -20,6 +22,9 @@ struct store_native_maker_options {
 	store_chunk_sha256 *sha256;
 	/* PLAIN and FRAME are asked, in this order; a chunk that neither has is not at hand. */
 	struct store_chunk_source source;
+	/* with its argument: whether a chunk is at hand; NULL: all are */
+	bool (*has)(void *arg, uint32_t chunk);
+	uint64_t cache_bytes; /* no file takes more than a quarter of it */
 	/* Called before each chunk; may wait; false: stop. */
 	bool (*go_on)(void *arg);
 	void *arg;
@@ -30,7 +35,7 @@ struct store_native_maker;
 enum store_native_made {
 	STORE_NATIVE_WHOLE, /* *out is open */
 	STORE_NATIVE_LATER, /* chunks are not at hand, another process makes it, or told to stop */
-	STORE_NATIVE_NOT    /* not possible; *e says why */
+	STORE_NATIVE_NOT    /* not possible; *e says why, unless the file is none that can be */
 };
 
 struct store_native_maker *store_native_maker_new(const struct store_native_maker_options *o);
@@ -44,7 +49,25 @@ void store_native_maker_free(struct store_native_maker *m);
  */
 enum store_native_made store_native_make(struct store_native_maker *m,
 					 const struct store_inode *file,
-					 const struct store_cache_file_want *want,
 					 struct store_cache_file **out, struct hr_err *e);
+/*
+ * Whether store_native_make() could have the file now. *bytes: what it would take of the disk, 0
+ * when it is there. What is there counts as used now.
+ */
+bool store_native_possible(struct store_native_maker *m, const struct store_inode *file,
+			   uint64_t *bytes);
+
+/*
+ * Lists, in the cache, of the files that a session of PROGRAM begins with. That of "" is for
+ * sessions of unknown programs, and of those that have none of their own.
+ *
+ * Errors:  HR_NOTFOUND, HR_CORRUPT, HR_SYS. Owns: *out is the caller's.
+ */
+int store_native_list_save(const struct store_cache *c, const struct store_native_list *l,
+			   const struct fetch_digest *manifest, const char *program,
+			   struct hr_err *e) HR_MUST_USE;
+int store_native_list_load(const struct store_cache *c, const struct fetch_digest *manifest,
+			   const char *program, struct store_native_list *out,
+			   struct hr_err *e) HR_MUST_USE;
 
 #endif

@@ -121,6 +121,7 @@ struct serve_native_options {
 	const char *cache_dir;
 	const char *program; /* "": not known; borrowed for ever, like all below */
 	uint64_t cache_bytes;
+	bool all; /* not only what is read: the whole image is to be in the cache */
 	/* PLAIN and FRAME alone are used, as of store_native_maker_options */
 	struct store_chunk_source source;
 	/* with the argument of SOURCE: whether a chunk is at hand (NULL: all are); a chunk lies in

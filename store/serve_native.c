@@ -37,7 +37,6 @@
 #define PROBES	    16
 #define PART_READ   8	 /* a file is worth it when this part of it, 1/8, was read */
 #define SESSION_MAX 4096 /* chunks, up to 1 MiB each, that one session writes or compares */
-#define CACHE_PART  4	 /* no file takes more than this part, 1/4, of the cache */
 #define START_MS    1000 /* from the first read that is worth it to the first work */
 #define AGAIN_MS    5000 /* before what could not be had is tried again */
 #define QUIET_MS    50	 /* without a read, the program is taken to be busy elsewhere */
@@ -132,16 +131,10 @@ void serve_native_seen(struct serve_native *n, uint32_t node, const struct store
 
 static void save_list(struct serve_native *n)
 {
-	char path[STORE_NATIVE_LIST_PATH];
-	int top = store_cache_dir(n->s->cache);
-	hr_autobuf struct hr_buf b = { 0 };
 	struct hr_err e = { 0 };
 
 	n->saved = n->list.n;
-	store_native_list_path(&n->manifest, n->o.program, path);
-	store_native_list_write(&n->list, &n->manifest, &b);
-	if (hr_mkdir_all(top, "native", 0700, &e) < 0 ||
-	    hr_file_replace(top, path, b.p, b.len, 0600, &e) < 0)
+	if (store_native_list_save(n->s->cache, &n->list, &n->manifest, n->o.program, &e) < 0)
 		hr_debug("the list of large files is not kept: %s", e.text);
 }
 
@@ -176,7 +169,7 @@ static void flush(struct serve_native *n)
 
 /* A file is there: remember it, have it mounted, and keep it open, so that nobody evicts it. */
 static void announce(struct serve_native *n, uint32_t ino, const char *path,
-		     const struct store_cache_file_want *want, struct store_cache_file *f)
+		     struct store_cache_file *f)
 {
 	hr_autofree char *source = hr_xasprintf("%s/%s", n->o.cache_dir, store_cache_file_path(f));
 	hr_autofree char *target = hr_xasprintf("/%s", path);
@@ -184,7 +177,7 @@ static void announce(struct serve_native *n, uint32_t ino, const char *path,
 	size_t before = n->list.n;
 	struct hr_err e = { 0 };
 
-	store_native_list_add(&n->list, path, &want->name);
+	store_native_list_add(&n->list, path, store_cache_file_name(f));
 	if (n->list.n == before || store_cache_file_identity(f, &r.dev, &r.ino, &e) < 0) {
 		store_cache_file_close(f);
 		return;
@@ -211,7 +204,7 @@ static void recall_one(struct serve_native *n, const struct store_native *known)
 		return;
 	if (store_cache_file_state(f) == STORE_CACHE_FILE_WHOLE) {
 		slot->state = SLOT_OVER;
-		announce(n, ino, known->path, &want, f);
+		announce(n, ino, known->path, f);
 		return;
 	}
 	if (store_cache_file_state(f) == STORE_CACHE_FILE_OLD) {
@@ -221,16 +214,21 @@ static void recall_one(struct serve_native *n, const struct store_native *known)
 	store_cache_file_close(f);
 }
 
+/* The list of the program, or the one that is for any. */
+static int load_list(const struct serve_native *n, struct store_native_list *l, struct hr_err *e)
+{
+	if (store_native_list_load(n->s->cache, &n->manifest, n->o.program, l, e) == 0)
+		return 0;
+	hr_err_clear(e);
+	return store_native_list_load(n->s->cache, &n->manifest, "", l, e);
+}
+
 static void recall(struct serve_native *n)
 {
 	HR_CLEANUP(store_native_list_release) struct store_native_list known = { 0 };
-	char path[STORE_NATIVE_LIST_PATH];
-	hr_autobuf struct hr_buf b = { 0 };
 	struct hr_err e = { 0 };
 
-	store_native_list_path(&n->manifest, n->o.program, path);
-	if (hr_file_read(store_cache_dir(n->s->cache), path, HR_NATIVES_BYTES, &b, &e) < 0 ||
-	    store_native_list_parse(b.p, b.len, &n->manifest, &known, &e) < 0) {
+	if (load_list(n, &known, &e) < 0) {
 		hr_debug("no list of large files: %s", e.text);
 		return;
 	}
@@ -240,7 +238,33 @@ static void recall(struct serve_native *n)
 	flush(n);
 }
 
-/* ---- later: what this run reads ---- */
+/* ---- later: what this run reads, or is to be in the cache anyway ---- */
+
+static bool any_file(void *arg, uint32_t ino)
+{
+	(void)arg;
+	(void)ino;
+	return true;
+}
+
+static void want_one(void *arg, uint32_t ino, const struct store_inode *file, const char *path)
+{
+	struct slot *s = store_native_fits(file) ? slot_of(arg, ino, true) : NULL;
+
+	(void)path;
+	if (s && s->state == SLOT_READ)
+		s->state = SLOT_WANTED;
+}
+
+/* Each as soon as its chunks are there, as if it had been read. */
+static void want_all(struct serve_native *n)
+{
+	const struct store_native_walk walk = { any_file, want_one, n };
+
+	store_native_walk(n->s->ix, &walk);
+	n->left = UINT32_MAX;
+	n->again = true;
+}
 
 static bool go_on(void *arg)
 {
@@ -253,18 +277,6 @@ static bool go_on(void *arg)
 	while (now_ms() - atomic_load(&n->last_read_ms) < QUIET_MS &&
 	       now_ms() - since < PATIENCE_MS)
 		pause_ms(QUIET_MS);
-	return true;
-}
-
-/* Whether all chunks can be had without waiting for a network. */
-static bool at_hand(const struct serve_native *n, const struct store_inode *file)
-{
-	struct store_piece p;
-
-	for (uint64_t off = 0; n->o.has && off < file->size; off += p.len)
-		if (!store_index_piece(n->s->ix, file, off, &p) ||
-		    (p.chunk != STORE_HOLE && !n->o.has(n->o.source.arg, p.chunk)))
-			return false;
 	return true;
 }
 
@@ -284,20 +296,12 @@ static void forget_chunks(const struct serve_native *n, const struct store_inode
 static enum slot_state make(struct serve_native *n, uint32_t ino, const struct store_inode *file,
 			    const char *path)
 {
-	struct store_cache_file_want want;
 	struct store_cache_file *f = NULL;
 	struct hr_err e = { 0 };
 
-	if (!store_native_fits(file) || file->size > n->o.cache_bytes / CACHE_PART ||
-	    !store_native_want(n->s->ix, file, n->sha256, &want))
-		return SLOT_OVER;
-	if (!at_hand(n, file)) {
-		n->again = true;
-		return SLOT_WANTED;
-	}
-	switch (store_native_make(n->maker, file, &want, &f, &e)) {
+	switch (store_native_make(n->maker, file, &f, &e)) {
 	case STORE_NATIVE_WHOLE:
-		announce(n, ino, path, &want, f);
+		announce(n, ino, path, f);
 		forget_chunks(n, file);
 		return SLOT_OVER;
 	case STORE_NATIVE_LATER:
@@ -306,7 +310,8 @@ static enum slot_state make(struct serve_native *n, uint32_t ino, const struct s
 	case STORE_NATIVE_NOT:
 		break;
 	}
-	hr_debug("'%s' stays on FUSE: %s", path, e.text);
+	if (e.kind != HR_OK)
+		hr_debug("'%s' stays on FUSE: %s", path, e.text);
 	if (e.sys == ENOSPC || e.sys == EDQUOT || e.sys == EIO || e.kind == HR_DENIED)
 		n->left = 0; /* so would the next one */
 	return SLOT_OVER;
@@ -374,6 +379,8 @@ static bool equip(struct serve_native *n)
 	struct store_native_maker_options o = { .ix = n->s->ix,
 						.cache = n->s->cache,
 						.source = n->o.source,
+						.has = n->o.has,
+						.cache_bytes = n->o.cache_bytes,
 						.go_on = go_on,
 						.arg = n };
 	struct hr_err e = { 0 };
@@ -410,6 +417,8 @@ static void *thread_main(void *arg)
 
 	recall(n);
 	step_back();
+	if (n->o.all)
+		want_all(n);
 	while (n->left > 0) {
 		wait_for_work(n);
 		if (!equip(n))

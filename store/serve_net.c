@@ -104,6 +104,7 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 	const struct serve_native_options native = { .cache_dir = n->dir,
 						     .program = w->app,
 						     .cache_bytes = w->conf->cache_bytes,
+						     .all = w->conf->prefetch == HR_PREFETCH_ALL,
 						     .source = { .plain = store_pager_peek,
 								 .arg = pager },
 						     .has = has };

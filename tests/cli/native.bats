@@ -232,3 +232,77 @@ server() { leftovers | sed -n 's/ .*hpcrun-serve.*//p'; }
 	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
 	release
 }
+
+@test "native: a prefetch of the image makes them, and the first session begins with them" {
+	web_store_start "$SCRATCH/store" "$BATS_TEST_TMPDIR/web"
+	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
+	export HPCRUN_STORE
+	run -0 "$HPCRUN" prefetch lab/large:1
+	[[ ${lines[1]} == 'lab/large:1: 2 large files, '*' MB, to be mounted from the cache' ]]
+	number=$(stat -c %i "$(file_of)")
+	# a second time there is nothing to do
+	run -0 "$HPCRUN" prefetch lab/large:1
+	[[ ${lines[1]} == 'lab/large:1: 2 large files, '* ]]
+	[ "$(stat -c %i "$(file_of)")" = "$number" ]
+	start sh -c 'exec sleep 1000' # nothing of it is read
+	wait_until 60 large
+	mounted /bin/busybox
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+	release
+	web_store_stop "$BATS_TEST_TMPDIR/web"
+}
+
+@test "native: a prefetch of an image in a directory makes them, too, unless they are turned off" {
+	echo 'native_files = no' >>"$HPCRUN_CONF"
+	run -0 "$HPCRUN" prefetch lab/large:1
+	[ "${#lines[@]}" = 1 ]
+	[ ! -e "$HPCRUN_CACHE" ]
+	echo 'native_files = yes' >>"$HPCRUN_CONF"
+	run -0 "$HPCRUN" prefetch -q lab/large:1
+	[ -z "$output" ]
+	[ "$(md5sum <"$(file_of)")" = "$SUM" ]
+	start sh -c 'exec sleep 1000'
+	wait_until 60 large
+}
+
+@test "native: a prefetch by a trace makes those of the trace, for that program" {
+	web_store_start "$SCRATCH/store" "$BATS_TEST_TMPDIR/web"
+	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
+	export HPCRUN_STORE
+	printf 'prefetch = none\nnative_files = no\n' >>"$HPCRUN_CONF"
+	inside sh -c 'cat /data/large /bin/busybox >/dev/null; exit 0'
+	wait_until 20 none_left
+	printf 'prefetch = none\nsession_linger = 0\n' >"$HPCRUN_CONF"
+	inside true
+	wait_until 20 none_left
+	rm -r "$HPCRUN_CACHE/packs"
+	"$HPCRUN" prefetch --trace true lab/large:1
+	[ -z "$(file_of)" ] # true has read busybox alone
+	run -0 "$HPCRUN" prefetch --trace sh lab/large:1
+	[[ $output == *' 2 large files, '* ]]
+	[ "$(find "$HPCRUN_CACHE/native" -type f | wc -l)" = 2 ]
+	start sh -c 'exec sleep 1000'
+	wait_until 60 large
+	release
+	web_store_stop "$BATS_TEST_TMPDIR/web"
+}
+
+@test "native: 'prefetch = all' makes them without a program that reads them" {
+	web_store_start "$SCRATCH/store" "$BATS_TEST_TMPDIR/web"
+	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
+	export HPCRUN_STORE
+	echo 'prefetch = all' >>"$HPCRUN_CONF"
+	start sh -c 'exec sleep 1000'
+	wait_until 60 large
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+	release
+	web_store_stop "$BATS_TEST_TMPDIR/web"
+}
+
+@test "native: a prefetch that has no room for them says so, and is no failure" {
+	mkdir "$BATS_TEST_TMPDIR/tiny"
+	run -0 unshare -Urm sh -ec 'mount -t tmpfs -o size=5m,mode=0700 tiny "$1"
+		"$2" prefetch --cache "$1/cache" lab/large:1' sh "$BATS_TEST_TMPDIR/tiny" "$HPCRUN"
+	[[ $output == *'warning: 1 large file cannot be kept in the cache as such: no room for a file of 5000003 bytes'* ]]
+	[[ $output == *'lab/large:1: 1 large file, '* ]]
+}

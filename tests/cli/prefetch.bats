@@ -49,7 +49,7 @@ fault() { printf '%s' "$*" >"$SCRATCH/web/fault"; }
 
 @test "prefetch: afterwards a run asks for nothing" {
 	run -0 "$HPCRUN" prefetch lab/one:1
-	[[ $output == "lab/one:1: "*' fetched, all '*' are in the cache' ]]
+	[[ ${lines[0]} == "lab/one:1: "*' fetched, all '*' are in the cache' ]]
 	[ "$(packs_asked)" -gt 0 ]
 	: >"$SCRATCH/web/log"
 	[ "$(fill one)" = 5000000 ]
@@ -88,7 +88,7 @@ fault() { printf '%s' "$*" >"$SCRATCH/web/fault"; }
 	rm -rf "$HPCRUN_CACHE/packs" # the trace stays; "cache --clear" takes it, too
 	: >"$SCRATCH/web/log"
 	run -0 "$HPCRUN" prefetch --trace cat lab/one:1
-	[[ $output == *'in the cache' ]]
+	[[ ${lines[0]} == *'in the cache' ]]
 	[ "$(packs_asked)" -gt 0 ]
 	: >"$SCRATCH/web/log"
 	"$HPCRUN" --no-home lab/one:1 cat /bin/sh >/dev/null
@@ -104,10 +104,10 @@ fault() { printf '%s' "$*" >"$SCRATCH/web/fault"; }
 
 @test "prefetch: of an image in a directory there is nothing to fetch" {
 	run -0 "$HPCRUN" prefetch --store "$SCRATCH/site" lab/one:1
-	[[ $output == *'nothing to fetch' ]]
-	[ ! -e "$HPCRUN_CACHE" ]
+	[[ ${lines[0]} == *'nothing to fetch' ]]
+	[ -z "$(find "$HPCRUN_CACHE/packs" -type f)" ]
 	run -0 "$HPCRUN" prefetch --store "$BATS_TEST_TMPDIR/empty" --store "$HPCRUN_STORE" lab/one:1
-	[[ $output == *'in the cache' ]]
+	[[ ${lines[0]} == *'in the cache' ]]
 }
 
 @test "prefetch: packs that the store has lost are a failure, by name" {

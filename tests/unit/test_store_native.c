@@ -20,6 +20,7 @@
 
 #include "store/native.h"
 #include "store/native_make.h"
+#include "store/prefetch_files.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/poison.h"
@@ -41,6 +42,7 @@ static const uint8_t chunk1[5] = "12345";
 static struct store_native_maker *maker;
 static unsigned int asked, allowed; /* chunks that were asked for; that may be, before a stop */
 static bool missing, wrong;	    /* what the source does */
+static uint32_t absent;		    /* the chunk that it does not have */
 
 static const uint8_t *content(uint32_t chunk, uint32_t *n)
 {
@@ -110,6 +112,12 @@ static bool plain(void *arg, uint32_t chunk, uint8_t *out, uint32_t n)
 	return !missing;
 }
 
+static bool has(void *arg, uint32_t chunk)
+{
+	(void)arg;
+	return chunk != absent;
+}
+
 static bool go_on(void *arg)
 {
 	(void)arg;
@@ -142,9 +150,12 @@ static int teardown_all(void **state)
 
 static int setup(void **state)
 {
-	struct store_native_maker_options o = {
-		.ix = ix, .sha256 = fetch_digest_of, .source = { .plain = plain }, .go_on = go_on
-	};
+	struct store_native_maker_options o = { .ix = ix,
+						.sha256 = fetch_digest_of,
+						.source = { .plain = plain },
+						.has = has,
+						.cache_bytes = 64 * MIB,
+						.go_on = go_on };
 	struct hr_err e = { 0 };
 
 	(void)state;
@@ -156,6 +167,7 @@ static int setup(void **state)
 	asked = 0;
 	allowed = 1000;
 	missing = wrong = false;
+	absent = UINT32_MAX;
 	return 0;
 }
 
@@ -195,9 +207,8 @@ static struct store_cache_file_want big_want(void)
 static enum store_native_made make_big(struct store_cache_file **f, struct hr_err *e)
 {
 	struct store_inode big = inode_of(BIG);
-	struct store_cache_file_want want = big_want();
 
-	return store_native_make(maker, &big, &want, f, e);
+	return store_native_make(maker, &big, f, e);
 }
 
 /* The file with this ending, in the cache. */
@@ -418,6 +429,85 @@ static void test_goes_on(void **state)
 	make_it();
 }
 
+/* Nothing is begun, and nothing is counted on, of which a chunk is not at hand. */
+static void test_possible(void **state)
+{
+	struct store_inode big = inode_of(BIG), small = inode_of(SMALL), part = inode_of(PART);
+	struct store_cache_file *f = NULL;
+	struct hr_err e = { 0 };
+	uint64_t takes = 0;
+
+	(void)state;
+	assert_true(store_native_possible(maker, &big, &takes));
+	assert_int_equal(takes, big.size);
+	assert_false(store_native_possible(maker, &small, &takes));
+	assert_false(store_native_possible(maker, &part, &takes));
+	big.size = 16 * MIB + 1; /* of a cache of 64 */
+	assert_false(store_native_possible(maker, &big, &takes));
+	big = inode_of(BIG);
+	absent = 1;
+	assert_false(store_native_possible(maker, &big, &takes));
+	assert_int_equal(make_big(&f, &e), STORE_NATIVE_LATER);
+	assert_int_equal(asked, 0);
+	absent = UINT32_MAX;
+	make_it();
+	assert_true(store_native_possible(maker, &big, &takes));
+	assert_int_equal(takes, 0);
+}
+
+static void test_list_kept(void **state)
+{
+	HR_CLEANUP(store_native_list_release) struct store_native_list l = { 0 }, back = { 0 };
+	const struct fetch_digest name = { { 5 } };
+	struct hr_err e = { 0 };
+
+	(void)state;
+	store_native_list_add(&l, "b", &name);
+	assert_int_equal(store_native_list_save(cache, &l, &manifest, "app", &e), 0);
+	assert_int_equal(store_native_list_load(cache, &manifest, "", &back, &e), -1);
+	assert_int_equal(e.kind, HR_NOTFOUND);
+	hr_err_clear(&e);
+	assert_int_equal(store_native_list_load(cache, &manifest, "app", &back, &e), 0);
+	assert_int_equal(back.n, 1);
+	assert_memory_equal(&back.v[0].name, &name, sizeof(name));
+}
+
+/* Beforehand, as far as the cache may grow; others make room unless they are in use. */
+static void test_beforehand(void **state)
+{
+	const struct store_prefetch_files_options o = { .ix = ix,
+							.cache = cache,
+							.cache_bytes = 12 * MIB,
+							.program = "",
+							.source = { .plain = plain },
+							.has = has };
+	const struct fetch_digest pack = { { 9 } };
+	struct store_prefetch_files out;
+	struct store_cache_pack *p;
+	struct hr_err e = { 0 };
+
+	(void)state;
+	assert_int_equal(store_cache_pack_open(cache, &pack, 11, &p, &e), 0);
+	for (uint32_t i = 0; i < 11; i++)
+		assert_int_equal(
+			store_cache_put(p, i, (uint64_t)i * MIB, chunk0, sizeof(chunk0), &e), 0);
+	assert_int_equal(store_prefetch_files(&o, &out, &e), -1);
+	assert_string_equal(e.text, "cache_size leaves no room for '/dir/big'");
+	assert_int_equal(out.n, 0);
+	assert_int_equal(out.left_out, 1);
+	store_cache_pack_close(p);
+	hr_err_clear(&e);
+	if (store_prefetch_files(&o, &out, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(out.n, 1);
+	assert_int_equal(out.bytes, 2 * MIB + 5);
+	assert_int_equal(out.left_out, 0);
+	assert_int_equal(state_now(), STORE_CACHE_FILE_WHOLE);
+	/* what is there stays, and takes no room a second time */
+	assert_int_equal(store_prefetch_files(&o, &out, &e), 0);
+	assert_int_equal(out.n, 1);
+}
+
 static void test_one_maker(void **state)
 {
 	HR_CLEANUP(store_cache_file_closep) struct store_cache_file *other = NULL;
@@ -579,6 +669,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_made_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wrong_chunk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_goes_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_possible, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_list_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_beforehand, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_maker, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_changed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_old, setup, teardown),
