@@ -3,9 +3,12 @@
 
 #include "util/log.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/buf.h"
@@ -25,12 +28,23 @@ enum hr_level hr_log_level(void)
 	return log_max;
 }
 
-/* One write; a closed or full stderr never stops the job. */
+/*
+ * One write; a closed or full stderr never stops the job. SIGPIPE is kept off here, not ignored
+ * from the start: the program that a rank becomes would inherit that.
+ */
 static void emit(const struct hr_buf *line)
 {
-	ssize_t n = write(STDERR_FILENO, line->p, line->len);
+	static const struct timespec at_once = { 0 };
+	sigset_t pipe, old;
+	ssize_t n;
 
-	(void)n; /* there is nobody left to tell */
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe, &old);
+	n = write(STDERR_FILENO, line->p, line->len);
+	if (n < 0 && errno == EPIPE) /* there is nobody left to tell */
+		(void)sigtimedwait(&pipe, NULL, &at_once);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 HR_PRINTF(3, 0)
