@@ -204,7 +204,8 @@ struct fetch_client;
  * A client for any number of registries and threads. Credentials come from ~/.docker/config.json
  * ($DOCKER_CONFIG, $REGISTRY_AUTH_FILE) and its helpers when a registry asks for them, and go only
  * to that registry and to a token server of its own site. https is tried first everywhere; see
- * hpcrun-pull(1) for where plain http may follow.
+ * hpcrun-pull(1) for where plain http may follow. The process, and those it starts, leave no core
+ * files from then on.
  *
  * Threads: any number on one client; tokens are shared, one refresh at a time for each registry and
  * scope.

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "fetch/client.h"
 #include "fetch/header.h"
@@ -25,6 +26,20 @@ static const char accept_manifests[] = "application/vnd.oci.image.index.v1+json,
 
 /* ---- the client ---- */
 
+/*
+ * Who holds passwords and tokens leaves no core file. A limit of 0 is not asked where cores go to a
+ * program (core(5), "Piping core dumps to a program"), one of 1 byte keeps them from both.
+ */
+static void leave_no_core(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_CORE, &r) < 0 || r.rlim_max == 0)
+		return;
+	r.rlim_cur = r.rlim_max = 1;
+	(void)setrlimit(RLIMIT_CORE, &r); /* lowering is always allowed */
+}
+
 int fetch_client_new(const struct fetch_options *o, struct fetch_client **out, struct hr_err *e)
 {
 	const struct fetch_http_options h = {
@@ -35,6 +50,7 @@ int fetch_client_new(const struct fetch_options *o, struct fetch_client **out, s
 	};
 	struct fetch_client *c = hr_xmalloc(sizeof(*c));
 
+	leave_no_core();
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->login_changed, NULL);
 	c->retry_ms = 1000 * (uint64_t)(o->retry_s ? o->retry_s : RETRY_S);
