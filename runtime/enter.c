@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,12 +18,15 @@
 #include "runtime/exec.h"
 #include "runtime/waiter.h"
 #include "util/cleanup.h"
+#include "util/log.h"
 #include "util/poison.h"
 
 /* Where the session's socket goes, out of the way of programs that number descriptors themselves.
  */
 #define SOCK_FD_MIN 1000
 #define KEPT_MAX    9 /* the launcher's eight, and our own */
+/* a tenth of what memory there is for the job: more than a server takes of 2 GiB */
+#define OOM_SCORE 100
 
 extern char **environ;
 
@@ -197,6 +201,23 @@ static int enter_pid_namespace(struct rt_joined *j, struct hr_err *e)
 	return 0;
 }
 
+/*
+ * When a job has no memory left the kernel is to end a rank, as it would without us, rather than
+ * the server of all ranks. Only raising is allowed to us, so the ranks are raised.
+ */
+static void go_first_without_memory(void)
+{
+	hr_autofd int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	char now[16] = "";
+	int score;
+
+	if (fd < 0 || read(fd, now, sizeof(now) - 1) <= 0 || sscanf(now, "%d", &score) != 1 ||
+	    score >= OOM_SCORE)
+		return;
+	if (dprintf(fd, "%d", OOM_SCORE) < 0)
+		hr_debug("oom_score_adj stays %d: %s", score, strerror(errno));
+}
+
 int rt_enter(struct rt_plan *plan, struct rt_joined *j, struct hr_err *e)
 {
 	static const char *const shells[] = { "/bin/bash", "/bin/sh", NULL };
@@ -205,6 +226,8 @@ int rt_enter(struct rt_plan *plan, struct rt_joined *j, struct hr_err *e)
 	if (!plan->shell && choose_command(plan, &j->params, &argv, e) < 0)
 		return -1;
 	merge_environment(plan, &j->params);
+	if (plan->in_step)
+		go_first_without_memory();
 	if (join_namespaces(plan, j, e) < 0 || choose_directory(plan, &j->params, e) < 0 ||
 	    close_descriptors(j, e) < 0 || rt_caps_drop(plan->fakeroot, plan->cap_drop, e) < 0 ||
 	    (plan->shape.pid && enter_pid_namespace(j, e) < 0) ||
