@@ -77,6 +77,18 @@ void rt_clients_note(struct rt_clients *l, enum hr_level level, const char *fmt,
 	va_end(ap);
 }
 
+/* All that we could do without; whether that was anything. */
+static bool spare(struct rt_clients *l)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < l->n; i++) {
+		any |= l->v[i].err >= 0;
+		give_back(&l->v[i]);
+	}
+	return any;
+}
+
 void rt_clients_accept(struct rt_clients *l, int listen_fd, uint64_t now_ms)
 {
 	for (;;) {
@@ -86,8 +98,13 @@ void rt_clients_accept(struct rt_clients *l, int listen_fd, uint64_t now_ms)
 
 		if (fd < 0 && errno == EINTR)
 			continue;
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+			if (spare(l))
+				continue;
+			l->full = true; /* they stay in the queue */
+		}
 		if (fd < 0)
-			return; /* EAGAIN; or no descriptors: they stay in the queue */
+			return;
 		if (rt_msg_peer_uid(fd, &uid, &ignored) < 0 || uid != l->uid)
 			continue;
 		l->v = hr_xrealloc(l->v, (l->n + 1) * sizeof(*l->v));

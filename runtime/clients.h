@@ -48,6 +48,7 @@ enum rt_pull_end {
 struct rt_clients {
 	struct rt_client *v;
 	size_t n;
+	bool full;	   /* no descriptor was left for one that asks: try again later */
 	uint32_t answered; /* ranks that got a verdict so far, or have one of their own */
 	enum rt_pull_end pull_end;
 	uid_t uid;	 /* whose ranks are let in */
@@ -74,7 +75,10 @@ void rt_clients_release(struct rt_clients *l);
 void rt_clients_note(struct rt_clients *l, enum hr_level level, const char *fmt, ...)
 	HR_PRINTF(3, 4);
 
-/* Accept all that queue at LISTEN_FD (which does not block); other users are turned away. */
+/*
+ * Accept all that queue at LISTEN_FD (which does not block); other users are turned away. Without
+ * descriptors what ranks have lent is given back; when that is not enough, FULL becomes true.
+ */
 void rt_clients_accept(struct rt_clients *l, int listen_fd, uint64_t now_ms);
 
 /* Client I has input or has gone: take its request, or drop it. Drop it too if it never asks. */

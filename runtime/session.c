@@ -359,7 +359,7 @@ static int timeout_ms(const struct rt_session *s)
 	int t = TICK_MS;
 
 	if (s->phase == RT_READY && s->clients.n > 0)
-		t = rt_clients_pending(&s->clients) > 0 ? TICK_MS : -1;
+		t = rt_clients_pending(&s->clients) > 0 || s->clients.full ? TICK_MS : -1;
 	else if (s->phase == RT_READY && patience < TICK_MS)
 		t = (int)patience;
 	if (s->phase == RT_LEAVING || !s->launcher || s->closed ||
@@ -400,46 +400,51 @@ static bool may_leave(struct rt_session *s)
 
 enum { POLL_SIGNAL, POLL_SERVER, POLL_LOG, POLL_BUILDER, POLL_LISTEN, POLL_FUSE, POLL_FIXED };
 
-/* Behind the fixed ones two for each client: its process, which ends, and its socket. */
-static int client_fd(const struct rt_session *s, size_t i)
+/*
+ * Behind the fixed ones those of the clients, in order: the socket, and the process if there is one
+ * to watch. Places without a descriptor would make poll fail: it takes no more than may be open.
+ */
+static int wait_events(struct rt_session *s, struct pollfd **set, size_t *n, struct hr_err *e)
 {
-	const struct rt_client *c = &s->clients.v[(i - POLL_FIXED) / 2];
-
-	return (i - POLL_FIXED) % 2 == 0 ? c->life : c->fd;
-}
-
-static int wait_events(struct rt_session *s, struct pollfd **set, struct hr_err *e)
-{
-	size_t n = POLL_FIXED + 2 * s->clients.n;
 	int fixed[POLL_FIXED] = {
-		[POLL_SIGNAL] = s->signal_fd, [POLL_SERVER] = s->server.sock,
-		[POLL_LOG] = s->server.log,   [POLL_BUILDER] = s->builder_sock,
-		[POLL_LISTEN] = s->listen_fd, [POLL_FUSE] = leaves_first(s) ? s->fuse_fd : -1
+		[POLL_SIGNAL] = s->signal_fd,
+		[POLL_SERVER] = s->server.sock,
+		[POLL_LOG] = s->server.log,
+		[POLL_BUILDER] = s->builder_sock,
+		[POLL_LISTEN] = s->clients.full ? -1 : s->listen_fd,
+		[POLL_FUSE] = leaves_first(s) ? s->fuse_fd : -1,
 	};
 
-	*set = hr_xrealloc(*set, n * sizeof(**set));
-	for (size_t i = 0; i < n; i++)
-		(*set)[i] = (struct pollfd) { .fd = i < POLL_FIXED ? fixed[i] : client_fd(s, i),
-					      .events = POLLIN };
+	*set = hr_xrealloc(*set, (POLL_FIXED + 2 * s->clients.n) * sizeof(**set));
+	for (*n = 0; *n < POLL_FIXED; (*n)++)
+		(*set)[*n] = (struct pollfd) { .fd = fixed[*n], .events = POLLIN };
 	(*set)[POLL_FUSE].events = 0; /* its end, not its requests */
-	if (poll(*set, n, timeout_ms(s)) < 0 && errno != EINTR)
+	for (size_t i = 0; i < s->clients.n; i++) {
+		const struct rt_client *c = &s->clients.v[i];
+
+		(*set)[(*n)++] = (struct pollfd) { .fd = c->fd, .events = POLLIN };
+		if (c->life >= 0)
+			(*set)[(*n)++] = (struct pollfd) { .fd = c->life, .events = POLLIN };
+	}
+	if (poll(*set, *n, timeout_ms(s)) < 0 && errno != EINTR)
 		return hr_fail(e, HR_SYS, errno, "cannot wait for events");
 	return 0;
 }
 
-static void handle_events(struct rt_session *s, const struct pollfd *set, size_t clients)
+static void handle_events(struct rt_session *s, const struct pollfd *set, size_t n, size_t clients)
 {
 	uint64_t now = rt_session_now_ms();
 
 	/* backwards: a client that is dropped has its place taken by the last one */
 	for (size_t i = clients; i > 0; i--) {
-		const struct pollfd *its = &set[POLL_FIXED + 2 * (i - 1)];
+		bool ended = s->clients.v[i - 1].life >= 0 && set[--n].revents;
 
-		if (its[0].revents)
+		if (ended)
 			rt_clients_ended(&s->clients, i - 1);
-		if (its[1].revents)
+		if (set[--n].revents)
 			rt_clients_input(&s->clients, i - 1);
 	}
+	s->clients.full = false;
 	if (set[POLL_LISTEN].revents)
 		rt_clients_accept(&s->clients, s->listen_fd, now);
 	if (set[POLL_LOG].revents)
@@ -457,13 +462,14 @@ static int loop(struct rt_session *s, struct hr_err *e)
 {
 	hr_autofree struct pollfd *set = NULL;
 	bool swept = false;
+	size_t n;
 
 	while (s->phase != RT_LEAVING || !may_leave(s)) {
 		size_t clients = s->clients.n;
 
-		if (wait_events(s, &set, e) < 0)
+		if (wait_events(s, &set, &n, e) < 0)
 			return -1;
-		handle_events(s, set, clients);
+		handle_events(s, set, n, clients);
 		rt_session_pull(s);
 		answer(s);
 		rt_session_lend(s); /* at once: a program may end within a millisecond */
