@@ -45,7 +45,7 @@ static int enter_copy(struct hr_err *e)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* here: new credentials clear it */
 	if (unshare(CLONE_NEWNS) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot copy the mounts of the host");
-	return 0;
+	return rt_mount_private(e);
 }
 
 /* The path may name another file by now; the one that the server verified is known by its number.
