@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # hpcrun-serve alone: an image in a store made of a directory, mounted without the runtime.
 # HPCRUN_BUILD is the build tree, with hpcrun-serve and tests/lib/{mkstore,serve_mount,readers,treedump}.
-# shellcheck disable=SC2154 # stderr comes from run
+# shellcheck disable=SC2030,SC2031,SC2154 # each test is a subshell; stderr comes from run
 
 bats_require_minimum_version 1.5.0
 
@@ -154,6 +154,66 @@ for size in (280, 4096, 100000):
 	[[ "$output" == *null* ]]
 }
 
+@test "serve: forgets of any number and kind, and requests about nodes there are none of, change nothing" { # G9 G10 G15
+	local images=("$STORE" localhost/t:1) args=(--memory=4M --store)
+	/usr/bin/python3 "$TESTS_DIR/lib/raw_fuse.py" -n 8000 -s 1 "$HPCRUN_SERVE" "${args[@]}" "${images[@]}" >first
+	# another server has the same numbers
+	/usr/bin/python3 "$TESTS_DIR/lib/raw_fuse.py" -n 0 "$HPCRUN_SERVE" "${args[@]}" "${images[@]}" >second
+	cmp first second
+	[ "$(wc -l <first)" -gt 3300 ]
+}
+
+@test "serve: inode numbers are the same in two mounts, and after the server was replaced" { # G15
+	local list="$PWD/list"
+	# shellcheck disable=SC2016 # the inner shell's
+	with --restart -- sh -c 'cd "$1" && find . ! -name small -printf "%i %p\n" | sort >"$0.1"
+		kill -9 $(cat "$SERVE_PIDFILE"); find large small -printf "%i %p\n" | sort >"$0.2"' "$list" "$MNT"
+	# shellcheck disable=SC2016
+	with -- sh -c 'cd "$1" && find . ! -name small -printf "%i %p\n" | sort >"$0.3"; find large small -printf "%i %p\n" | sort >"$0.4"' \
+		"$list" "$MNT"
+	cmp list.1 list.3
+	cmp list.2 list.4
+	[ "$(wc -l <list.2)" -gt 300 ]
+}
+
+@test "serve: files and directories without permissions are so to their owner" { # G12
+	[ "$(id -u)" = 0 ] || skip 'only root can put what it cannot read into an image here'
+	# where the user can come
+	local place=$WORK/closed
+	mkdir -p "$place/mnt" "$place/store" "$place/tree/closed" "$place/tree/narrow"
+	cd "$place"
+	echo secret >tree/closed/file
+	echo passed >tree/narrow/file
+	echo secret >tree/file
+	chmod 0 tree/closed tree/file
+	chmod 111 tree/narrow
+	"$LIB/mkstore" store localhost/closed:1 tree >/dev/null
+	chown -R "$(id -u "$TEST_USER")" .
+	# as the owner, without capabilities, would see it after unpacking
+	run as_user env HOME="$PWD" HPCRUN_CACHE="$PWD/cache" "$LIB/serve_mount" --store "$PWD/store" localhost/closed:1 \
+		"$PWD/mnt" setpriv --bounding-set=-all --inh-caps=-all sh -c "cd $PWD/mnt; stat -c %a closed file narrow; cat file; cat closed/file; ls closed; ls narrow
+			cat narrow/file"
+	echo "$output"
+	[ "${lines[*]:0:3}" = '0 0 111' ]
+	[ "$(grep -c 'Permission denied' <<<"$output")" = 4 ]
+	[ "${lines[-1]}" = passed ]
+}
+
+@test "serve: a thousand readers at once, with memory for four chunks, see no wrong byte and no deadlock" { # G16
+	# shellcheck disable=SC2016 # the inner shell's
+	run with --serve-opt --memory=4M -- timeout 60 sh -c 'for i in $(seq 32); do "$0" "$1" "$2" 2 32 & p="$p $!"; done
+		for i in $p; do wait $i || exit 1; done' "$LIB/readers" "$TREE" "$MNT"
+	[ "$status" -eq 0 ] || { echo "$output"; return 1; }
+}
+
+@test "serve: memory stays within what was given, and a share of the index" { # G3
+	# shellcheck disable=SC2016 # the inner shell's
+	run with --serve-opt --memory=8M -- sh -c 'find "$0" -type f -exec cat {} + >/dev/null 2>&1
+		awk "/VmHWM/ { print \$2 }" /proc/$(cat $SERVE_PIDFILE)/status' "$MNT"
+	echo "$output KB"
+	[ "$output" -lt $((48 << 10)) ]
+}
+
 @test "serve: random readers see no wrong byte" {
 	run with -- "$LIB/readers" "$TREE" "$MNT" 3 8
 	[ "$status" -eq 0 ] || { echo "$output"; return 1; }
@@ -192,6 +252,38 @@ for size in (280, 4096, 100000):
 	run "$LIB/serve_mount" --store "$BATS_TEST_TMPDIR/store" localhost/t:1 "$MNT" \
 		sh -c "cat $MNT/large/* >/dev/null"
 	[[ "$output" == *"Input/output error"* ]]
+}
+
+@test "serve: what cannot be read is EIO to execve, and SIGBUS to who has mapped it, never other bytes" { # G6 G13
+	command -v busybox >/dev/null || skip 'no busybox'
+	mkdir -p tree/bin
+	cp "$(command -v busybox)" tree/bin/busybox
+	{ echo '#!/bin/sh' && head -c 100000 /dev/urandom | base64 | sed 's/^/#/' && echo 'echo ran'; } >tree/bin/script
+	chmod 755 tree/bin/*
+	"$LIB/mkstore" store localhost/p:1 tree >/dev/null
+	"$LIB/serve_mount" --store store localhost/p:1 "$MNT" "$MNT/bin/busybox" true
+	export HPCRUN_CACHE=$PWD/other # not what was not damaged
+	/usr/bin/python3 - store/packs/*/* <<-'PY'
+		import os, sys
+		os.chmod(sys.argv[1], 0o600)
+		fd = os.open(sys.argv[1], os.O_RDWR)
+		for at in range(1000, os.fstat(fd).st_size - 8000, 4096):
+		    os.pwrite(fd, b'damaged', at)
+	PY
+	run --separate-stderr "$LIB/serve_mount" --store store localhost/p:1 "$MNT" /usr/bin/python3 - "$MNT/bin" <<-'PY'
+		import errno, mmap, os, signal, subprocess, sys
+		for name in ('busybox', 'script'):
+		    try:
+		        sys.exit(f'{name}: {subprocess.run([os.path.join(sys.argv[1], name), "true"])}')
+		    except OSError as e:
+		        assert e.errno == errno.EIO, (name, e)
+		touch = ('import mmap, sys; f = open(sys.argv[1]); '
+		         'm = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ); sys.exit(m[0])')
+		p = subprocess.run([sys.executable, '-c', touch, os.path.join(sys.argv[1], 'busybox')])
+		assert p.returncode == -signal.SIGBUS, p
+	PY
+	[ "$status" -eq 0 ] || { echo "$output$stderr"; return 1; }
+	[[ "$stderr" == *"cannot read chunk"*"store/packs/"*"reads of it fail with EIO"* ]]
 }
 
 @test "serve: what a session read lies uncompressed in the cache for the next one" {

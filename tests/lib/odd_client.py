@@ -7,7 +7,7 @@ usage: odd_client.py junk SOCKET VERSION     say everything but what is expected
        odd_client.py alien SOCKET VERSION    be turned away without an answer, as another user
        odd_client.py listen SOCKET LOCK VERSION FD...
                              join the session; when a line comes on standard input take its place, and give one rank
-                             what the FDs say: u(ser namespace), m(ount namespace), n(etwork namespace), f(ile)
+                             what the FDs say: u (user namespace), m (mount namespace), n (network namespace), f (file)
 """
 import array
 import fcntl
