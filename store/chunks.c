@@ -22,6 +22,10 @@
 
 #define LOG_EVERY_S 1
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* glibc before 2.35 */
+#endif
+
 struct store_chunk_slot {
 	struct store_chunk_slot *prev, *next; /* in a list while it is not held */
 	struct store_chunk_wait *waiting;     /* while it is being loaded */
@@ -32,6 +36,7 @@ struct store_chunk_slot {
 	uint32_t held;
 	uint64_t used; /* bytes that readers were given */
 	bool loading;
+	bool fresh;		 /* the buffer has no pages yet */
 	enum hr_stats_from from; /* of the load */
 };
 
@@ -136,6 +141,7 @@ static struct store_chunk_slot *slot_new(struct store_chunks *c, uint32_t cap)
 	}
 	s->p = p;
 	s->cap = cap;
+	s->fresh = true;
 	c->bytes += cap;
 	return s;
 }
@@ -263,12 +269,22 @@ static void count_damage(struct store_chunks *c)
 		hr_stats_add(&c->stats->damaged, 1);
 }
 
+/* All pages at once: to fault them in one by one costs more than to fill them. EINVAL: Linux before
+ * 5.14, they come one by one. */
+static void populate(struct store_chunk_slot *s)
+{
+	if (s->fresh)
+		(void)madvise(s->p, s->bytes, MADV_POPULATE_WRITE);
+	s->fresh = false;
+}
+
 /* Whether the source had the chunk itself at hand, undamaged. */
 static bool load_plain(struct store_chunks *c, const struct store_chunk *want,
 		       struct store_chunk_slot *s)
 {
 	struct store_chunk now = *want;
 
+	populate(s);
 	if (!c->source.plain || !c->source.plain(c->source.arg, s->chunk, s->p, want->bytes))
 		return false;
 	/* another process may have learnt it since, and kept the chunk */

@@ -20,22 +20,22 @@
 
 #define BYTES_MAX (2u << 20) /* of each file; a C library has as much */
 
-static const char *const usual[] = {
-	"etc/passwd",
-	"etc/group",
+/* In the order in which they are read: the session wants the user's entries; then the program is
+ * executed, which names its loader. */
+static const char *const entries[] = { "etc/passwd", "etc/group" };
+static const char *const program_dirs[] = { "usr/local/bin", "usr/bin", "bin" };
+static const char *const libraries[] = {
 #if defined(__x86_64__)
 	"lib64/ld-linux-x86-64.so.2",
 	"lib/x86_64-linux-gnu/libc.so.6",
 	"lib/ld-musl-x86_64.so.1",
 #elif defined(__aarch64__)
-	"lib/ld-linux-aarch64.so.1",
-	"lib/aarch64-linux-gnu/libc.so.6",
+	"lib/ld-linux-aarch64.so.1", "lib/aarch64-linux-gnu/libc.so.6",
 	"lib/ld-musl-aarch64.so.1",
 #endif
 	"lib64/libc.so.6",
 	"etc/ld.so.cache",
 };
-static const char *const program_dirs[] = { "usr/local/bin", "usr/bin", "bin" };
 
 struct warm {
 	struct store_image *held; /* whose packs are to be opened now, or NULL */
@@ -70,19 +70,25 @@ static void make_room(const struct warm *w)
 		hr_warn("cannot make room in the cache: %s", e.text);
 }
 
+static void load_all(const struct warm *w, const char *const *paths, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		load(w, paths[i]);
+}
+
 static void *run(void *arg)
 {
 	struct warm *w = arg;
 
 	if (w->held)
 		store_image_hold(w->held);
-	for (size_t i = 0; i < HR_COUNT(usual); i++)
-		load(w, usual[i]);
+	load_all(w, entries, HR_COUNT(entries));
 	for (size_t i = 0; w->program[0] && i < HR_COUNT(program_dirs); i++) {
 		hr_autofree char *path = hr_xasprintf("%s/%s", program_dirs[i], w->program);
 
 		load(w, path);
 	}
+	load_all(w, libraries, HR_COUNT(libraries));
 	make_room(w);
 	free(w->program);
 	free(w);
