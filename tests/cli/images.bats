@@ -111,7 +111,9 @@ store_bytes() { find "$HPCRUN_STORE/packs" -type f -printf '%s\n' | awk '{ n += 
 
 @test "store: a damaged pack is named, and no wrong byte is read" {
 	"$HPCRUN" pull "$REGISTRY/test/large-and-many-files:1"
-	find "$HPCRUN_STORE/packs" -type f >"$BATS_TEST_TMPDIR/packs"
+	# not that of the shell, which a page that cannot be read ends by SIGBUS
+	find "$HPCRUN_STORE/packs" -type f -size +4M >"$BATS_TEST_TMPDIR/packs"
+	[ -s "$BATS_TEST_TMPDIR/packs" ]
 	while read -r pack; do
 		chmod u+w "$pack"
 		printf 'damaged' | dd of="$pack" bs=1 seek=$(($(stat -c %s "$pack") / 2)) conv=notrunc status=none
