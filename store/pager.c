@@ -385,9 +385,10 @@ uint32_t store_pager_wait(struct store_pager *p, unsigned int ms, struct hr_err 
 		until.tv_nsec -= 1000000000;
 	}
 	pthread_mutex_lock(&p->lock);
-	while (p->busy > 0 && pthread_cond_timedwait(&p->rest, &p->lock, &until) == 0)
+	/* the last chunk lands before its request has ended and is counted */
+	while (p->busy + p->asking > 0 && pthread_cond_timedwait(&p->rest, &p->lock, &until) == 0)
 		;
-	busy = p->busy;
+	busy = p->busy + p->asking;
 	if (p->failure.kind != HR_OK)
 		*failure = p->failure;
 	pthread_mutex_unlock(&p->lock);

@@ -81,7 +81,8 @@ bool store_pager_has(const struct store_pager *p, uint32_t chunk);
  * program. Threads: any. */
 bool store_pager_peek(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes);
 /*
- * Wait until no chunk is asked for or on its way, MS milliseconds at most. Returns how many are.
+ * Wait until no chunk is asked for or on its way and no request goes on, MS milliseconds at most.
+ * Returns how many are.
  *
  * *FAILURE (no failure: unchanged) is the first chunk's that could not be had or kept.
  */

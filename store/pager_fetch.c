@@ -455,14 +455,15 @@ static size_t ask_origin(struct pager_thread *t, const char *origin, struct hr_s
 	p->asking++;
 	pthread_mutex_unlock(&p->lock);
 	r = ask_range(p, url, from->frame_off, len, &a, e);
-	pthread_mutex_lock(&p->lock);
-	if (r == 0)
-		learn_rate(p, len, a.arrived_ms - a.begun_ms);
-	p->asking--;
-	pthread_mutex_unlock(&p->lock);
 	hr_stats_add(&seen->requests, 1);
 	hr_stats_add(&seen->failures, r < 0);
 	hr_stats_add(&seen->bytes, r < 0 ? 0 : len);
+	pthread_mutex_lock(&p->lock);
+	if (r == 0)
+		learn_rate(p, len, a.arrived_ms - a.begun_ms);
+	if (--p->asking == 0)
+		pthread_cond_broadcast(&p->rest);
+	pthread_mutex_unlock(&p->lock);
 	return a.next - first;
 }
 
