@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "store/cmd_image.h"
+#include "store/json_out.h"
 #include "store/oci_out.h"
 #include "store/sif_write.h"
 #include "store/tree_tar.h"
@@ -31,7 +32,7 @@ extern char **environ;
 struct export_args {
 	struct store_cmd_common common;
 	const char *format;
-	bool force;
+	bool force, json;
 };
 
 static const char *const format_words[] = { "tar", "oci", "sqfs", "sif", NULL };
@@ -40,6 +41,7 @@ static const struct hr_opt export_opts[] = {
 	HR_OPT_STR_OF(0, "format", "FORMAT", struct export_args, format, format_words,
 		      "tar, oci, sqfs or sif (default: as FILE ends)"),
 	HR_OPT_FLAG('f', "force", struct export_args, force, "replace FILE if it is there"),
+	HR_OPT_FLAG(0, "json", struct export_args, json, "print a JSON object at the end"),
 	HR_OPT_END
 };
 
@@ -49,8 +51,9 @@ struct job {
 	struct store_paths paths;
 	struct store_cmd_image image;
 	const char *out;
-	char *tmp;		/* beside OUT, and becomes it */
-	struct hr_strv written; /* what is there of it, to be removed after a failure */
+	char *tmp;		      /* beside OUT, and becomes it */
+	struct hr_strv written;	      /* what is there of it, to be removed after a failure */
+	struct fetch_digest manifest; /* of an OCI layout */
 };
 
 static void job_release(struct job *j)
@@ -295,6 +298,7 @@ static int make_oci(struct job *j, struct hr_err *e)
 	manifest = store_oci_manifest(&conf, &layer, STORE_OCI_TAR);
 	if (put_blob(j, manifest, &man, e) < 0)
 		return -1;
+	j->manifest = man.digest;
 	index = hr_xasprintf(
 		"{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" STORE_OCI_MANIFEST
 		"\",\"digest\":\"%s\",\"size\":%" PRIu64
@@ -338,6 +342,22 @@ static int find_format(const struct export_args *a, const char *out, size_t *fou
 				   out);
 }
 
+static void print_json(const struct job *j, const char *image, size_t format)
+{
+	bool directory = formats[format].directory;
+	json_t *o = json_object();
+	struct stat st;
+
+	store_json_set(o, "image", json_string(image));
+	store_json_set(o, "file", json_string(j->out));
+	store_json_set(o, "format", json_string(formats[format].name));
+	store_json_set(o, "bytes",
+		       !directory && stat(j->out, &st) == 0 ? store_json_u64((uint64_t)st.st_size)
+							    : NULL);
+	store_json_set(o, "digest", directory ? store_json_digest(&j->manifest) : NULL);
+	store_json_print(o);
+}
+
 static int export_main(void *args, int argc, char **argv, struct hr_err *e)
 {
 	const struct export_args *a = args;
@@ -360,6 +380,8 @@ static int export_main(void *args, int argc, char **argv, struct hr_err *e)
 	if (rename(j.tmp, j.out) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot rename '%s' to '%s'", j.tmp, j.out);
 	hr_strv_release(&j.written);
+	if (a->json)
+		print_json(&j, argv[0], format);
 	return 0;
 }
 

@@ -16,9 +16,12 @@
 
 struct inspect_args {
 	struct store_cmd_common common;
+	bool json;
 };
 
-static const struct hr_opt inspect_opts[] = { HR_OPT_END };
+static const struct hr_opt inspect_opts[] = { HR_OPT_FLAG(0, "json", struct inspect_args, json,
+							  "as it does anyway: print a JSON object"),
+					      HR_OPT_END };
 
 /* What users of Apptainer and Singularity type; one object has it all here. */
 static const struct hr_foreign foreign[] = {
@@ -28,7 +31,6 @@ static const struct hr_foreign foreign[] = {
 	{ "runscript", "the members 'entrypoint' and 'cmd'" },
 	{ "startscript", "unknown: there are no instances" },
 	{ "all", "the default" },
-	{ "json", "the default" },
 	{ "format", "done by jq, as in 'hpcrun inspect IMAGE | jq .labels'," },
 	{ NULL, NULL },
 };

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "store/cmd.h"
+#include "store/json_out.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -20,14 +21,14 @@
 
 struct login_args {
 	const char *user;
-	bool password_stdin;
+	bool password_stdin, json;
 };
 
 static const struct hr_opt login_opts[] = {
 	HR_OPT_STR('u', "username", "USER", struct login_args, user, "the user's name there"),
 	HR_OPT_FLAG(0, "password-stdin", struct login_args, password_stdin,
 		    "read the password from standard input"),
-	HR_OPT_END
+	HR_OPT_FLAG(0, "json", struct login_args, json, "print a JSON object"), HR_OPT_END
 };
 
 /* Passwords leave no copy behind. */
@@ -165,10 +166,26 @@ static int get_password(const struct login_args *a, const char *user, const char
 	return ask((const char *)question.p, true, out, e);
 }
 
+static void print_end(bool json, const char *registry, const char *user)
+{
+	hr_autobuf struct hr_buf line = { 0 };
+	json_t *o;
+
+	if (json) {
+		o = json_object();
+		store_json_set(o, "registry", json_string(registry));
+		store_json_set(o, "username", json_string(user));
+		store_json_print(o);
+		return;
+	}
+	hr_buf_untrusted(&line, registry, strlen(registry));
+	printf("logged in to %s\n", (const char *)line.p);
+}
+
 static int login(const struct login_args *a, struct fetch_client *client, const char *registry,
 		 struct hr_err *e)
 {
-	hr_autobuf struct hr_buf user = { 0 }, line = { 0 };
+	hr_autobuf struct hr_buf user = { 0 };
 	HR_CLEANUP(secret_release) struct hr_buf password = { 0 };
 
 	hr_buf_str(&user, "");
@@ -178,8 +195,7 @@ static int login(const struct login_args *a, struct fetch_client *client, const 
 	    get_password(a, (const char *)user.p, registry, &password, e) < 0 ||
 	    fetch_login(client, registry, (const char *)user.p, (const char *)password.p, e) < 0)
 		return -1;
-	hr_buf_untrusted(&line, registry, strlen(registry));
-	printf("logged in to %s\n", (const char *)line.p);
+	print_end(a->json, registry, (const char *)user.p);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "store/cache_place.h"
 #include "store/cmd.h"
 #include "store/image.h"
+#include "store/json_out.h"
 #include "store/pager.h"
 #include "store/prefetch.h"
 #include "store/prefetch_files.h"
@@ -30,7 +31,7 @@
 struct prefetch_args {
 	struct hr_strv stores;
 	const char *cache, *trace;
-	bool quiet;
+	bool quiet, json;
 };
 
 static const struct hr_opt prefetch_opts[] = {
@@ -39,13 +40,16 @@ static const struct hr_opt prefetch_opts[] = {
 	HR_OPT_LIST(0, "store", "PATH", struct prefetch_args, stores,
 		    "use this store, and no other unless repeated"),
 	HR_OPT_STR(0, "cache", "DIR", struct prefetch_args, cache, "into the cache in DIR"),
-	HR_OPT_FLAG('q', "quiet", struct prefetch_args, quiet, "print nothing"), HR_OPT_END
+	HR_OPT_FLAG(0, "json", struct prefetch_args, json, "print a JSON object at the end"),
+	HR_OPT_FLAG('q', "quiet", struct prefetch_args, quiet, "print nothing"),
+	HR_OPT_END
 };
 
 /* All of it lives until the process ends, which the pager's threads do with it. */
 struct job {
 	const struct prefetch_args *args;
 	const char *image;
+	const char *from; /* a URL, or the directory of a store */
 	struct hr_conf conf;
 	struct store_cache *cache;
 	struct fetch_client *client;
@@ -54,8 +58,10 @@ struct job {
 	struct store_pager *pager;
 	struct hr_strv origins;
 	struct hr_stats stats;
-	uint32_t *chunks, n; /* what is to be there */
-	bool *asked;	     /* by chunk: is it? NULL: all are */
+	uint32_t *chunks, n;	  /* what is to be there */
+	bool *asked;		  /* by chunk: is it? NULL: all are */
+	uint64_t fetched, cached; /* bytes that came; compressed bytes of what is there now */
+	struct store_prefetch_files files;
 };
 
 /* Compressed bytes of what is there already, and of all that is to be. */
@@ -100,13 +106,29 @@ static int judge(const struct job *j, const struct hr_err *failure, struct hr_er
 	return hr_wrap(e, "%" PRIu32 " of %" PRIu32 " chunks are not in the cache", missing, j->n);
 }
 
-static int run(const struct job *j, struct hr_err *e)
+static bool talks(const struct job *j)
+{
+	return !j->args->quiet && !j->args->json;
+}
+
+static void print_json(const struct job *j)
+{
+	json_t *o = json_object();
+
+	store_json_set(o, "image", json_string(j->image));
+	store_json_set(o, "from", json_string(j->from));
+	store_json_set(o, "fetched", store_json_u64(j->fetched));
+	store_json_set(o, "cached", j->pager ? store_json_u64(j->cached) : NULL);
+	store_json_set(o, "large_files", store_json_u64(j->files.n));
+	store_json_set(o, "large_file_bytes", store_json_u64(j->files.bytes));
+	store_json_print(o);
+}
+
+static int run(struct job *j, struct hr_err *e)
 {
 	bool bar = !j->args->quiet && isatty(STDERR_FILENO);
 	char a[STORE_SIZE_TEXT], b[STORE_SIZE_TEXT];
-	uint64_t bytes = 0;
 	struct hr_err failure = { 0 };
-	uint64_t total;
 
 	for (uint32_t i = 0; i < j->n; i++)
 		store_pager_later(j->pager, j->chunks[i]);
@@ -118,11 +140,11 @@ static int run(const struct job *j, struct hr_err *e)
 	if (judge(j, &failure, e) < 0)
 		return -1;
 	for (size_t i = 0; i < HR_STATS_ORIGINS; i++)
-		bytes += j->stats.origins[i].bytes;
-	(void)count(j, &total);
-	if (!j->args->quiet)
+		j->fetched += j->stats.origins[i].bytes;
+	(void)count(j, &j->cached);
+	if (talks(j))
 		printf("%s: %s fetched, all %s are in the cache\n", j->image,
-		       store_size_text(bytes, a), store_size_text(total, b));
+		       store_size_text(j->fetched, a), store_size_text(j->cached, b));
 	return 0;
 }
 
@@ -135,7 +157,7 @@ static void show_files(void *arg, uint32_t there, uint32_t total)
 }
 
 /* What cannot be made is read through the session's server: no failure. */
-static void make_files(const struct job *j, const struct store_image *img,
+static void make_files(struct job *j, const struct store_image *img,
 		       struct store_chunk_source source, bool (*has)(void *arg, uint32_t chunk))
 {
 	bool bar = !j->args->quiet && isatty(STDERR_FILENO);
@@ -147,21 +169,21 @@ static void make_files(const struct job *j, const struct store_image *img,
 							.source = source,
 							.has = has,
 							.tick = bar ? show_files : NULL };
-	struct store_prefetch_files made;
+	struct store_prefetch_files *made = &j->files;
 	char size[STORE_SIZE_TEXT];
 	struct hr_err e = { 0 };
-	int r = store_prefetch_files(&o, &made, &e);
+	int r = store_prefetch_files(&o, made, &e);
 
 	if (bar)
 		fprintf(stderr, "\r\033[K");
-	if (r < 0 && made.left_out > 0)
+	if (r < 0 && made->left_out > 0)
 		hr_warn("%" PRIu32 " large file%s cannot be kept in the cache as such: %s",
-			made.left_out, made.left_out == 1 ? "" : "s", e.text);
+			made->left_out, made->left_out == 1 ? "" : "s", e.text);
 	else if (r < 0)
 		hr_warn("large files cannot be kept in the cache as such: %s", e.text);
-	if (made.n > 0 && !j->args->quiet)
+	if (made->n > 0 && talks(j))
 		printf("%s: %" PRIu32 " large file%s, %s, to be mounted from the cache\n", j->image,
-		       made.n, made.n == 1 ? "" : "s", store_size_text(made.bytes, size));
+		       made->n, made->n == 1 ? "" : "s", store_size_text(made->bytes, size));
 }
 
 static bool plain(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes)
@@ -258,6 +280,7 @@ static int open_all(struct job *j, const char *dir, const char *url, struct hr_e
 		return -1;
 	if (store_cache_evict(j->cache, j->conf.cache_bytes, &left, &full) < 0)
 		hr_warn("cannot make room in the cache: %s", full.text);
+	j->from = url;
 	store_close(j->copy); /* that of a store before */
 	j->copy = NULL;
 	return store_web_copy(dir, url, &j->copy, e);
@@ -311,7 +334,8 @@ static int from_directory(struct job *j, const struct store_paths *stores, const
 
 	if (store_image_open(&one, j->image, &img, e) < 0)
 		return -1;
-	if (!j->args->quiet)
+	j->from = path;
+	if (talks(j))
 		printf("%s: read from the store '%s', nothing to fetch\n", j->image, path);
 	if (!j->conf.native_files || j->args->trace)
 		return 0;
@@ -322,6 +346,23 @@ static int from_directory(struct job *j, const struct store_paths *stores, const
 	return 0;
 }
 
+/* From where the image is: its own URL, or the first store that has it. */
+static int from_anywhere(struct job *j, const struct store_paths *stores, struct hr_err *e)
+{
+	if (hr_source_of(j->image) == HR_SOURCE_URL)
+		return from_file(j, e);
+	for (size_t i = 0; i < stores->n; i++) {
+		const char *store = stores->v[i];
+		int r = store_is_url(store) ? from_url(j, store, e)
+					    : from_directory(j, stores, store, e);
+
+		if (r == 0 || e->kind != HR_NOTFOUND)
+			return r;
+		hr_err_clear(e);
+	}
+	return store_image_missing(stores, j->image, e);
+}
+
 static int prefetch_main(void *args, int argc, char **argv, struct hr_err *e)
 {
 	const struct prefetch_args *a = args;
@@ -329,23 +370,16 @@ static int prefetch_main(void *args, int argc, char **argv, struct hr_err *e)
 	struct job *j = hr_xmalloc(sizeof(*j));
 
 	(void)argc;
+	if (a->json && a->quiet)
+		return hr_fail(e, HR_USAGE, 0, "--json and --quiet exclude each other");
 	j->args = a;
 	j->image = argv[0];
 	if (hr_conf_load(&j->conf, e) < 0 || store_list(&a->stores, &j->conf, &stores, e) < 0 ||
-	    store_cache_place_check(a->cache, &j->conf, e) < 0)
+	    store_cache_place_check(a->cache, &j->conf, e) < 0 || from_anywhere(j, &stores, e) < 0)
 		return -1;
-	if (hr_source_of(j->image) == HR_SOURCE_URL)
-		return from_file(j, e);
-	for (size_t i = 0; i < stores.n; i++) {
-		const char *store = stores.v[i];
-		int r = store_is_url(store) ? from_url(j, store, e)
-					    : from_directory(j, &stores, store, e);
-
-		if (r == 0 || e->kind != HR_NOTFOUND)
-			return r;
-		hr_err_clear(e);
-	}
-	return store_image_missing(&stores, argv[0], e);
+	if (a->json)
+		print_json(j);
+	return 0;
 }
 
 const struct hr_cmd store_cmd_prefetch = {

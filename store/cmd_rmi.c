@@ -8,6 +8,7 @@
 
 #include "store/cmd.h"
 #include "store/gc.h"
+#include "store/json_out.h"
 #include "store/match.h"
 #include "store/size.h"
 #include "util/cleanup.h"
@@ -16,9 +17,12 @@
 
 struct rmi_args {
 	struct store_cmd_common common;
+	bool json;
 };
 
-static const struct hr_opt rmi_opts[] = { HR_OPT_END };
+static const struct hr_opt rmi_opts[] = {
+	HR_OPT_FLAG(0, "json", struct rmi_args, json, "print a JSON object"), HR_OPT_END
+};
 
 /* ---- what was meant in place of an unknown reference ---- */
 
@@ -94,42 +98,73 @@ static int check(const struct store_cmd_chain *chain, const struct fetch_ref *re
 	return -1;
 }
 
-static int remove_ref(struct store *st, const struct fetch_ref *ref, struct hr_err *e)
+/* Remove a reference and say so, or, JSON, add it to what is to be printed. */
+static int remove_ref(struct store *st, const struct fetch_ref *ref, json_t *json, struct hr_err *e)
 {
 	hr_autofree char *text = fetch_ref_text(ref);
 
 	if (store_ref_remove(st, ref, e) < 0)
 		return hr_wrap(e, "cannot remove '%s'", text);
-	printf("removed %s\n", text);
+	if (json)
+		store_json_add(json, json_string(text));
+	else
+		printf("removed %s\n", text);
 	return 0;
 }
 
-/* The references are gone; what could be freed is worth a line, no failure. */
-static void print_garbage(struct store *st)
+/* The references are gone; not to know what could be freed is a warning, no failure. */
+static bool count_garbage(struct store *st, uint64_t *bytes)
 {
 	struct store_gc_options o = { .dry = true };
 	struct store_gc_result result;
 	struct hr_err unknown = { 0 };
-	char size[STORE_SIZE_TEXT];
 
-	if (store_cmd_grace(st, NULL, &o, &unknown) < 0 || store_gc(st, &o, &result, &unknown) < 0)
+	if (store_cmd_grace(st, NULL, &o, &unknown) < 0 ||
+	    store_gc(st, &o, &result, &unknown) < 0) {
 		hr_warn("%s", unknown.text);
-	else if (result.bytes > 0)
-		printf("'hpcrun gc' frees %s\n", store_size_text(result.bytes, size));
+		return false;
+	}
+	*bytes = result.bytes;
+	return true;
+}
+
+/* REMOVED is taken; NULL: it was printed. */
+static void print_end(struct store *st, json_t *removed)
+{
+	char size[STORE_SIZE_TEXT];
+	uint64_t garbage = 0;
+	bool known = count_garbage(st, &garbage);
+	json_t *o;
+
+	if (!removed) {
+		if (garbage > 0)
+			printf("'hpcrun gc' frees %s\n", store_size_text(garbage, size));
+		return;
+	}
+	o = json_object();
+	store_json_set(o, "store", json_string(st->path));
+	store_json_set(o, "removed", removed);
+	store_json_set(o, "garbage", known ? store_json_u64(garbage) : NULL);
+	store_json_print(o);
 }
 
 /* All are looked at before one is removed: a wrong word changes nothing. */
 static int remove_all(const struct store_cmd_chain *chain, struct fetch_ref *refs, int n,
-		      char **names, struct hr_err *e)
+		      char **names, bool json, struct hr_err *e)
 {
+	json_t *removed = NULL;
+
 	for (int i = 0; i < n; i++)
 		if (fetch_ref_parse(names[i], &refs[i], e) < 0 ||
 		    check(chain, &refs[i], names[i], e) < 0)
 			return -1;
+	removed = json ? json_array() : NULL;
 	for (int i = 0; i < n; i++)
-		if (remove_ref(chain->first, &refs[i], e) < 0)
+		if (remove_ref(chain->first, &refs[i], removed, e) < 0) {
+			json_decref(removed);
 			return -1;
-	print_garbage(chain->first);
+		}
+	print_end(chain->first, removed);
 	return 0;
 }
 
@@ -142,7 +177,7 @@ static int rmi_main(void *args, int argc, char **argv, struct hr_err *e)
 
 	if (store_cmd_open(&a->common, &chain, e) < 0)
 		return -1;
-	r = remove_all(&chain, refs, argc, argv, e);
+	r = remove_all(&chain, refs, argc, argv, a->json, e);
 	for (int i = 0; i < argc; i++)
 		fetch_ref_release(&refs[i]);
 	return r;

@@ -8,6 +8,7 @@
 
 #include "store/cmd_store.h"
 #include "store/interrupt.h"
+#include "store/json_out.h"
 #include "store/repack.h"
 #include "store/size.h"
 #include "util/cleanup.h"
@@ -17,7 +18,7 @@
 
 struct compact_args {
 	struct store_admin_common common;
-	bool dry, quiet;
+	bool dry, quiet, json;
 	uint64_t percent;
 };
 
@@ -26,8 +27,23 @@ static const struct hr_opt compact_opts[] = {
 		   "rewrite packs of which more than N % is garbage (default 25)"),
 	HR_OPT_FLAG('n', "dry-run", struct compact_args, dry,
 		    "say what would be rewritten, and change nothing"),
+	HR_OPT_FLAG(0, "json", struct compact_args, json, "print a JSON object"),
 	HR_OPT_FLAG('q', "quiet", struct compact_args, quiet, "print nothing"), HR_OPT_END
 };
+
+static void print_json(const struct store *st, const struct store_repack_result *r, bool dry)
+{
+	json_t *o = json_object();
+
+	store_json_set(o, "store", json_string(st->path));
+	store_json_set(o, "dry_run", json_boolean(dry));
+	store_json_set(o, "packs", store_json_u64(r->packs));
+	store_json_set(o, "bytes", store_json_u64(r->bytes));
+	store_json_set(o, "replaced", store_json_u64(r->replaced));
+	store_json_set(o, "before", store_json_u64(r->before));
+	store_json_set(o, "after", store_json_u64(r->after));
+	store_json_print(o);
+}
 
 static void print_result(const struct compact_args *a, const struct store *st,
 			 const struct store_repack_result *r)
@@ -35,7 +51,9 @@ static void print_result(const struct compact_args *a, const struct store *st,
 	char all[STORE_SIZE_TEXT], before[STORE_SIZE_TEXT], after[STORE_SIZE_TEXT];
 	hr_autobuf struct hr_buf path = { 0 };
 
-	if (a->quiet)
+	if (a->json)
+		print_json(st, r, a->dry);
+	if (a->json || a->quiet)
 		return;
 	hr_buf_untrusted(&path, st->path, strlen(st->path));
 	if (r->replaced == 0) {
@@ -62,6 +80,8 @@ static int compact_main(void *args, int argc, char **argv, struct hr_err *e)
 
 	(void)argc;
 	(void)argv;
+	if (a->json && a->quiet)
+		return hr_fail(e, HR_USAGE, 0, "--json and --quiet exclude each other");
 	/* what no reference reaches is gc's, and would be counted as in use */
 	if (store_admin_open(&a->common, &conf, &st, e) < 0 ||
 	    (!a->dry && store_admin_collect(st, o.cancel, e) < 0))

@@ -6,14 +6,18 @@
 
 #include "store/cmd.h"
 #include "store/image.h"
+#include "store/json_out.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
 
 struct tag_args {
 	struct store_cmd_common common;
+	bool json;
 };
 
-static const struct hr_opt tag_opts[] = { HR_OPT_END };
+static const struct hr_opt tag_opts[] = {
+	HR_OPT_FLAG(0, "json", struct tag_args, json, "print a JSON object"), HR_OPT_END
+};
 
 /* What NAME means in ST, as a record for another name. */
 static int find(const struct store *st, const char *name, struct store_ref_record *r,
@@ -36,6 +40,16 @@ static int find(const struct store *st, const char *name, struct store_ref_recor
 	return store_object_exists(st, STORE_IMAGE, &r->manifest)
 		       ? 0
 		       : hr_fail(e, HR_NOTFOUND, 0, "no image '%s' in store '%s'", name, st->path);
+}
+
+static void print_json(const struct store *st, const char *name, const struct store_ref_record *r)
+{
+	json_t *o = json_object();
+
+	store_json_set(o, "reference", json_string(name));
+	store_json_set(o, "digest", store_json_digest(&r->manifest));
+	store_json_set(o, "store", json_string(st->path));
+	store_json_print(o);
 }
 
 static int tag_main(void *args, int argc, char **argv, struct hr_err *e)
@@ -61,7 +75,10 @@ static int tag_main(void *args, int argc, char **argv, struct hr_err *e)
 	text = fetch_ref_text(&to);
 	if (store_ref_write(chain.first, &to, &r, e) < 0)
 		return hr_wrap(e, "cannot write '%s'", text);
-	printf("%s\n", text);
+	if (a->json)
+		print_json(chain.first, text, &r);
+	else
+		printf("%s\n", text);
 	return 0;
 }
 

@@ -38,6 +38,8 @@ content() {
 	n=$(bytes)
 	run -0 "$HPCRUN" store compact --dry-run
 	[[ "$output" == 'would rewrite in '*': packs 1 of '* ]]
+	"$HPCRUN" store compact --dry-run --json |
+		jq -e '.store == env.HPCRUN_STORE and .dry_run and .replaced == 1 and .packs > 1 and .after < .before and .before < .bytes'
 	[ "$(packs)" = "$old" ]
 	run -0 "$HPCRUN" store compact
 	[[ "$output" == 'rewrote in '*': packs 1 of '* ]]

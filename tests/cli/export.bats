@@ -31,7 +31,9 @@ tree_of() {
 is_rootfs() { diff want <(tree_of "$1"); }
 
 @test "export: a tar file that tar unpacks" {
-	"$HPCRUN" export lab/tree:1 out.tar
+	"$HPCRUN" export --json lab/tree:1 out.tar >"$BATS_TEST_TMPDIR/json"
+	jq -e --argjson bytes "$(stat -c %s out.tar)" \
+		'. == {image: "lab/tree:1", file: "out.tar", format: "tar", bytes: $bytes, digest: null}' "$BATS_TEST_TMPDIR/json"
 	mkdir "$BATS_TEST_TMPDIR/x" && tar -C "$BATS_TEST_TMPDIR/x" -xpf out.tar
 	is_rootfs "$BATS_TEST_TMPDIR/x"
 }
@@ -54,7 +56,8 @@ is_rootfs() { diff want <(tree_of "$1"); }
 }
 
 @test "export: an OCI layout that skopeo copies and umoci unpacks" {
-	"$HPCRUN" export lab/tree:1 out.oci
+	"$HPCRUN" export --json lab/tree:1 out.oci >"$BATS_TEST_TMPDIR/json"
+	[ "$(skopeo inspect --raw oci:out.oci:latest | sha256sum)" = "$(jq -r '.digest[7:]' "$BATS_TEST_TMPDIR/json")  -" ]
 	skopeo copy -q oci:out.oci:latest "oci-archive:$BATS_TEST_TMPDIR/copy.tar"
 	if [ "$(id -u)" = 0 ]; then
 		umoci unpack --image out.oci:latest "$BATS_TEST_TMPDIR/x"

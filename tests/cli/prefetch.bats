@@ -57,7 +57,8 @@ fault() { printf '%s' "$*" >"$SCRATCH/web/fault"; }
 }
 
 @test "prefetch: a second time fetches nothing, and the network may be down" {
-	"$HPCRUN" prefetch -q lab/one:1
+	"$HPCRUN" prefetch --json lab/one:1 >"$BATS_TEST_TMPDIR/first"
+	jq -e '.image == "lab/one:1" and .from == env.HPCRUN_STORE and .fetched >= .cached and .cached > 5000000' "$BATS_TEST_TMPDIR/first"
 	: >"$SCRATCH/web/log"
 	run -0 "$HPCRUN" prefetch lab/one:1
 	[[ $output == 'lab/one:1: 0 B fetched'* ]]

@@ -150,6 +150,17 @@ objects() { (cd "$HPCRUN_STORE" && find docs blobs layers images index packs -ty
 	[[ $output == "nothing to remove"* ]]
 }
 
+@test "rmi, tag: as JSON" {
+	image h.example/a:1 a
+	digest=$("$HPCRUN" inspect --json h.example/a:1 | jq -r .digest)
+	"$HPCRUN" tag --json h.example/a:1 app:2 |
+		jq -e --arg digest "$digest" '. == {reference: "docker.io/library/app:2", digest: $digest, store: env.HPCRUN_STORE}'
+	"$HPCRUN" rmi --json app:2 |
+		jq -e '. == {store: env.HPCRUN_STORE, removed: ["docker.io/library/app:2"], garbage: 0}'
+	"$HPCRUN" tag h.example/a:1 app:2
+	"$HPCRUN" rmi --json app:2 h.example/a:1 | jq -e '(.removed | length) == 2 and .garbage > 10000'
+}
+
 @test "rmi: leaves another store alone, and says where the image is" {
 	image h.example/a:1 a
 	image h.example/b:1 b "$BATS_TEST_TMPDIR/site"
@@ -288,5 +299,10 @@ objects() { (cd "$HPCRUN_STORE" && find docs blobs layers images index packs -ty
 	[ "$(stat -c %a "$HOME/.docker/config.json")" = 600 ]
 	run -0 "$HPCRUN" logout "$REGISTRY"
 	[ "$output" = "forgot the login for $REGISTRY" ]
+	registry_start "$BATS_TEST_TMPDIR/registry2" alice secret
+	echo secret | "$HPCRUN" login --json -u alice --password-stdin "$REGISTRY" |
+		jq -e '. == {registry: env.REGISTRY, username: "alice"}'
+	"$HPCRUN" logout --json "$REGISTRY" | jq -e '. == {registry: env.REGISTRY}'
+	registry_stop
 	fail_with "no login for '$REGISTRY'" "$HPCRUN" logout "$REGISTRY"
 }
