@@ -48,6 +48,7 @@ libstore_a_SOURCES = \
 	store/local_cache.c store/local_cache.h \
 	store/match.c store/match.h \
 	store/members.c store/members.h \
+	store/memory_dir.c store/memory_dir.h \
 	store/meta.c store/meta.h \
 	store/merge.c store/merge.h \
 	store/merge_finish.c store/merge_tree.h \

@@ -438,8 +438,10 @@ static void open_packs(struct store_pager *p)
 		}; /* a pack without a cache is fetched again and again, and works */
 
 		if (store_cache_pack_open(p->o.cache, &pack.name, pack.frames, &p->packs[i], &e) <
-		    0)
-			hr_warn("not cached: %s", e.text);
+		    0) {
+			hr_debug("not cached: %s", e.text);
+			p->failure = e;
+		}
 	}
 }
 
@@ -492,6 +494,8 @@ static struct pager_thread *new_thread(struct store_pager *p)
 int store_pager_start(struct store_pager *p, struct store_chunks *chunks, struct hr_err *e)
 {
 	p->chunks = chunks;
+	if (chunks && p->failure.kind != HR_OK)
+		store_pager_no_cache(p, &p->failure);
 	for (unsigned int i = 0; i < p->o.threads; i++) {
 		pthread_t thread;
 		int r = pthread_create(&thread, NULL, thread_main, new_thread(p));

@@ -56,7 +56,8 @@ struct store_pager_options {
 	struct store_upstream *upstream; /* asked when all origins fail; or NULL */
 	struct hr_stats *stats;		 /* what origins gave, outages and damage */
 	uint64_t outage_s;
-	/* told when an outage begins, ends, or is given up; any thread */
+	/* told when an outage begins, ends, or is given up, and once when the cache cannot be used,
+	 * unless it is all that is wanted; any thread */
 	void (*notice)(void *arg, const char *text);
 	void *notice_arg;
 	bool guess;	      /* fetch what lies beside a wanted chunk as well, if that pays */
@@ -69,6 +70,8 @@ struct store_chunk_source store_pager_source(struct store_pager *p);
  * made). */
 int store_pager_start(struct store_pager *p, struct store_chunks *chunks,
 		      struct hr_err *e) HR_MUST_USE;
+/* Tell that the cache cannot be used, all of it or not for everything; once, whoever finds out. */
+void store_pager_no_cache(struct store_pager *p, const struct hr_err *why);
 /* Fetch a chunk into the cache when nothing more urgent is to be done. */
 void store_pager_later(struct store_pager *p, uint32_t chunk);
 /* The same for all chunks of the image, pack after pack. */

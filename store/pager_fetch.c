@@ -170,8 +170,10 @@ static void accept(struct arrival *a, const struct store_chunk *want, const uint
 	struct hr_err full = { 0 };
 
 	if (pack && store_cache_put(pack, at->frame, at->plain_off, room, want->bytes, &full) < 0) {
-		hr_debug("not cached: %s", full.text);
 		note_failure(p, &full);
+		if (p->chunks) /* or the cache is all that is wanted, and who waits for it is told
+				*/
+			store_pager_no_cache(p, &full);
 	}
 	store_pager_land(p, a->b->chunk[a->next], room, want->bytes, NULL);
 	a->next++;
@@ -345,6 +347,21 @@ static void tell(const struct store_pager *p, const char *fmt, ...)
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	p->o.notice(p->o.notice_arg, line);
+}
+
+void store_pager_no_cache(struct store_pager *p, const struct hr_err *why)
+{
+	bool told;
+
+	pthread_mutex_lock(&p->lock);
+	told = p->no_cache_told;
+	p->no_cache_told = true;
+	pthread_mutex_unlock(&p->lock);
+	if (!told)
+		tell(p,
+		     "what is fetched cannot be kept in the cache of this node, only in "
+		     "memory: %s",
+		     why->text);
 }
 
 /* Count and, once it lasts, say that no origin answers; and that they do again. */

@@ -61,6 +61,7 @@ struct store_pager {
 	uint64_t out_since_ms; /* 0: no outage was reported */
 	bool out_given_up;
 	bool refusal_told;
+	bool no_cache_told;
 	struct pager_bench *benches; /* those not in use, of pager_fetch.c */
 	pthread_cond_t bench_free;
 };

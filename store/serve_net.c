@@ -8,6 +8,7 @@
 
 #include "store/cache_place.h"
 #include "store/job.h"
+#include "store/memory_dir.h"
 #include "store/pager.h"
 #include "store/prefetch.h"
 #include "store/serve.h"
@@ -46,6 +47,7 @@ struct net {
 	struct store_cache *cache;
 	char *dir;			 /* of the cache */
 	struct store *copy;		 /* metadata of the store on this node */
+	struct hr_err lost;		 /* why the disk cannot have all of this, if it cannot */
 	struct store_upstream *upstream; /* or NULL */
 	struct hr_strv origins;
 };
@@ -110,6 +112,8 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 						     .has = has };
 	struct store_prefetch *prefetch;
 
+	if (n->lost.kind != HR_OK)
+		store_pager_no_cache(pager, &n->lost);
 	s->chunks = store_chunks_new(s->ix, &source, w->memory, fetch_digest_of);
 	store_chunks_count(s->chunks, s->stats, NULL);
 	if (store_pager_start(pager, s->chunks, e) < 0 ||
@@ -143,6 +147,31 @@ static int settle_tag(const struct serve_web *w, const char *url, const struct n
 	return 0;
 }
 
+/* A disk that is full, read-only or broken; who refuses to use one gives no errno. */
+static bool disk_failed(const struct hr_err *e)
+{
+	return e->kind == HR_SYS && e->sys != 0;
+}
+
+/* Where the disk, as E says, does not take the metadata, memory does. On failure E is as it was. */
+static int copy_in_memory(struct net *n, const char *url, struct hr_err *e)
+{
+	struct hr_err none = { 0 };
+	int fd = n->lost.kind == HR_OK && disk_failed(e) ? store_memory_dir(&none) : -1;
+	hr_autofree char *dir = NULL;
+
+	if (fd < 0) {
+		hr_debug("no metadata in memory: %s", none.text);
+		return -1;
+	}
+	n->lost = *e;
+	hr_err_clear(e);
+	store_close(n->copy);
+	n->copy = NULL;
+	dir = hr_xasprintf("/proc/self/fd/%d", fd); /* open until the process ends */
+	return store_web_copy(dir, url, &n->copy, e);
+}
+
 static int open_net(const struct serve_web *w, const char *url, struct net *n, struct hr_err *e)
 {
 	const struct fetch_options o = { .insecure_registries = &w->conf->insecure_registries,
@@ -152,9 +181,20 @@ static int open_net(const struct serve_web *w, const char *url, struct net *n, s
 	if (fetch_client_new(&o, &n->client, e) < 0)
 		return -1;
 	n->dir = store_cache_place(w->cache, w->conf);
-	if (store_cache_open(n->dir, &n->cache, e) < 0)
+	if (store_cache_open(n->dir, &n->cache, e) == 0 &&
+	    store_web_copy(n->dir, url, &n->copy, e) == 0)
+		return 0;
+	return copy_in_memory(n, url, e);
+}
+
+static int sync_copy(const char *url, const struct store_name *name, struct net *n,
+		     struct hr_err *e)
+{
+	if (store_web_sync(n->client, url, name, n->copy, e) == 0)
+		return 0;
+	if (copy_in_memory(n, url, e) < 0)
 		return -1;
-	return store_web_copy(n->dir, url, &n->copy, e);
+	return store_web_sync(n->client, url, name, n->copy, e);
 }
 
 /* A file behind a URL; what an earlier run has touched is noted as for a store. */
@@ -191,7 +231,7 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	n = hr_xmalloc(sizeof(*n));
 	if (open_net(w, url, n, e) < 0)
 		return -1;
-	if (store_web_sync(n->client, url, &name, n->copy, e) < 0) {
+	if (sync_copy(url, &name, n, e) < 0) {
 		/* another store of the chain may have it */
 		fetch_client_free(n->client);
 		store_cache_close(n->cache);

@@ -339,22 +339,68 @@ for name in sys.argv[1:]:
 	[ "$(grep -E 'shared(/other|"|/")' "$BATS_TEST_TMPDIR/trace" | grep -vc mkdir)" = 0 ]
 }
 
-@test "faults: a disk without room for another file costs speed, or is a message" { # F13
-	local inodes room status
+# without_cache COMMAND...: as is_right, started by COMMAND..., and what keeps the cache from being used is said in one line.
+without_cache() {
+	local status=0
+	"$@" timeout 60 "$HPCRUN" --no-home lab/fault:1 sh -c "cd / && $list" \
+		>"$BATS_TEST_TMPDIR/got" 2>"$BATS_TEST_TMPDIR/err" || status=$?
+	wait_until 20 none_left
+	cat "$BATS_TEST_TMPDIR/err"
+	[ "$status" = 0 ] && cmp "$SCRATCH/want" "$BATS_TEST_TMPDIR/got" && [ "$(grep -c . "$BATS_TEST_TMPDIR/err")" -le 1 ]
+}
+
+@test "faults: a disk without room for another file costs speed, and a line" { # F13
+	local inodes room
 	unshare -Urm mount -t tmpfs -o nr_inodes=9 x /mnt 2>/dev/null || skip "no tmpfs in a user namespace"
 	HPCRUN_STORE=$WEB
 	mkdir -m 700 "$HPCRUN_CACHE"
 	room='mount -t tmpfs -o nr_inodes=$0,mode=700 x "$HPCRUN_CACHE" && exec "$@"'
-	for inodes in 3 9 15 20 25 30 40; do
-		status=0
-		unshare -Urm bash -c "$room" "$inodes" timeout 60 "$HPCRUN" --no-home lab/fault:1 sh -c "cd / && $list" \
-			>"$BATS_TEST_TMPDIR/got" 2>"$BATS_TEST_TMPDIR/err" || status=$?
-		wait_until 20 none_left
-		# the metadata of a store on the web needs a place
-		[ "$status" != 125 ] || ! grep -q '^hpcrun: .*No space left' "$BATS_TEST_TMPDIR/err" || continue
-		cmp "$SCRATCH/want" "$BATS_TEST_TMPDIR/got" || { echo "status $status with $inodes"; cat "$BATS_TEST_TMPDIR/err"; return 1; }
+	for inodes in 1 3 7 12 16 20 40; do
+		without_cache unshare -Urm bash -c "$room" "$inodes"
+		[ "$inodes" -gt 9 ] || grep -q 'only in memory: .*No space left' "$BATS_TEST_TMPDIR/err"
 	done
-	[ "$status" = 0 ]
+	[ ! -s "$BATS_TEST_TMPDIR/err" ] # room for all that there is
+}
+
+@test "faults: a cache on a read-only disk, or that cannot be made, costs speed, and a line" { # F13 F14
+	HPCRUN_STORE=$WEB
+	unshare -Urm mount -t tmpfs -o ro x /mnt 2>/dev/null || skip "no tmpfs in a user namespace"
+	mkdir -m 700 "$HPCRUN_CACHE"
+	without_cache unshare -Urm bash -c 'mount -t tmpfs -o ro,mode=700 x "$HPCRUN_CACHE" && exec "$@"' bash
+	grep -q 'only in memory: .*Read-only file system' "$BATS_TEST_TMPDIR/err"
+	HPCRUN_CACHE=$BATS_TEST_TMPDIR/none/cache
+	without_cache unshare -Urm bash -c 'mkdir -m 500 "${HPCRUN_CACHE%/*}" &&
+		mount -t tmpfs -o ro x "${HPCRUN_CACHE%/*}" && exec "$@"' bash
+	grep -q "only in memory: .*'$HPCRUN_CACHE': Read-only file system" "$BATS_TEST_TMPDIR/err"
+	HPCRUN_CACHE=$SCRATCH/conf/cache # below a file
+	: >"$SCRATCH/conf"
+	without_cache env
+	grep -q 'only in memory: .*Not a directory' "$BATS_TEST_TMPDIR/err"
+	[ "$(id -u)" != 0 ] || return 0 # may write anywhere
+	HPCRUN_CACHE=/proc/hpcrun-cache
+	without_cache env
+	grep -qE 'only in memory: .*(Permission denied|No such file)' "$BATS_TEST_TMPDIR/err"
+}
+
+@test "faults: a quota that is used up costs speed, and a line" { # F1 F13
+	need strace
+	HPCRUN_STORE=$WEB
+	mkdir -m 700 "$HPCRUN_CACHE"
+	without_cache strace -qqf -o /dev/null -P "$HPCRUN_CACHE" -e trace=mkdirat -e inject=mkdirat:error=EDQUOT
+	grep -q 'only in memory: .*Disk quota exceeded' "$BATS_TEST_TMPDIR/err"
+	without_cache strace -qqf -o /dev/null -e trace=pwrite64 -e inject=pwrite64:error=EDQUOT
+	grep -q 'only in memory: .*Disk quota exceeded' "$BATS_TEST_TMPDIR/err"
+}
+
+@test "faults: 'prefetch' says why the cache does not take what it is for" { # F13
+	HPCRUN_STORE=$WEB
+	unshare -Urm mount -t tmpfs -o nr_inodes=9 x /mnt 2>/dev/null || skip "no tmpfs in a user namespace"
+	mkdir -m 700 "$HPCRUN_CACHE"
+	for inodes in 2 18; do
+		run -125 unshare -Urm bash -c 'mount -t tmpfs -o nr_inodes=$0,mode=700 x "$HPCRUN_CACHE" && exec "$@"' "$inodes" \
+			"$HPCRUN" prefetch lab/fault:1
+		[[ $output == *'No space left on device'* ]]
+	done
 }
 
 @test "faults: a process that is stopped with a chunk claimed holds up nobody for ever" { # F13 G2
