@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-3-Clause
 # Where each job has a /tmp and a /dev/shm of its own (job_container/tmpfs): sessions are found, and end, all the same.
-# shellcheck disable=SC2016,SC2154  # $ is for the shells on the nodes; bats sets output and status
+# shellcheck disable=SC2016,SC2034,SC2154,SC2206  # $ is for the shells on the nodes, LOGIN_ENV for lib.bash; bats sets output and status
 
 bats_require_minimum_version 1.5.0
 load common

@@ -31,7 +31,8 @@ trace_joining_rank() {
 	trace_joining_rank
 	opened=$(grep -oE '^(open|openat|openat2|readlink|readlinkat|access|faccessat2?|newfstatat|stat|lstat|statx)\([^"]*"[^"]+"' \
 		<<<"$calls" | sed 's/.*"\(.*\)"$/\1/' | sort -u)
-	strange=$(grep -vxE '/etc/ld\.so\.(cache|preload)|/lib(64)?/.*/?libc\.so\.6|/proc/sys/kernel/random/boot_id|/proc/self/ns/(user|mnt)|/proc/self/oom_score_adj|/proc/self/fd/[0-9]+/.*|/tmp/hpcrun-[0-9]+' \
+	# /proc/self/exe: the C library of a program that is linked with it
+	strange=$(grep -vxE '/etc/ld\.so\.(cache|preload)|/lib(64)?/.*/?libc\.so\.6|/proc/sys/kernel/random/boot_id|/proc/self/ns/(user|mnt)|/proc/self/(oom_score_adj|exe)|/proc/self/fd/[0-9]+/.*|/tmp/hpcrun-[0-9]+' \
 		<<<"$opened" || :)
 	echo "$strange"
 	[ "$(grep -c boot_id <<<"$opened")" = 1 ]
