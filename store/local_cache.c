@@ -18,7 +18,8 @@
 
 struct store_local_cache {
 	struct store_cache *cache;
-	const struct store_loc *loc;
+	struct store_image *img;
+	const struct store_loc *loc; /* of it */
 	struct store_chunk_source below;
 	atomic_uint_least64_t kept; /* bytes */
 	pthread_mutex_t lock;	    /* of opening packs */
@@ -28,12 +29,13 @@ struct store_local_cache {
 	} * packs; /* by number in the location file */
 };
 
-struct store_local_cache *store_local_cache_new(struct store_cache *cache,
-						const struct store_loc *loc)
+struct store_local_cache *store_local_cache_new(struct store_cache *cache, struct store_image *img)
 {
+	const struct store_loc *loc = store_image_loc(img);
 	struct store_local_cache *c = hr_xmalloc(sizeof(*c));
 
 	c->cache = cache;
+	c->img = img;
 	c->loc = loc;
 	atomic_init(&c->kept, 0);
 	pthread_mutex_init(&c->lock, NULL);
@@ -151,6 +153,8 @@ void store_local_cache_forget(struct store_local_cache *c, uint32_t chunk, uint3
 	struct store_loc_chunk at = store_loc_chunk(c->loc, chunk);
 	struct store_cache_pack *pack = pack_of(c, at.pack);
 
-	if (pack)
+	/* what the store has lost is here alone, and a registry would have to be asked for it again
+	 */
+	if (pack && store_image_has_pack(c->img, at.pack))
 		store_cache_forget(pack, at.frame, at.plain_off, bytes);
 }

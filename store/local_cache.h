@@ -13,19 +13,21 @@
 
 #include "store/cache.h"
 #include "store/chunks.h"
-#include "store/loc.h"
+#include "store/image.h"
 
 struct store_local_cache;
 
-/* CACHE is taken and LOC borrowed, for as long as the process lives. */
-struct store_local_cache *store_local_cache_new(struct store_cache *cache,
-						const struct store_loc *loc);
+/* CACHE is taken and IMG borrowed, for as long as the process lives. */
+struct store_local_cache *store_local_cache_new(struct store_cache *cache, struct store_image *img);
 
 /* The same source, asked only for what the cache does not have. Threads: any. */
 struct store_chunk_source store_local_cache_wrap(struct store_local_cache *c,
 						 const struct store_chunk_source *source);
 
-/* A chunk of a file that lies in the cache as a file of its own is not kept twice. Threads: any. */
+/*
+ * A chunk of a file that lies in the cache as a file of its own is not kept twice, if the store has
+ * it, too: it may be read again before that file is mounted. Threads: any.
+ */
 void store_local_cache_forget(struct store_local_cache *c, uint32_t chunk, uint32_t bytes);
 
 #endif

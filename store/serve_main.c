@@ -236,8 +236,7 @@ static struct store_chunk_source cached(struct serve *s, const struct serve_web 
 		return source;
 	}
 	s->cache = cache;
-	source = store_local_cache_wrap(store_local_cache_new(cache, store_image_loc(s->img)),
-					&source);
+	source = store_local_cache_wrap(store_local_cache_new(cache, s->img), &source);
 	native.source = source;
 	native.cache_dir = dir;
 	if (w->native)
@@ -338,8 +337,7 @@ static int open_in_place(struct serve *s, const struct serve_web *w, struct hr_e
 	s->ix = store_image_index(s->img);
 	source = store_file_source(f);
 	if (s->cache && !w->verify_full)
-		source = store_local_cache_wrap(
-			store_local_cache_new(s->cache, store_image_loc(s->img)), &source);
+		source = store_local_cache_wrap(store_local_cache_new(s->cache, s->img), &source);
 	s->chunks = store_chunks_new(s->ix, &source, w->memory, NULL);
 	store_chunks_count(s->chunks, s->stats, hr_stats_origin(s->stats, w->image));
 	store_chunks_tell(s->chunks, serve_tell, s);

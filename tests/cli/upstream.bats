@@ -87,6 +87,21 @@ assert sum(o["requests"] for o in seen) >= 1 and sum(o["bytes"] for o in seen) >
 	[ "$(blobs_asked)" -eq 0 ]
 }
 
+large_is_made() { [ -n "$(find "$HPCRUN_CACHE/files" -type f -size +8M 2>/dev/null)" ]; }
+@test "upstream: what became a large file of its own is asked for once as well" {
+	packs | xargs rm
+	run_image sh -c "md5sum /large; until [ -e $BATS_TEST_TMPDIR/made ]; do sleep 0.1; done" >"$BATS_TEST_TMPDIR/first" 3>&- &
+	wait_until 60 large_is_made
+	touch "$BATS_TEST_TMPDIR/made"
+	wait $!
+	wait_until 20 none_left
+	: >"$REG_LOG"
+	# another program, for which no large files are mounted at the start
+	run_image busybox md5sum /large >"$BATS_TEST_TMPDIR/second"
+	cmp "$BATS_TEST_TMPDIR/first" "$BATS_TEST_TMPDIR/second"
+	[ "$(blobs_asked)" -eq 0 ]
+}
+
 @test "upstream: what is damaged in a pack comes from the registry" { # F4
 	damage_packs
 	is_right
