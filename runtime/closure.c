@@ -28,24 +28,16 @@ bool rt_closure_is_glibc(const char *name)
 	return false;
 }
 
-static bool has_string(const struct hr_strv *l, const char *s)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->v[i], s) == 0)
-			return true;
-	return false;
-}
-
 static void add_string(struct hr_strv *l, const char *s)
 {
-	if (!has_string(l, s))
+	if (!hr_strv_has(l, s))
 		hr_strv_add(l, s);
 }
 
 static struct rt_closure_lib *by_name(const struct rt_closure *c, const char *name)
 {
 	for (size_t i = 0; i < c->n; i++)
-		if (has_string(&c->v[i].names, name))
+		if (hr_strv_has(&c->v[i].names, name))
 			return &c->v[i];
 	return NULL;
 }

@@ -27,14 +27,6 @@ static const char *last_part(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static bool in_list(const struct hr_strv *l, const char *s)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->v[i], s) == 0)
-			return true;
-	return false;
-}
-
 static struct rt_gpu_lib *add_lib(struct rt_gpu *out, const char *path)
 {
 	for (size_t i = 0; i < out->n_libs; i++)
@@ -47,7 +39,7 @@ static struct rt_gpu_lib *add_lib(struct rt_gpu *out, const char *path)
 
 static void add_name(struct rt_gpu_lib *lib, const char *name)
 {
-	if (!in_list(&lib->names, name))
+	if (!hr_strv_has(&lib->names, name))
 		hr_strv_add(&lib->names, name);
 }
 
@@ -210,7 +202,7 @@ static bool in_folder(const struct rt_cdi_edits *x, const char *path)
 static bool is_required(const struct rt_gpu_lists *lists, const char *soname)
 {
 	for (size_t i = 0; i < lists->n; i++)
-		if (in_list(&lists->v[i].require, soname))
+		if (hr_strv_has(&lists->v[i].require, soname))
 			return true;
 	return false;
 }

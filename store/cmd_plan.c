@@ -43,15 +43,9 @@ struct report {
 
 static void sum_up(struct report *r)
 {
-	for (size_t i = 0; i < r->status->n_layers; i++) {
-		const struct store_import_layer *l = &r->status->layers[i];
-
-		r->total += l->blob.size;
-		if (l->state == STORE_IMPORT_HERE)
-			continue;
-		r->missing += l->blob.size;
-		r->n_missing++;
-	}
+	for (size_t i = 0; i < r->status->n_layers; i++)
+		r->total += r->status->layers[i].blob.size;
+	r->missing = store_import_missing(r->status, &r->n_missing);
 }
 
 /* ---- JSON ---- */

@@ -42,7 +42,7 @@ struct sync {
 	struct store_site site;
 	struct fetch_client *client;
 	atomic_bool *stop;
-	uint64_t bytes; /* of the store, as far as they are known */
+	struct hr_strv wanted; /* the names that were given, in full; none: what is due */
 	unsigned int failed;
 	bool dropped; /* something went that gc may free */
 };
@@ -51,6 +51,7 @@ static void sync_release(struct sync *s)
 {
 	fetch_client_free(s->client);
 	store_site_release(&s->site);
+	hr_strv_release(&s->wanted);
 	store_close(s->st);
 	hr_conf_release(&s->conf);
 }
@@ -89,7 +90,34 @@ static void tell(const struct sync *s, const struct store_site_image *im, enum o
 
 /* ---- one image ---- */
 
-static void set_options(const struct sync *s, const struct store_import_source *from,
+/*
+ * A pull that would pass the quota is not begun. How much of the missing layers the store keeps,
+ * for much may be in others, and how small, is known when they are here; until then each counts as
+ * large as its blob. What is in use is measured each time: other pulls go on meanwhile.
+ */
+static int check_quota(void *arg, const struct store_import_status *status, struct hr_err *e)
+{
+	const struct sync *s = arg;
+	char used[STORE_SIZE_TEXT], quota[STORE_SIZE_TEXT], need[STORE_SIZE_TEXT];
+	uint64_t bytes, sum, more;
+	size_t layers;
+
+	more = store_import_missing(status, &layers);
+	if (s->site.quota == 0 || more == 0)
+		return 0;
+	if (store_size(s->st, &bytes, e) < 0)
+		return -1;
+	if (hr_add(bytes, more, &sum) && sum <= s->site.quota)
+		return 0;
+	hr_fail(e, HR_SYS, EDQUOT, "%s more would pass the quota of %s, %s are in use",
+		store_size_text(more, need), store_size_text(s->site.quota, quota),
+		store_size_text(bytes, used));
+	hr_hint(e, "take images off the list and 'hpcrun rmi' them, or raise 'quota' in '%s/list'",
+		s->st->path);
+	return -1;
+}
+
+static void set_options(struct sync *s, const struct store_import_source *from,
 			const struct fetch_ref *ref, struct store_import_options *o)
 {
 	*o = (struct store_import_options) { .st = s->st,
@@ -100,44 +128,9 @@ static void set_options(const struct sync *s, const struct store_import_source *
 					     .level = (int)s->conf.compress_level,
 					     .max_bytes = s->conf.import_max_bytes,
 					     .if_changed = true,
-					     .stop = s->stop };
-}
-
-/* What is to be downloaded for an image; *here: nothing at all. */
-static int plan(const struct store_import_options *o, uint64_t *bytes, bool *here,
-		struct fetch_digest *manifest, struct hr_err *e)
-{
-	struct store_import_status status = { 0 };
-	struct store_import_prospect p = { 0 };
-	int r = store_import_plan(o, &status, &p, e);
-
-	*bytes = 0;
-	for (size_t i = 0; r == 0 && i < status.n_layers; i++)
-		if (status.layers[i].state != STORE_IMPORT_HERE)
-			*bytes += status.layers[i].blob.size;
-	*here = r == 0 && p.here;
-	if (r == 0)
-		*manifest = p.manifest;
-	store_import_prospect_release(&p);
-	store_import_status_release(&status);
-	return r;
-}
-
-/* A pull that would pass the quota is not begun: compressed layers tell its size well enough. */
-static int check_quota(const struct sync *s, uint64_t more, struct hr_err *e)
-{
-	char used[STORE_SIZE_TEXT], quota[STORE_SIZE_TEXT], need[STORE_SIZE_TEXT];
-	uint64_t sum;
-
-	if (s->site.quota == 0 || more == 0 ||
-	    (hr_add(s->bytes, more, &sum) && sum <= s->site.quota))
-		return 0;
-	hr_fail(e, HR_SYS, EDQUOT, "%s more would pass the quota of %s, %s are in use",
-		store_size_text(more, need), store_size_text(s->site.quota, quota),
-		store_size_text(s->bytes, used));
-	hr_hint(e, "take images off the list and 'hpcrun rmi' them, or raise 'quota' in '%s/list'",
-		s->st->path);
-	return -1;
+					     .stop = s->stop,
+					     .admit = check_quota,
+					     .admit_arg = s };
 }
 
 /*
@@ -202,7 +195,6 @@ static int pull(struct sync *s, struct store_site_image *im, const struct fetch_
 	store_import_status_release(&status);
 	if (r < 0)
 		return -1;
-	s->bytes += result.stored;
 	moved = known && !fetch_digest_equal(&before.manifest, &result.manifest);
 	if (settle(s, im, ref, moved ? &before : NULL, e) < 0)
 		return -1;
@@ -217,19 +209,20 @@ static int pull(struct sync *s, struct store_site_image *im, const struct fetch_
 static int look(struct sync *s, const struct store_site_image *im, const struct fetch_ref *ref,
 		const struct store_import_options *o, struct hr_err *e)
 {
+	HR_CLEANUP(store_import_prospect_release) struct store_import_prospect p = { 0 };
+	HR_CLEANUP(store_import_status_release) struct store_import_status status = { 0 };
 	HR_CLEANUP(store_ref_record_release) struct store_ref_record now = { 0 };
 	struct hr_err none = { 0 };
 	char text[FETCH_DIGEST_TEXT];
-	struct fetch_digest manifest;
-	uint64_t bytes;
+	size_t layers;
 	bool here;
 
-	if (plan(o, &bytes, &here, &manifest, e) < 0 || check_quota(s, bytes, e) < 0)
+	if (store_import_plan(o, &status, &p, e) < 0 || check_quota(s, &status, e) < 0)
 		return -1;
-	here = here && store_ref_read(s->st, ref, &now, &none) == 0 &&
-	       fetch_digest_equal(&now.manifest, &manifest);
-	tell(s, im, here ? UNCHANGED : WOULD_PULL, bytes,
-	     here ? NULL : fetch_digest_text(&manifest, text));
+	here = p.here && store_ref_read(s->st, ref, &now, &none) == 0 &&
+	       fetch_digest_equal(&now.manifest, &p.manifest);
+	tell(s, im, here ? UNCHANGED : WOULD_PULL, store_import_missing(&status, &layers),
+	     here ? NULL : fetch_digest_text(&p.manifest, text));
 	return 0;
 }
 
@@ -239,54 +232,38 @@ static int sync_image(struct sync *s, struct store_site_image *im, struct hr_err
 	struct store_import_registry registry = { s->client, &ref };
 	struct store_import_source from;
 	struct store_import_options o;
-	struct fetch_digest manifest;
-	uint64_t bytes;
-	bool here;
 
 	if (fetch_ref_parse(im->name, &ref, e) < 0)
 		return -1;
 	from = store_import_registry_source(&registry);
 	set_options(s, &from, &ref, &o);
-	if (s->a->dry)
-		return look(s, im, &ref, &o, e);
-	if (s->site.quota &&
-	    (plan(&o, &bytes, &here, &manifest, e) < 0 || check_quota(s, bytes, e) < 0))
-		return -1;
-	return pull(s, im, &ref, &o, e);
+	return s->a->dry ? look(s, im, &ref, &o, e) : pull(s, im, &ref, &o, e);
 }
 
 /* ---- all ---- */
 
-static bool is_wanted(const struct sync *s, const struct store_site_image *im, int argc,
-		      char **argv)
-{
-	if (!im->listed)
-		return false;
-	for (int i = 0; i < argc; i++) {
-		struct hr_err bad = { 0 }; /* then it is not on the list */
-		hr_autofree char *name = store_site_name(argv[i], &bad);
-
-		if (name && strcmp(name, im->name) == 0)
-			return true;
-	}
-	return argc == 0 && (s->a->now || store_site_due(&s->site, im) <= (uint64_t)time(NULL));
-}
-
-static int check_names(const struct sync *s, int argc, char **argv, struct hr_err *e)
+static int take_names(struct sync *s, int argc, char **argv, struct hr_err *e)
 {
 	for (int i = 0; i < argc; i++) {
-		bool found = false;
+		char *name = store_site_name(argv[i], e);
 
-		for (size_t k = 0; k < s->site.n && !found; k++) {
-			char *one[] = { argv[i] };
-
-			found = is_wanted(s, &s->site.images[k], 1, one);
-		}
-		if (!found)
+		if (!name)
+			return -1;
+		hr_strv_take(&s->wanted, name);
+		if (!store_site_lists(&s->site, name))
 			return hr_fail(e, HR_NOTFOUND, 0, "'%s' is not on the list of store '%s'",
 				       argv[i], s->st->path);
 	}
 	return 0;
+}
+
+static bool is_wanted(const struct sync *s, const struct store_site_image *im)
+{
+	if (!im->listed)
+		return false;
+	if (s->wanted.n > 0)
+		return hr_strv_has(&s->wanted, im->name);
+	return s->a->now || store_site_due(&s->site, im) <= (uint64_t)time(NULL);
 }
 
 /* What moved away is freed at once, as far as the grace lets it; that it cannot be is no failure.
@@ -299,13 +276,13 @@ static void collect(const struct sync *s)
 		hr_warn("%s; the next 'hpcrun store sync' or 'hpcrun store gc' does", e.text);
 }
 
-static int sync_all(struct sync *s, int argc, char **argv, struct hr_err *e)
+static int sync_all(struct sync *s, struct hr_err *e)
 {
 	for (size_t i = 0; i < s->site.n && !*s->stop; i++) {
 		struct store_site_image *im = &s->site.images[i];
 		struct hr_err failure = { 0 };
 
-		if (!is_wanted(s, im, argc, argv) || sync_image(s, im, &failure) == 0)
+		if (!is_wanted(s, im) || sync_image(s, im, &failure) == 0)
 			continue;
 		/* a failed layer sets the flag to end its own pull, and only that */
 		if (failure.sys != EINTR)
@@ -339,10 +316,9 @@ static int run(struct sync *s, int argc, char **argv, struct hr_err *e)
 	if (!s->a->dry && store_lease_try(s->st, STORE_LEASE_SYNC, NULL, s->stop, &lease, e) < 0)
 		return -1;
 	/* read when nobody else writes the state */
-	r = store_site_load(s->st, &s->site, e) < 0 || check_names(s, argc, argv, e) < 0 ||
-			    (s->site.quota && store_size(s->st, &s->bytes, e) < 0) ||
+	r = store_site_load(s->st, &s->site, e) < 0 || take_names(s, argc, argv, e) < 0 ||
 			    store_cmd_client(&s->conf, s->stop, &s->client, e) < 0 ||
-			    sync_all(s, argc, argv, e) < 0
+			    sync_all(s, e) < 0
 		    ? -1
 		    : 0;
 	store_lease_release(lease);

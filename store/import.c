@@ -130,6 +130,32 @@ static void make_layers(struct pull *p)
 	}
 }
 
+static void look_for_layers(const struct store *st, struct store_import_status *s)
+{
+	for (size_t i = 0; i < s->n_layers; i++)
+		if (store_import_layer_is_here(st, &s->layers[i]))
+			s->layers[i].state = STORE_IMPORT_HERE;
+}
+
+uint64_t store_import_missing(const struct store_import_status *s, size_t *n)
+{
+	uint64_t bytes = 0;
+
+	*n = 0;
+	for (size_t i = 0; i < s->n_layers; i++) {
+		bool counted = s->layers[i].state == STORE_IMPORT_HERE;
+
+		for (size_t k = 0; k < i && !counted; k++)
+			counted = fetch_digest_equal(&s->layers[k].blob.digest,
+						     &s->layers[i].blob.digest);
+		if (counted)
+			continue;
+		bytes += s->layers[i].blob.size;
+		++*n;
+	}
+	return bytes;
+}
+
 /* ---- layers ---- */
 
 static void stop_all(struct pull *p, const struct hr_err *e)
@@ -373,6 +399,11 @@ static int pull_locked(struct pull *p, struct store_import_result *out, struct h
 	if (get_config(p, e) < 0)
 		return -1;
 	make_layers(p);
+	if (p->o->admit) {
+		look_for_layers(p->o->st, p->status);
+		if (p->o->admit(p->o->admit_arg, p->status, e) < 0)
+			return -1;
+	}
 	p->status->ready = true;
 	if (get_layers(p, e) < 0)
 		return -1;
@@ -419,9 +450,8 @@ int store_import_plan(const struct store_import_options *o, struct store_import_
 	if (get_manifest(&p, e) < 0 || get_config(&p, e) < 0)
 		goto out;
 	make_layers(&p);
-	for (size_t i = 0; i < status->n_layers; i++)
-		if (o->st && store_import_layer_is_here(o->st, &status->layers[i]))
-			status->layers[i].state = STORE_IMPORT_HERE;
+	if (o->st)
+		look_for_layers(o->st, status);
 	status->ready = true;
 	out->manifest = p.manifest_digest;
 	out->here = o->st && image_is_here(&p);

@@ -49,6 +49,10 @@ struct store_import_options {
 	bool force;	    /* take nothing from what is here */
 	bool if_changed;    /* show no layers when nothing has changed */
 	atomic_bool *stop;  /* true: end soon. Set by us, too, when one layer fails */
+	/* NULL, or asked when it is known what is missing, before any layer is fetched: -1 with *e
+	 * filled ends the pull there. Not asked when nothing has changed. */
+	int (*admit)(void *arg, const struct store_import_status *status, struct hr_err *e);
+	void *admit_arg;
 };
 
 struct store_import_result {
@@ -70,6 +74,9 @@ struct store_import_result {
 int store_import_pull(const struct store_import_options *o, struct store_import_status *status,
 		      struct store_import_result *out, struct hr_err *e) HR_MUST_USE;
 void store_import_status_release(struct store_import_status *s);
+/* Bytes of the blobs that are not here, each once; *N of them. Of a plan, or when admit is asked.
+ */
+uint64_t store_import_missing(const struct store_import_status *s, size_t *n);
 
 /* What a pull would do. */
 struct store_import_prospect {

@@ -99,6 +99,13 @@ static struct store_site_image *find(const struct store_site *site, const char *
 	return NULL;
 }
 
+bool store_site_lists(const struct store_site *site, const char *name)
+{
+	const struct store_site_image *im = find(site, name);
+
+	return im && im->listed;
+}
+
 static struct store_site_image *add(struct store_site *site, const char *name)
 {
 	struct store_site_image *im;

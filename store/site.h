@@ -51,6 +51,8 @@ int store_site_parse_state(const char *text, struct store_site *site, struct hr_
 /* Append what became of them. */
 void store_site_write_state(const struct store_site *site, struct hr_buf *out);
 void store_site_release(struct store_site *site);
+/* Whether an image is on the list; NAME is a reference in full. */
+bool store_site_lists(const struct store_site *site, const char *name);
 
 /*
  * A reference in full, for the same image has one name in the list; the caller frees. NULL with *e

@@ -184,6 +184,14 @@ void hr_strv_take(struct hr_strv *l, char *s)
 	l->v[l->n] = NULL;
 }
 
+bool hr_strv_has(const struct hr_strv *l, const char *s)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->v[i], s) == 0)
+			return true;
+	return false;
+}
+
 void hr_strv_release(struct hr_strv *l)
 {
 	for (size_t i = 0; i < l->n; i++)

@@ -70,6 +70,7 @@ struct hr_strv {
 };
 void hr_strv_add(struct hr_strv *l, const char *s); /* copies S */
 void hr_strv_take(struct hr_strv *l, char *s);	    /* owns S from now on */
+bool hr_strv_has(const struct hr_strv *l, const char *s);
 void hr_strv_release(struct hr_strv *l);
 
 #endif

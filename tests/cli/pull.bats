@@ -61,6 +61,11 @@ publish_variants() {
 	run -0 "$HPCRUN" plan "$REGISTRY/test/whiteouts:1"
 	[[ $output == *'All of it is here'* ]]
 	fail_with "cannot plan the pull of '$REGISTRY/test/nothing:1'" "$HPCRUN" plan "$REGISTRY/test/nothing:1"
+	# a layer that stands twice in the image is downloaded once
+	publish same-layer-twice
+	run -0 "$HPCRUN" plan --json "$REGISTRY/test/same-layer-twice:1"
+	jq -e '[.layers[] | select(.here | not)] | length > (unique_by(.blob) | length)' <<<"$output"
+	jq -e '.to_download == ([.layers[] | select(.here | not)] | unique_by(.blob) | map(.compressed) | add)' <<<"$output"
 }
 
 @test "tag: an image has another name, without the registry" {

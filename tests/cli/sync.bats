@@ -120,8 +120,12 @@ digests() { "$HPCRUN" images --json | jq -r '.[].digest' | sort -u; }
 	run -1 "$HPCRUN" store sync
 	[[ "$output" == *"failed: "*" more would pass the quota of 10.2 kB, 0 B are in use"* ]]
 	[ -z "$(digests)" ]
+	run -1 "$HPCRUN" store sync --now --dry-run
+	[[ "$output" == *"failed: "*" more would pass the quota of 10.2 kB"* ]]
 	sed -i 's/^quota .*/quota 100M/' "$HPCRUN_STORE/list"
+	: >"$REG_LOG"
 	run -0 "$HPCRUN" store sync --now
+	[ "$(registry_requests '/v2/.*/manifests/')" = 1 ]
 	used=$("$HPCRUN" store status --json | jq .bytes)
 	# what is there already needs no room
 	sed -i "s/^quota .*/quota $used/" "$HPCRUN_STORE/list"
