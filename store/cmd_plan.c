@@ -12,6 +12,7 @@
 #include "store/import.h"
 #include "store/interrupt.h"
 #include "store/json_out.h"
+#include "store/mpi_verdict.h"
 #include "store/size.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -38,7 +39,9 @@ struct report {
 	const struct store_import_prospect *p;
 	uint64_t total, missing; /* bytes of blobs */
 	size_t n_missing;
-	struct store_libc image_libc, host_libc; /* of an image that is here */
+	/* of an image that is here: */
+	struct store_libc image_libc, host_libc;
+	struct store_mpi_verdict mpi;
 };
 
 static void sum_up(struct report *r)
@@ -91,6 +94,8 @@ static void print_json(const struct report *r)
 	store_json_set(o, "libc", libc_json(&r->image_libc));
 	store_json_set(o, "host_libc", libc_json(&r->host_libc));
 	store_json_set(o, "host_libraries_fit", fits < 0 ? NULL : json_boolean(fits));
+	store_json_set(o, "mpi", json_incref(r->mpi.report));
+	store_json_set(o, "mpi_unknown", r->mpi.unknown ? json_string(r->mpi.unknown) : NULL);
 	store_json_set(o, "store_exists", json_boolean(r->store_there));
 	store_json_set(o, "store_free", store_json_u64(r->free_bytes));
 	store_json_print(o);
@@ -122,8 +127,9 @@ static void print_sum(const struct report *r)
 		       "takes %" PRIu64 " s at least.\n",
 		       missing, r->n_missing, r->status->n_layers, total,
 		       r->missing / LINK_BYTES + 1);
-		printf("Chunks that other images brought are not stored again; how many can be "
-		       "told only when the layers are here.\n");
+		printf("To be told only when the layers are here: how many chunks other images "
+		       "brought\nalready; which C library and MPI the image has, so whether this "
+		       "host's MPI and\nGPU libraries fit.\n");
 	}
 	/* what is kept is about as large as the compressed layers */
 	if (r->free_bytes > 0 && r->free_bytes < r->missing)
@@ -144,8 +150,17 @@ static void print_libc(const struct report *r)
 
 	if (r->image_libc.kind == STORE_LIBC_UNKNOWN || r->host_libc.kind == STORE_LIBC_UNKNOWN)
 		return;
-	printf("libc      %s, this host has %s: the host's libraries for MPI and GPUs %s\n", image,
-	       host, verdicts[store_libc_fits(&r->image_libc, &r->host_libc) + 1]);
+	printf("libc      %s, this host has %s: the host's libraries for %s %s\n", image, host,
+	       r->mpi.report ? "GPUs" : "MPI and GPUs",
+	       verdicts[store_libc_fits(&r->image_libc, &r->host_libc) + 1]);
+}
+
+static void print_mpi(const struct report *r)
+{
+	hr_autofree char *text = r->mpi.report ? store_mpi_verdict_text(r->mpi.report) : NULL;
+
+	if (text || r->mpi.failed)
+		printf("MPI       %s\n", text ? text : r->mpi.unknown);
 }
 
 static void print_text(const struct report *r)
@@ -160,6 +175,7 @@ static void print_text(const struct report *r)
 	printf("platform  %s, created %s\n", (const char *)platform.p, (const char *)created.p);
 	printf("store     %s%s\n", r->store, r->store_there ? "" : " (not there yet)");
 	print_libc(r);
+	print_mpi(r);
 	print_layers(r->status);
 	print_sum(r);
 }
@@ -186,24 +202,30 @@ static uint64_t free_bytes(const char *path)
 }
 
 /* An image that is here can be asked; one that cannot be opened is no matter of a plan. */
-static void look_inside(struct report *r, const struct store_paths *paths)
+static void look_inside(struct report *r, const struct store_cmd_common *c,
+			const struct hr_conf *conf, const struct store_paths *paths)
 {
 	const struct store_paths first = { paths->v, 1, paths->trusted };
 	HR_CLEANUP(store_cmd_image_release) struct store_cmd_image image = { .img = NULL };
 	char digest[FETCH_DIGEST_TEXT];
 	struct hr_err none = { 0 };
 
-	if (!r->p->here)
+	if (!r->p->here) {
+		r->mpi.unknown = "the image is not here yet";
 		return;
+	}
 	fetch_digest_text(&r->p->manifest, digest);
-	if (store_cmd_image_open(&first, digest, &image, &none) < 0)
+	if (store_cmd_image_open(&first, digest, &image, &none) < 0) {
+		r->mpi.unknown = "the image cannot be opened";
 		return;
+	}
 	r->image_libc = store_image_libc(image.ix, image.chunks);
 	r->host_libc = store_host_libc();
+	store_mpi_verdict_get(conf, &c->stores, &r->p->manifest, &r->mpi);
 }
 
-static int look(bool json, const struct hr_conf *conf, const struct fetch_ref *ref,
-		const struct store_paths *paths, struct hr_err *e)
+static int look(const struct store_cmd_common *c, bool json, const struct hr_conf *conf,
+		const struct fetch_ref *ref, const struct store_paths *paths, struct hr_err *e)
 {
 	HR_CLEANUP(store_closep) struct store *st = NULL;
 	HR_CLEANUP(store_import_status_release) struct store_import_status status = { 0 };
@@ -232,8 +254,9 @@ static int look(bool json, const struct hr_conf *conf, const struct fetch_ref *r
 		return -1;
 	r.store_there = st;
 	sum_up(&r);
-	look_inside(&r, paths);
+	look_inside(&r, c, conf, paths);
 	(json ? print_json : print_text)(&r);
+	store_mpi_verdict_release(&r.mpi);
 	return 0;
 }
 
@@ -245,7 +268,7 @@ int store_cmd_plan_print(const struct store_cmd_common *c, bool json, const char
 	HR_CLEANUP(fetch_ref_release) struct fetch_ref ref = { 0 };
 
 	if (fetch_ref_parse(image, &ref, e) < 0 || store_cmd_paths(c, &conf, &paths, e) < 0 ||
-	    look(json, &conf, &ref, &paths, e) < 0)
+	    look(c, json, &conf, &ref, &paths, e) < 0)
 		return hr_wrap(e, "cannot plan the pull of '%s'", image);
 	return 0;
 }

@@ -127,6 +127,7 @@ hpcrun_store_SOURCES = \
 	store/interrupt.c store/interrupt.h \
 	store/json_out.c store/json_out.h \
 	store/main_store.c \
+	store/mpi_verdict.c store/mpi_verdict.h \
 	store/oci_out.c store/oci_out.h \
 	store/progress.c store/progress.h \
 	store/sessions.c store/sessions.h \

@@ -99,6 +99,9 @@ struct hr_foreign {
 	const char *ours; /* for "'--name' is OURS here" */
 };
 
+/* The variable in which the front door tells the programs that it becomes where it is itself. */
+#define HR_FRONT_VAR "HPCRUN_FRONT_DOOR"
+
 struct hr_cmd {
 	const char *name;     /* of one in a group with the group's: "store sync" */
 	const char *operands; /* "IMAGE [COMMAND [ARG]...]", or "" */

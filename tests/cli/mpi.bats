@@ -325,3 +325,37 @@ has_musl() { false; }
 	[ "$(jq -r '.definitions[1].fits' <<<"$output")" = false ]
 	[ "$(jq -r '.definitions[0].libraries[] | select(.name == "libdep.so.1") | .provider' <<<"$output")" = host ]
 }
+
+@test "plan: of an image that is here it judges as mpi-check does, of another it says what cannot be known" {
+	export HPCRUN_STORE=$BATS_TEST_TMPDIR/store
+	registry_start "$BATS_TEST_TMPDIR/registry"
+	for name in app bare; do
+		"$HPCRUN" import -q "$SCRATCH/$name" "$name:1" >/dev/null
+		"$HPCRUN" push -q "$name:1" "$REGISTRY/$name:1"
+	done
+	define_fitting
+	"$HPCRUN" plan --json "$REGISTRY/app:1" | jq -e '.mpi == null and .mpi_unknown == "the image is not here yet"'
+	run -0 --separate-stderr "$HPCRUN" plan "$REGISTRY/app:1"
+	[[ $output == *"To be told only when the layers are here:"*"GPU libraries fit."* ]]
+	"$HPCRUN" pull -q "$REGISTRY/app:1"
+	"$HPCRUN" pull -q "$REGISTRY/bare:1"
+	run -0 --separate-stderr "$HPCRUN" plan "$REGISTRY/app:1"
+	[[ $output == *$'\nMPI       \'fitting\' of this host fits and would be used\n'* ]]
+	[ -z "$stderr" ]
+	[ "$("$HPCRUN" plan --json "$REGISTRY/app:1" | jq '.mpi | del(.image)')" = \
+		"$("$HPCRUN" mpi-check --json "$REGISTRY/app:1" | jq 'del(.image)')" ]
+	run -0 "$HPCRUN" pull --dry-run "$REGISTRY/bare:1"
+	[[ $output == *$'\nMPI       the image has none that this host could replace\n'* ]]
+	define future "library = $SCRATCH/host/new.so"
+	sed -i '/fitting/d' "$HPCRUN_CONF"
+	run -0 "$HPCRUN" plan "$REGISTRY/app:1"
+	[[ $output == *$'\nMPI       \'future\' of this host does not fit: '*GLIBC_9.9* ]]
+	# nothing of the kind where there is nothing to judge, and no failure where there is no session
+	echo >"$HPCRUN_CONF"
+	run -0 "$HPCRUN" plan "$REGISTRY/app:1"
+	[[ $output != *$'\nMPI'* ]]
+	define_fitting
+	XDG_RUNTIME_DIR=/nonexistent TMPDIR=/nonexistent HPCRUN_MPI=nonsense run -0 "$HPCRUN" plan "$REGISTRY/app:1"
+	[[ $output == *$'\nMPI       it cannot be told here; \'hpcrun mpi-check\' says why\n'* ]]
+	registry_stop
+}
