@@ -388,8 +388,12 @@ void rt_session_on_child(struct rt_session *s)
 
 	while (read(s->signal_fd, &info, sizeof(info)) > 0)
 		;
-	while ((pid = wait4(-1, &status, WNOHANG, &used)) > 0) {
-		if (pid == s->builder) {
+	while ((pid = wait4(-1, &status, WNOHANG | WUNTRACED, &used)) > 0) {
+		if (WIFSTOPPED(status)) {
+			/* programs that wait for a stopped server cannot even be killed; what
+			 * suspends a job stops us, too */
+			kill(pid, SIGCONT);
+		} else if (pid == s->builder) {
 			builder_died(s, status);
 		} else if (pid == s->init) {
 			s->init = -1;

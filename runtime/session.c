@@ -34,6 +34,7 @@
 #define FAILED_STEP_MS 10000 /* and so long for the other ranks of its step */
 #define SERVER_END_MS  3000  /* a server whose connection is over has so long to end */
 #define TICK_MS	       1000
+#define CGROUP_MAX     65536
 #define LOOK_MIN_MS    50 /* between two looks at the tasks of the step, twice as long each time */
 #define LOOK_IDLE_MS   400
 #define LOOK_MAX_MS    30000
@@ -48,6 +49,17 @@ static void last_ended(void *arg, int err)
 		return;
 	rt_stats_summary(&s->stats, s->clients.answered, &text);
 	rt_say(err, HR_LOG_INFO, (const char *)text.p);
+}
+
+static bool is_tracked(void)
+{
+	hr_autobuf struct hr_buf text = { 0 };
+	struct hr_err e = { 0 }; /* no cgroups: nobody tracks us by them */
+
+	if (hr_file_read(AT_FDCWD, "/proc/self/cgroup", CGROUP_MAX, &text, &e) < 0)
+		return false;
+	hr_buf_add(&text, "", 1);
+	return rt_slurm_tracks((const char *)text.p);
 }
 
 static void init(struct rt_session *s, const struct rt_session_args *args)
@@ -65,6 +77,7 @@ static void init(struct rt_session *s, const struct rt_session_args *args)
 	s->in_step = getenv("SLURM_JOB_ID") && getenv("SLURM_STEP_ID");
 	s->ranks = rt_slurm_ranks_here();
 	s->launcher = s->in_step ? rt_tasks_launcher() : 0;
+	s->tracked = s->in_step && is_tracked();
 	s->ids = (struct rt_ids) { .uid = geteuid(), .gid = getegid() };
 	s->ids.uid_inside = args->fakeroot ? 0 : rt_shape_id(args->shape.uid, s->ids.uid);
 	s->ids.gid_inside = args->fakeroot ? 0 : rt_shape_id(args->shape.gid, s->ids.gid);
@@ -376,10 +389,11 @@ static int timeout_ms(const struct rt_session *s)
  * Whether the server is left to end by itself, as it does with its connection, by its alarm if it
  * hangs. slurmstepd looks 2 ms after its last task for what that left behind, and when there is
  * something it kills it and sleeps for a second: too short for us to wait for the server first.
+ * Where Slurm does not do that we wait, and end a server that hangs.
  */
 static bool leaves_first(const struct rt_session *s)
 {
-	return s->phase == RT_LEAVING && s->in_step && s->fuse_fd >= 0 &&
+	return s->phase == RT_LEAVING && s->tracked && s->fuse_fd >= 0 &&
 	       !rt_hooks_any(&s->hooks, RT_HOOK_POSTSTOP);
 }
 

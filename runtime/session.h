@@ -44,9 +44,9 @@ struct rt_session {
 	uint64_t born_us, since_ms; /* since_ms: when the phase began */
 	uint64_t idle_since_ms;	    /* when the last rank left; 0: some are here */
 	struct hr_err failure;
-	bool in_step;
-	uint32_t ranks;			    /* that will come, 0: unknown */
-	pid_t launcher;			    /* of the step's tasks, 0: unknown */
+	bool in_step, tracked; /* tracked: Slurm ends what is left of the step, slurm.h */
+	uint32_t ranks;	       /* that will come, 0: unknown */
+	pid_t launcher;	       /* of the step's tasks, 0: unknown */
 	uint64_t look_at_ms, look_pause_ms; /* when to look at the tasks again */
 	bool closed; /* no rank will come any more, nor could it: the names are removed */
 	struct hr_conf conf;

@@ -4,8 +4,8 @@
 #include "runtime/slurm.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "util/log.h"
 #include "util/mem.h"
@@ -67,6 +67,44 @@ int rt_slurm_tasks(const char *list, uint64_t node, uint32_t *out, struct hr_err
 			       before);
 	*out = found;
 	return 0;
+}
+
+/* Whether WORD is among the N bytes at LIST, which commas separate. */
+static bool has_word(const char *list, size_t n, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *end = list + n; list <= end; list += strcspn(list, ",:") + 1)
+		if ((size_t)(end - list) >= len && memcmp(list, word, len) == 0 &&
+		    (list + len == end || list[len] == ','))
+			return true;
+	return false;
+}
+
+/* "6:freezer:/slurm_node/uid_1/job_2/step_3": PATH and what follows it. */
+static bool is_step(const char *path)
+{
+	const char *job = strstr(path, "/job_"), *end = path + strcspn(path, "\n"), *step;
+
+	step = job && job < end ? strstr(job, "/step_") : NULL;
+	return step && step < end;
+}
+
+bool rt_slurm_tracks(const char *text)
+{
+	while (*text) {
+		const char *list = strchr(text, ':'), *path = list ? strchr(list + 1, ':') : NULL;
+		bool one = list && list - text == 1 && text[0] == '0';
+
+		if (!path)
+			return false;
+		list++;
+		if ((one || has_word(list, (size_t)(path - list), "freezer")) && is_step(path))
+			return true;
+		text = path + strcspn(path, "\n");
+		text += *text == '\n';
+	}
+	return false;
 }
 
 uint32_t rt_slurm_ranks_here(void)

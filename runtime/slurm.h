@@ -5,6 +5,7 @@
 #ifndef RT_SLURM_H
 #define RT_SLURM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util/err.h"
@@ -24,5 +25,14 @@ int rt_slurm_tasks(const char *list, uint64_t node, uint32_t *out, struct hr_err
  * known.
  */
 uint32_t rt_slurm_ranks_here(void);
+
+/*
+ * Whether Slurm finds, and ends, every process of the step by a cgroup that the writer of TEXT, a
+ * /proc/PID/cgroup, is in: proctrack/cgroup has the freezer for it, or the one hierarchy of cgroup
+ * v2. Groups of a step with other controllers only limit it. Pure.
+ *
+ * Source:  cgroups(7), "/proc/[pid]/cgroup"; Slurm's cgroup_v1.c and cgroup_v2.c.
+ */
+bool rt_slurm_tracks(const char *text);
 
 #endif

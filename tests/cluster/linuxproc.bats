@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-3-Clause
 # Where Slurm ends no left-over process itself, sessions end on their own; and they survive what is killed.
-# shellcheck disable=SC2016,SC2154  # $ is for the shells on the nodes; bats sets output and status
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154  # each test is a subshell; $ is for the shells on the nodes; bats sets output and status
 
 bats_require_minimum_version 1.5.0
 load common
@@ -18,6 +18,15 @@ pids_of() {
 	on_node "$1" sh -c 'for p in /proc/[0-9]*; do [ "$(readlink $p/exe)" != "$0" ] || echo ${p#/proc/}; done' "$LIBEXEC/$2"
 }
 there() { [ -n "$(pids_of "$@")" ]; }
+
+# other_server COMMAND: directory "libexec" with a server that is COMMAND, the server's name and its arguments
+other_server() {
+	mkdir libexec
+	cp -P "$LIBEXEC"/* libexec/
+	rm libexec/hpcrun-serve
+	printf '#!/bin/sh\n%s "%s" "$@"\n' "$1" "$LIBEXEC/hpcrun-serve" >libexec/hpcrun-serve
+	chmod 755 libexec/hpcrun-serve
+}
 
 @test "leftovers: sessions of several images in one step end with it" {
 	printf '0-2 %s app:1 true\n3-4 %s app:2 true\n5 /bin/true\n' "$HPCRUN" "$HPCRUN" >mpmd
@@ -41,17 +50,33 @@ there() { [ -n "$(pids_of "$@")" ]; }
 
 @test "leftovers: the session of ranks that were killed in the middle of its start ends" {
 	# a server that never gets ready
-	mkdir libexec
-	cp -P "$LIBEXEC"/* libexec/
-	rm libexec/hpcrun-serve
-	printf '#!/bin/sh\ntouch %s/here.$SLURM_NODEID\nexec sleep 1000\n' "$SCRATCH/work" >libexec/hpcrun-serve
-	chmod 755 libexec/hpcrun-serve
+	other_server "touch $SCRATCH/work/here.\$SLURM_NODEID; exec sleep 1000;"
 	LOGIN_ENV+=(HPCRUN_LIBEXECDIR="$SCRATCH/work/libexec")
 	job srun -N 1 -n 4 "$HPCRUN" app:1 true 3>&- &
 	wait_until 30 arrived here 1
 	on_login root scancel "$(job_id)"
 	run ! wait $!
 	wait_until 30 no_job
+	assert_nothing_left
+}
+
+@test "leftovers: a server that hangs in its end is ended" { # G2
+	command -v cc >/dev/null || skip 'no C compiler'
+	# it never comes back from what it calls first
+	cc -shared -fPIC -o hang.so -x c - <<<'int pause(void); unsigned alarm(unsigned s) { for (;;) pause(); }'
+	other_server "LD_PRELOAD=$SCRATCH/work/hang.so exec"
+	LOGIN_ENV+=(HPCRUN_LIBEXECDIR="$SCRATCH/work/libexec")
+	job srun -N 1 -n 2 "$HPCRUN" app:1 cat /etc/where
+	assert_nothing_left
+}
+
+@test "survival: a server that is stopped goes on" { # G2
+	JOB_S=20 job srun -N 1 -n 4 "$HPCRUN" app:1 sh -c "$WAIT; cat /etc/where" >out 2>&1 3>&- &
+	wait_until 30 arrived here 4
+	on_node 1 kill -STOP "$(pids_of 1 hpcrun-serve)"
+	touch go
+	wait $!
+	[ "$(grep -cx 'inside the image' out)" = 4 ]
 	assert_nothing_left
 }
 

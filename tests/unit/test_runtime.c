@@ -76,6 +76,35 @@ static void tasks_of_a_node(void **state)
 	}
 }
 
+static void tracking(void **state)
+{
+	static const struct {
+		const char *text;
+		bool tracked;
+	} rows[] = {
+		{ "9:name=systemd:/\n6:freezer:/slurm_n1/uid_1/job_1/step_0\n0::/\n", true },
+		{ "6:cpu,freezer:/slurm/uid_1/job_1/step_0", true },
+		{ "0::/system.slice/slurmstepd.scope/job_1/step_0/user/task_0\n", true },
+		{ "0::/system.slice/slurmstepd.scope/job_1/step_batch/user/task_0\n", true },
+		{ "6:freezer:/\n5:cpuset:/slurm/uid_1/job_1/step_0\n0::/\n", false },
+		{ "6:freezer:/slurm/uid_1/job_1\n5:cpuset:/job_1/step_0\n", false },
+		{ "6:freezers:/job_1/step_0\n5:xfreezer:/job_1/step_0\n", false },
+		{ "10::/job_1/step_0\n", false },
+		{ "0::/user.slice\n", false },
+		{ "0::/step_0/job_1\n", false },
+		{ "freezer\n", false },
+		{ "0:", false },
+		{ "0::", false },
+		{ "\n", false },
+		{ "", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++)
+		if (rt_slurm_tracks(rows[i].text) != rows[i].tracked)
+			fail_msg("row '%s'", rows[i].text);
+}
+
 static void processes(void **state)
 {
 	static const struct {
@@ -643,6 +672,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tasks_of_a_node),
+		cmocka_unit_test(tracking),
 		cmocka_unit_test(processes),
 		cmocka_unit_test(tasks_that_are_left),
 		cmocka_unit_test(bind_specs),
