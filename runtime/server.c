@@ -15,6 +15,7 @@
 
 #include "runtime/plan.h"
 #include "util/cleanup.h"
+#include "util/limit.h"
 #include "util/poison.h"
 
 #define CONTROL_FD 3
@@ -112,6 +113,7 @@ int rt_server_spawn(struct rt_server *s, const struct rt_session_args *args,
 	if (r != 0) {
 		s->pid = -1;
 		hr_fail(e, HR_SYS, r, "cannot start '%s'", argv.v[0]);
+		hr_limit_hint(e);
 		hr_hint(e, "is hpcrun installed completely?");
 	} else {
 		s->sock = hr_steal_fd(&control);
@@ -207,6 +209,8 @@ void rt_server_reaped(struct rt_server *s, int status, struct hr_err *e)
 	else
 		hr_fail(e, HR_SYS, 0, "hpcrun-serve ended with status %d%s%.*s",
 			WEXITSTATUS(status), len > 0 ? ": " : "", len, line);
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		hr_limit_hint_memory(e);
 	s->pid = -1;
 	rt_server_hangup(s);
 	hr_fd_cleanup(&s->log);

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,6 +26,7 @@
 #include "runtime/tasks.h"
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/limit.h"
 #include "util/log.h"
 #include "util/poison.h"
 
@@ -101,7 +101,6 @@ static int cloexec(int fd, struct hr_err *e)
 static int leave_rank(struct rt_session *s, struct hr_err *e)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL }, ign = { .sa_handler = SIG_IGN };
-	struct rlimit files;
 	cpu_set_t all;
 	sigset_t chld;
 
@@ -118,10 +117,7 @@ static int leave_rank(struct rt_session *s, struct hr_err *e)
 	s->signal_fd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->signal_fd < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot watch for children");
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &files); /* the lower limit serves too, if it must */
-	}
+	hr_limit_raise();
 	/* the kernel keeps to the cores of the job; the server is not to sit on one of them */
 	memset(&all, 0xff, sizeof(all));
 	(void)sched_setaffinity(0, sizeof(all), &all); /* refused: it stays where it is */

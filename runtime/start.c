@@ -17,6 +17,7 @@
 
 #include "runtime/place.h"
 #include "util/cleanup.h"
+#include "util/limit.h"
 #include "util/poison.h"
 
 #ifndef CLOSE_RANGE_CLOEXEC
@@ -224,6 +225,7 @@ int rt_session_start(const struct rt_plan *plan, int dirfd, int lock, struct hr_
 		rt_place_sock_name(plan->key, name);
 		(void)unlinkat(dirfd, name, 0); /* the next one would remove it as stale */
 		hr_fail(e, HR_SYS, b.error, "cannot start '%s'", argv.v[0]);
+		hr_limit_hint(e);
 		hr_hint(e, "is hpcrun installed completely?");
 	}
 	hr_strv_release(&argv);

@@ -14,6 +14,7 @@
 #include "store/frame.h"
 #include "store/layout.h"
 #include "util/cleanup.h"
+#include "util/limit.h"
 #include "util/log.h"
 #include "util/poison.h"
 
@@ -500,8 +501,11 @@ int store_pager_start(struct store_pager *p, struct store_chunks *chunks, struct
 		pthread_t thread;
 		int r = pthread_create(&thread, NULL, thread_main, new_thread(p));
 
-		if (r != 0 && i == 0)
-			return hr_fail(e, HR_SYS, r, "cannot make a thread for downloads");
+		if (r != 0 && i == 0) {
+			(void)hr_fail(e, HR_SYS, r, "cannot make a thread for downloads");
+			hr_limit_hint(e);
+			return -1;
+		}
 		if (r == 0)
 			pthread_detach(thread);
 	}

@@ -9,6 +9,7 @@
 
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/limit.h"
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/poison.h"
@@ -134,7 +135,9 @@ int store_prefetch_start(const struct store_prefetch_options *o, struct store_pr
 	r = pthread_create(&thread, NULL, thread_main, p);
 	if (r != 0) {
 		free(p);
-		return hr_fail(e, HR_SYS, r, "cannot make a thread for prefetching");
+		(void)hr_fail(e, HR_SYS, r, "cannot make a thread for prefetching");
+		hr_limit_hint(e);
+		return -1;
 	}
 	pthread_detach(thread);
 	*out = p;

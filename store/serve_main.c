@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,6 +24,7 @@
 #include "store/upstream.h"
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/limit.h"
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/opt.h"
@@ -100,16 +100,6 @@ static void ignore_signals(void)
 		signal(ignored[i], SIG_IGN);
 }
 
-static void raise_nofile(void)
-{
-	struct rlimit r;
-
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
-		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r); /* packs beyond the old limit are tried, then EIO */
-	}
-}
-
 static int settle(int control, int stats, int keep, struct hr_err *e)
 {
 	if (fcntl(control, F_SETFD, FD_CLOEXEC) < 0)
@@ -118,7 +108,7 @@ static int settle(int control, int stats, int keep, struct hr_err *e)
 		return hr_fail(e, HR_USAGE, errno, "--stats-fd=%d is not open", stats);
 	close_others(control, stats, keep);
 	ignore_signals();
-	raise_nofile();
+	hr_limit_raise(); /* packs beyond a limit of files are tried, then EIO */
 	if (chdir("/") < 0) /* or we would keep a directory of the user's busy */
 		return hr_fail(e, HR_SYS, errno, "cannot change to '/'");
 	return 0;

@@ -97,6 +97,17 @@ right_with_failing() {
 	(ulimit -n 64 && is_right)
 }
 
+@test "faults: limits of memory and of processes are raised where they may be, else they are named" { # F21
+	HPCRUN_STORE=$WEB
+	(ulimit -S -v 100000 && is_right)
+	wait_until 20 none_left
+	run -125 bash -c 'ulimit -v 100000; exec "$0" --no-home lab/fault:1 sh -c :' "$HPCRUN"
+	[[ $output == *'hint: the limit may be too low: 97 MiB of address space (ulimit -v)' ]]
+	[ "$(id -u)" != 0 ] || return 0 # has as many processes as it likes
+	run -125 bash -c 'ulimit -u 1; exec "$0" --no-home lab/fault:1 sh -c :' "$HPCRUN"
+	[[ $output == *'hint: the limit may be too low: 1 processes and threads of the user (ulimit -u)' ]]
+}
+
 @test "faults: files that may not grow are no obstacle" { # F21
 	HPCRUN_STORE=$WEB
 	(ulimit -f 100 && is_right)
@@ -130,6 +141,23 @@ right_with_failing() {
 	# 80 readings failed; three requests for each of a few chunks in each second are fine
 	asked=$(grep -c /packs/ "$SCRATCH/web/log")
 	[ "$asked" -le $((18 * (SECONDS + 2))) ] || { echo "$asked requests in $SECONDS s"; return 1; }
+}
+
+@test "faults: while a server is out, what the node has is read as ever" { # E16
+	HPCRUN_STORE=$WEB
+	printf 'session_linger = 0\noutage_wait = 600\nprefetch = none\n' >"$HPCRUN_CONF"
+	run_image busybox md5sum /data/f40 >/dev/null
+	wait_until 20 none_left
+	echo status 503 >"$SCRATCH/web/fault"
+	: >"$SCRATCH/web/log"
+	# another file than the kernel has read, of a new session; beside it, one that waits for the server
+	run_image sh -c 'busybox cat /data/large >/dev/null & until [ -e '"$BATS_TEST_TMPDIR/go"' ]; do sleep 0.1; done
+		busybox md5sum /data/f40; kill $!' >"$BATS_TEST_TMPDIR/got" 2>&1 3>&- &
+	wait_until 20 grep -q /packs/ "$SCRATCH/web/log"
+	touch "$BATS_TEST_TMPDIR/go"
+	wait $! || { : >"$SCRATCH/web/fault"; cat "$BATS_TEST_TMPDIR/got"; return 1; }
+	: >"$SCRATCH/web/fault"
+	[ "$(sed -n 's, .*/f40$,,p' "$BATS_TEST_TMPDIR/got")" = "$(sed -n 's, .*f40$,,p' "$SCRATCH/want" | tail -n 1)" ]
 }
 
 @test "faults: a cache on a clock that went back, or with times to come, is as good as any" { # F16

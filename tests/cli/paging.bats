@@ -186,9 +186,9 @@ read_all() {
 	read_all
 }
 
-@test "paging: a server that fails for a while delays a program and no more" { # E16 E17
+@test "paging: a server that fails for a while delays a program and no more" { # E15 E16 E17
 	run_image true
-	for bad in 'status 503' reset short 'flip 2'; do # a wrong reply is asked for again twice, whatever the time
+	for bad in 'status 503' 'status 429' reset short 'flip 2'; do # a wrong reply is asked for again twice, whatever the time
 		cache_remove
 		fault "$bad"
 		(sleep 1; fault) &
