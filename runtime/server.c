@@ -53,6 +53,8 @@ static void build_argv(const struct rt_server *s, const struct rt_session_args *
 		hr_strv_add(l, "--native");
 	if (args->app)
 		hr_strv_take(l, hr_xasprintf("--app=%s", args->app));
+	if (s->manifest[0])
+		hr_strv_take(l, hr_xasprintf("--manifest=%s", s->manifest));
 	hr_strv_add(l, "--");
 	hr_strv_add(l, args->image);
 }
@@ -132,6 +134,8 @@ int rt_server_receive(struct rt_server *s, struct serve_msg *m, int *fd, struct 
 		return -1;
 	hr_fd_cleanup(&fds[1]); /* the server sends one at most */
 	*fd = fds[0];
+	if (m->type == SERVE_HELLO && s->manifest[0] == '\0')
+		memcpy(s->manifest, m->text, sizeof(s->manifest));
 	if (m->type == SERVE_INIT && s->init_len == 0) {
 		memcpy(s->init, m->data, m->data_len);
 		s->init_len = m->data_len;

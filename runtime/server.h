@@ -28,6 +28,7 @@ struct rt_server {
 	int locks[RT_SERVER_LOCKS]; /* that it is to keep as long as it lives, borrowed; or -1 */
 	uint8_t init[SERVE_DATA_MAX];
 	uint32_t init_len;	   /* 0 until SERVE_INIT came */
+	char manifest[128];	   /* what the first one took the image for, or "" */
 	char tail[RT_SERVER_TAIL]; /* the end of what it wrote on stderr */
 	size_t tail_len;
 };

@@ -59,7 +59,7 @@ struct serve {
 /* How to open an image. */
 struct serve_web {
 	const char *image;    /* as the user named it */
-	const char *manifest; /* what it means in this job step, if that is settled; else NULL */
+	const char *manifest; /* what it means, if that is settled already; else NULL */
 	const struct store_paths *stores;
 	const char *app;   /* the program that the session was started for, or "" */
 	const char *cache; /* as on the command line, or NULL */

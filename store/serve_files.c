@@ -37,6 +37,8 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	if (w->native)
 		hr_strv_add(&argv, "--native");
 	hr_strv_take(&argv, hr_xasprintf("--app=%s", w->app));
+	if (w->manifest)
+		hr_strv_take(&argv, hr_xasprintf("--manifest=%s", w->manifest));
 	if (w->cache)
 		hr_strv_take(&argv, hr_xasprintf("--cache=%s", w->cache));
 	for (size_t i = 0; i < w->stores->n; i++)

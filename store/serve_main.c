@@ -41,7 +41,7 @@ struct serve_args {
 	struct hr_strv stores;
 	uint64_t memory;
 	bool verify_full, native;
-	const char *cache, *app;
+	const char *cache, *app, *manifest;
 };
 
 static const struct hr_opt serve_opts[] = {
@@ -59,6 +59,8 @@ static const struct hr_opt serve_opts[] = {
 		   "the program that will run, to foresee what it reads"),
 	HR_OPT_STR(0, "cache", "DIR", struct serve_args, cache,
 		   "keep what comes over the network here"),
+	HR_OPT_STR(0, "manifest", "DIGEST", struct serve_args, manifest,
+		   "what an earlier server took the image for, if it is a reference"),
 	HR_OPT_FLAG(0, "verify-full", struct serve_args, verify_full,
 		    "check the sha256 of each chunk, not its check sum alone"),
 	HR_OPT_FLAG(0, "native", struct serve_args, native,
@@ -108,7 +110,7 @@ static int settle(int control, int stats, int keep, struct hr_err *e)
 		return hr_fail(e, HR_USAGE, errno, "--stats-fd=%d is not open", stats);
 	close_others(control, stats, keep);
 	ignore_signals();
-	hr_limit_raise(); /* packs beyond a limit of files are tried, then EIO */
+	hr_limit_raise();   /* packs beyond a limit of files are tried, then EIO */
 	if (chdir("/") < 0) /* or we would keep a directory of the user's busy */
 		return hr_fail(e, HR_SYS, errno, "cannot change to '/'");
 	return 0;
@@ -377,6 +379,17 @@ static void open_stats(struct serve *s, int fd)
 		hr_debug("%s", e.text);
 }
 
+/* What the image was taken for before, by this session or this job step; NULL: not yet. */
+static const char *settled(const struct serve_args *a, const struct store_paths *stores,
+			   const char *image, char text[FETCH_DIGEST_TEXT])
+{
+	struct fetch_digest m;
+
+	if (a->manifest && hr_source_of(image) == HR_SOURCE_REF)
+		return a->manifest;
+	return store_job_find(stores, image, &m) ? fetch_digest_text(&m, text) : NULL;
+}
+
 /* *MISSING becomes true when what failed is that no store has the image. */
 static int run(const struct serve_args *a, const struct hr_conf *conf,
 	       const struct store_paths *stores, const char *image, int control, bool *missing,
@@ -387,12 +400,10 @@ static int run(const struct serve_args *a, const struct hr_conf *conf,
 	struct serve s = { .control = control,
 			   .watch = { .lock = PTHREAD_MUTEX_INITIALIZER },
 			   .stats = &uncounted };
-	struct fetch_digest m;
 	char manifest[FETCH_DIGEST_TEXT];
 	const struct serve_web w = {
 		.image = image,
-		.manifest =
-			store_job_find(stores, image, &m) ? fetch_digest_text(&m, manifest) : NULL,
+		.manifest = settled(a, stores, image, manifest),
 		.stores = stores,
 		.app = a->app ? a->app : "",
 		.cache = a->cache,

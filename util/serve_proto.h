@@ -3,10 +3,12 @@
  * How hpcrun-session (runtime/) talks to hpcrun-serve (store/): the command line and the control
  * socket. Neither links the other; this header is their contract.
  *
- *   hpcrun-serve --control-fd=N [--store=PATH]... [--memory=BYTES] [--verify-full] [--native] IMAGE
+ *   hpcrun-serve --control-fd=N [--store=PATH]... [--memory=BYTES] [--verify-full] [--native]
+ *                [--manifest=DIGEST] IMAGE
  *
- * IMAGE is a reference as users write it, or a manifest digest ("sha256:..."). N is one end of a
- * SOCK_SEQPACKET socket pair. Standard input and output are /dev/null, standard error is a log.
+ * IMAGE is a reference as users write it, or a manifest digest ("sha256:..."). DIGEST is what an
+ * earlier server took it for: tags move. N is one end of a SOCK_SEQPACKET socket pair. Standard
+ * input and output are /dev/null, standard error is a log.
  *
  * Every packet is one struct serve_msg, with at most two file descriptors (SCM_RIGHTS) as listed:
  *

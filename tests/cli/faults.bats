@@ -160,6 +160,29 @@ right_with_failing() {
 	[ "$(sed -n 's, .*/f40$,,p' "$BATS_TEST_TMPDIR/got")" = "$(sed -n 's, .*f40$,,p' "$SCRATCH/want" | tail -n 1)" ]
 }
 
+@test "faults: a tag that moves under a program changes nothing for it" { # E23
+	cp -r "$SCRATCH/site" "$BATS_TEST_TMPDIR/site"
+	web_store_start "$BATS_TEST_TMPDIR/site" "$BATS_TEST_TMPDIR/web"
+	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
+	go=$BATS_TEST_TMPDIR/go
+	printf 'session_linger = 0\nprefetch = none\n' >"$HPCRUN_CONF"
+	run_image sh -c "echo; until [ -e $go ]; do sleep 0.1; done; cd / && $list" >"$BATS_TEST_TMPDIR/got" &
+	pid=$!
+	wait_until 20 test -s "$BATS_TEST_TMPDIR/got"
+	mkdir -p "$BATS_TEST_TMPDIR/root/data"
+	busybox_root "$BATS_TEST_TMPDIR/root" sh
+	echo other >"$BATS_TEST_TMPDIR/root/data/f1"
+	"$MKSTORE" "$BATS_TEST_TMPDIR/site" lab/fault:1 "$BATS_TEST_TMPDIR/root" >/dev/null
+	kill -9 "$(leftovers | sed -n 's/ .*hpcrun-serve.*//p')"
+	all_of | cmp "$SCRATCH/want" - # it joins the session that is there
+	touch "$go"
+	wait "$pid"
+	tail -n +2 "$BATS_TEST_TMPDIR/got" | cmp "$SCRATCH/want" -
+	wait_until 20 none_left
+	[ "$(run_image busybox cat /data/f1)" = other ]
+	web_store_stop "$BATS_TEST_TMPDIR/web"
+}
+
 @test "faults: a cache on a clock that went back, or with times to come, is as good as any" { # F16
 	HPCRUN_STORE=$WEB
 	is_right
@@ -204,6 +227,7 @@ right_with_failing() {
 		is_right || { echo "with a $what"; return 1; }
 		[ "$(cat "$victim")" = precious ]
 	done
+	wait_until 20 none_left
 	rm -rf "$HPCRUN_CACHE"
 	ln -s "$BATS_TEST_TMPDIR" "$HPCRUN_CACHE"
 	chmod 755 "$BATS_TEST_TMPDIR"
