@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "store/gc.h"
+#include "store/url_file.h"
 #include "util/cleanup.h"
+#include "util/source.h"
 #include "util/poison.h"
 
 const struct hr_opt store_cmd_common_opts[] = {
@@ -113,4 +115,15 @@ int store_cmd_client(const struct hr_conf *conf, const atomic_bool *cancel,
 					 .cancel = cancel };
 
 	return fetch_client_new(&o, out, e);
+}
+
+int store_cmd_refuse_file(const char *name, struct hr_err *e)
+{
+	bool url = store_url_file_is_named(name);
+
+	if (!url && hr_source_of(name) != HR_SOURCE_FILE)
+		return 0;
+	hr_hint(e, "'hpcrun import %s NAME' makes it one", name);
+	return hr_fail(e, HR_USAGE, 0, "'%s' is a file%s, not an image of a store", name,
+		       url ? " behind a URL" : "");
 }

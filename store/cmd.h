@@ -62,6 +62,13 @@ int store_cmd_grace(const struct store *st, const char *given, struct store_gc_o
 /* Threads for work that needs the CPU: GIVEN, or, 0, one for each CPU, 16 at most. */
 unsigned int store_cmd_threads(uint64_t given);
 
+/*
+ * Refuse NAME where an image of a store is meant and it is a file, or a URL of one.
+ *
+ * Errors:  HR_USAGE, with how it becomes one as hint.
+ */
+int store_cmd_refuse_file(const char *name, struct hr_err *e) HR_MUST_USE;
+
 /* What a pull of IMAGE would do, printed. */
 int store_cmd_plan_print(const struct store_cmd_common *c, bool json, const char *image,
 			 struct hr_err *e) HR_MUST_USE;

@@ -235,6 +235,8 @@ static int history_main(void *args, int argc, char **argv, struct hr_err *e)
 	HR_CLEANUP(history_release) struct history h = { .args = args };
 
 	(void)argc;
+	if (store_cmd_refuse_file(argv[0], e) < 0)
+		return -1;
 	if (store_cmd_paths(&h.args->common, &conf, &paths, e) < 0 ||
 	    store_image_open(&paths, argv[0], &img, e) < 0)
 		return -1;

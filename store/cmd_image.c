@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "store/url_file.h"
 #include "util/source.h"
 #include "util/poison.h"
 
@@ -16,6 +17,8 @@ int store_cmd_image_open(const struct store_paths *paths, const char *name,
 	bool in_place = hr_source_of(name) == HR_SOURCE_FILE;
 	struct store_chunk_source source;
 
+	if (store_url_file_is_named(name))
+		return store_cmd_refuse_file(name, e);
 	if (in_place) {
 		if (store_file_open(name, NULL, &out->file, e) < 0)
 			return -1;

@@ -159,6 +159,8 @@ static int inspect_main(void *args, int argc, char **argv, struct hr_err *e)
 	(void)argc;
 	if (hr_source_of(argv[0]) == HR_SOURCE_FILE)
 		return store_cmd_inspect_file(argv[0], e);
+	if (hr_source_of(argv[0]) == HR_SOURCE_URL)
+		return hr_conf_load(&conf, e) < 0 ? -1 : store_cmd_inspect_url(&conf, argv[0], e);
 	if (store_cmd_paths(&a->common, &conf, &paths, e) < 0 ||
 	    store_image_open(&paths, argv[0], &img, e) < 0)
 		return -1;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "store/cmd.h"
 #include "store/file_image.h"
 #include "store/json_out.h"
 #include "store/sif.h"
@@ -20,7 +21,18 @@
 struct file {
 	int fd;
 	uint64_t bytes;
+	struct fetch_client *client; /* of a URL; else NULL */
+	const char *url;
+	struct fetch_version version;
 };
+
+static int read_at(struct file *f, void *buf, size_t n, uint64_t off, const char *what,
+		   struct hr_err *e)
+{
+	return f->client ? fetch_web_range_of(f->client, f->url, off, n, buf, NULL, NULL,
+					      &f->version, e)
+			 : hr_pread_all(f->fd, buf, n, off, what, e);
+}
 
 static void add_squashfs(json_t *o, const struct store_sqfs_super *s)
 {
@@ -101,7 +113,7 @@ static int add_objects(json_t *o, const struct sif *f, struct hr_err *e)
 	return 0;
 }
 
-static int add_sif(json_t *o, const struct file *f, const uint8_t *head, size_t n, struct hr_err *e)
+static int add_sif(json_t *o, struct file *f, const uint8_t *head, size_t n, struct hr_err *e)
 {
 	hr_autofree uint8_t *rows = NULL;
 	struct store_sif_span table;
@@ -111,7 +123,7 @@ static int add_sif(json_t *o, const struct file *f, const uint8_t *head, size_t 
 		return -1;
 	rows = hr_alloc_bounded(table.len, 1,
 				STORE_SIF_DESCRIPTORS_MAX * STORE_SIF_DESCRIPTOR_BYTES, e);
-	if (!rows || hr_pread_all(f->fd, rows, table.len, table.off, "the SIF descriptors", e) < 0)
+	if (!rows || read_at(f, rows, table.len, table.off, "the SIF descriptors", e) < 0)
 		return -1;
 	sif.rows = rows;
 	sif.len = table.len;
@@ -119,13 +131,13 @@ static int add_sif(json_t *o, const struct file *f, const uint8_t *head, size_t 
 	return add_objects(o, &sif, e);
 }
 
-static int describe(json_t *o, const struct file *f, struct hr_err *e)
+static int describe(json_t *o, struct file *f, struct hr_err *e)
 {
 	uint8_t head[STORE_SIF_HEADER_BYTES] = { 0 };
 	size_t n = f->bytes < sizeof(head) ? (size_t)f->bytes : sizeof(head);
 	struct store_sqfs_super s;
 
-	if (hr_pread_all(f->fd, head, n, 0, "the file", e) < 0)
+	if (read_at(f, head, n, 0, "the file", e) < 0)
 		return -1;
 	store_json_set(o, "bytes", store_json_u64(f->bytes));
 	if (store_sif_is(head, n)) {
@@ -141,18 +153,43 @@ static int describe(json_t *o, const struct file *f, struct hr_err *e)
 	return 0;
 }
 
-int store_cmd_inspect_file(const char *path, struct hr_err *e)
+static int print_file(struct file *f, const char *name, struct hr_err *e)
 {
-	struct stat st;
-	hr_autofd int fd = store_file_open_fd(path, &st, e);
-	const struct file f = { fd, fd < 0 ? 0 : (uint64_t)st.st_size };
 	json_t *o = json_object();
-	int r = fd < 0 ? -1 : describe(o, &f, e);
+	int r = describe(o, f, e);
 
 	if (r == 0)
 		store_json_print(hr_steal(&o));
 	else
-		hr_wrap(e, "image '%s'", path);
+		hr_wrap(e, "image '%s'", name);
 	json_decref(o);
+	return r;
+}
+
+int store_cmd_inspect_file(const char *path, struct hr_err *e)
+{
+	struct stat st;
+	hr_autofd int fd = store_file_open_fd(path, &st, e);
+	struct file f = { .fd = fd };
+
+	if (fd < 0)
+		return hr_wrap(e, "image '%s'", path);
+	f.bytes = (uint64_t)st.st_size;
+	return print_file(&f, path, e);
+}
+
+int store_cmd_inspect_url(const struct hr_conf *conf, const char *url, struct hr_err *e)
+{
+	struct file f = { .fd = -1, .url = url };
+	uint8_t first;
+	int r;
+
+	if (store_cmd_client(conf, NULL, &f.client, e) < 0)
+		return -1;
+	/* one byte, to learn how many there are */
+	r = read_at(&f, &first, 1, 0, "the file", e);
+	f.bytes = f.version.bytes;
+	r = r < 0 ? hr_wrap(e, "image '%s'", url) : print_file(&f, url, e);
+	fetch_client_free(f.client);
 	return r;
 }

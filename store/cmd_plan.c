@@ -267,8 +267,8 @@ int store_cmd_plan_print(const struct store_cmd_common *c, bool json, const char
 	HR_CLEANUP(store_paths_release) struct store_paths paths = { 0 };
 	HR_CLEANUP(fetch_ref_release) struct fetch_ref ref = { 0 };
 
-	if (fetch_ref_parse(image, &ref, e) < 0 || store_cmd_paths(c, &conf, &paths, e) < 0 ||
-	    look(c, json, &conf, &ref, &paths, e) < 0)
+	if (store_cmd_refuse_file(image, e) < 0 || fetch_ref_parse(image, &ref, e) < 0 ||
+	    store_cmd_paths(c, &conf, &paths, e) < 0 || look(c, json, &conf, &ref, &paths, e) < 0)
 		return hr_wrap(e, "cannot plan the pull of '%s'", image);
 	return 0;
 }

@@ -374,6 +374,8 @@ static int prefetch_main(void *args, int argc, char **argv, struct hr_err *e)
 		return hr_fail(e, HR_USAGE, 0, "--json and --quiet exclude each other");
 	j->args = a;
 	j->image = argv[0];
+	if (hr_source_of(j->image) == HR_SOURCE_FILE)
+		return store_cmd_refuse_file(j->image, e);
 	if (hr_conf_load(&j->conf, e) < 0 || store_list(&a->stores, &j->conf, &stores, e) < 0 ||
 	    store_cache_place_check(a->cache, &j->conf, e) < 0 || from_anywhere(j, &stores, e) < 0)
 		return -1;

@@ -13,8 +13,11 @@
 #include "store/import.h"
 #include "store/interrupt.h"
 #include "store/progress.h"
+#include "store/size.h"
+#include "store/url_file.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/source.h"
 #include "util/poison.h"
 
 #define DOWNLOADS_DEFAULT 3
@@ -61,6 +64,7 @@ struct pull_env {
 	struct fetch_client *client; /* or, of an import, */
 	struct store_cache *cache;
 	struct store_bundle *bundle;
+	struct store_tmp file; /* of a URL */
 	atomic_bool *stop;
 };
 
@@ -68,6 +72,7 @@ static void env_release(struct pull_env *env)
 {
 	fetch_client_free(env->client);
 	store_bundle_close(env->bundle);
+	store_tmp_discard(&env->file);
 	store_cache_close(env->cache);
 	store_close(env->st);
 	fetch_ref_release(&env->ref);
@@ -123,22 +128,74 @@ static int failed(const struct pull_env *env, const char *verb, const char *what
 	return hr_wrap(e, "cannot %s '%s'", verb, what);
 }
 
+struct shown {
+	enum progress_style style;
+	const char *url;
+};
+
+static void show_download(void *arg, uint64_t there, uint64_t total)
+{
+	char a[STORE_SIZE_TEXT], b[STORE_SIZE_TEXT];
+	const struct shown *s = arg;
+
+	store_size_text(there, a);
+	store_size_text(total, b);
+	if (s->style == PROGRESS_BARS && there < total)
+		fprintf(stderr, "\r\033[Kdownloading: %s of %s", a, b);
+	else if (s->style == PROGRESS_BARS)
+		fprintf(stderr, "\r\033[K");
+	else if (s->style == PROGRESS_LINES && there == 0)
+		fprintf(stderr, "downloading '%s', %s\n", s->url, b);
+}
+
+/* What is behind a URL becomes a file at *PATH, which env_release removes. */
+static int download(const struct pull_args *a, struct pull_env *env, const char *url, char **path,
+		    struct hr_err *e)
+{
+	struct shown shown = { style_of(a), url };
+	struct store_url_file_options o = {
+		.url = url, .st = env->st, .stop = env->stop, .tick = show_download, .arg = &shown
+	};
+
+	if (store_cmd_client(&env->conf, env->stop, &env->client, e) < 0)
+		return -1;
+	o.client = env->client;
+	if (store_url_file_get(&o, &env->file, e) < 0)
+		return -1;
+	*path = hr_xasprintf("%s/%s", env->st->path, env->file.name);
+	return 0;
+}
+
+/* The name of an image from WHAT, without what is behind the path of a URL. */
+static char *default_name(const char *what)
+{
+	bool url = hr_source_of(what) == HR_SOURCE_URL;
+	hr_autofree char *path = hr_xstrndup(what, url ? strcspn(what, "?#") : strlen(what));
+
+	return store_bundle_default_name(path);
+}
+
 /* Bring what lies in files into the store; NAME NULL: named after them. */
 static int import(const struct pull_args *a, const char *what, const char *name, struct hr_err *e)
 {
-	HR_CLEANUP(env_release) struct pull_env env = { .stop = store_interrupt_catch() };
-	hr_autofree char *own = name ? hr_xstrdup(name) : store_bundle_default_name(what);
-	hr_autofree char *place = NULL;
+	HR_CLEANUP(env_release)
+	struct pull_env env = { .stop = store_interrupt_catch(), .file = STORE_TMP_EMPTY };
+	hr_autofree char *own = name ? hr_xstrdup(name) : default_name(what);
+	hr_autofree char *place = NULL, *path = NULL;
 	struct hr_err uncached = { 0 }; /* then an index is made in memory */
 
 	if (!own)
 		return hr_fail(e, HR_USAGE, 0, "cannot make a name of '%s'; give one", what);
 	if (open_store(a, &env, own, e) < 0)
 		return failed(&env, "import", what, e);
+	if (hr_source_of(what) == HR_SOURCE_URL && download(a, &env, what, &path, e) < 0)
+		return failed(&env, "import", what, e);
 	place = store_cache_place(NULL, &env.conf);
-	if (store_cache_open(place, &env.cache, &uncached) < 0)
+	/* the index of a file that goes away at once is not worth to be kept */
+	if (!path && store_cache_open(place, &env.cache, &uncached) < 0)
 		hr_debug("no cache: %s", uncached.text);
-	if (store_bundle_open(what, env.cache, &env.bundle, e) < 0 || pull(a, &env, e) < 0)
+	if (store_bundle_open(path ? path : what, env.cache, &env.bundle, e) < 0 ||
+	    pull(a, &env, e) < 0)
 		return failed(&env, "import", what, e);
 	return 0;
 }
@@ -151,12 +208,14 @@ static int import_main(void *args, int argc, char **argv, struct hr_err *e)
 static int pull_main(void *args, int argc, char **argv, struct hr_err *e)
 {
 	const struct pull_args *a = args;
-	HR_CLEANUP(env_release) struct pull_env env = { .stop = store_interrupt_catch() };
+	HR_CLEANUP(env_release)
+	struct pull_env env = { .stop = store_interrupt_catch(), .file = STORE_TMP_EMPTY };
 
 	(void)argc;
 	if (a->dry_run)
 		return store_cmd_plan_print(&a->common, a->json, argv[0], e);
-	if (store_bundle_is_named(argv[0]))
+	if (store_bundle_is_named(argv[0]) || store_url_file_is_named(argv[0]) ||
+	    hr_source_of(argv[0]) == HR_SOURCE_FILE)
 		return import(a, argv[0], NULL, e);
 	if (open_store(a, &env, argv[0], e) < 0 ||
 	    store_cmd_client(&env.conf, env.stop, &env.client, e) < 0 || pull(a, &env, e) < 0)
@@ -178,10 +237,11 @@ const struct hr_cmd store_cmd_pull = {
 
 const struct hr_cmd store_cmd_import = {
 	.name = "import",
-	.operands = "FILE [NAME[:TAG]]",
+	.operands = "FILE|URL [NAME[:TAG]]",
 	.summary = "bring an image that lies in files into the store",
 	.more = "FILE is a squashfs or SIF file, an archive of docker save, docker export or an\n"
-		"OCI layout, such a layout, or a directory; or KIND:PATH[:TAG].",
+		"OCI layout, such a layout, or a directory; or KIND:PATH[:TAG]. A URL is that\n"
+		"of such a file.",
 	.opts = &pull_opts[1],
 	.common = store_cmd_common_opts,
 	.args_size = sizeof(struct pull_args),

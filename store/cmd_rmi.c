@@ -155,7 +155,8 @@ static int remove_all(const struct store_cmd_chain *chain, struct fetch_ref *ref
 	json_t *removed = NULL;
 
 	for (int i = 0; i < n; i++)
-		if (fetch_ref_parse(names[i], &refs[i], e) < 0 ||
+		if (store_cmd_refuse_file(names[i], e) < 0 ||
+		    fetch_ref_parse(names[i], &refs[i], e) < 0 ||
 		    check(chain, &refs[i], names[i], e) < 0)
 			return -1;
 	removed = json ? json_array() : NULL;

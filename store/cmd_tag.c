@@ -61,6 +61,9 @@ static int tag_main(void *args, int argc, char **argv, struct hr_err *e)
 	hr_autofree char *text = NULL;
 
 	(void)argc;
+	for (int i = 0; i < 2; i++)
+		if (store_cmd_refuse_file(argv[i], e) < 0)
+			return -1;
 	if (fetch_ref_parse(argv[1], &to, e) < 0 || store_cmd_open(&a->common, &chain, e) < 0)
 		return -1;
 	if (to.has_digest)

@@ -132,7 +132,8 @@ hpcrun_store_SOURCES = \
 	store/progress.c store/progress.h \
 	store/sessions.c store/sessions.h \
 	store/sessions_print.c \
-	store/sessions_prometheus.c
+	store/sessions_prometheus.c \
+	store/url_file.c store/url_file.h
 
 # Reads the metadata of hostile squashfs files, confined.
 pkglibexec_PROGRAMS += hpcrun-sqfs

@@ -160,3 +160,46 @@ same_files() {
 	echo all whole >web/fault # the tables of a large file are not read by way of all of it
 	fail_with 'ignores Range' "$HPCRUN" "$URL/image.sqfs" true
 }
+
+@test "url: a file is imported, under the name that it has or is given, and nothing else is left" {
+	export HPCRUN_STORE=$BATS_TEST_TMPDIR/store
+	echo all short >web/fault
+	"$HPCRUN" import "$URL/image.sif" lab/sif:1 >out 2>err 3>&- &
+	pid=$!
+	wait_until 20 grep -q GET web/log
+	: >web/fault # what broke is asked for again
+	wait "$pid"
+	grep -q '^sha256:' out
+	grep -qF "downloading '$URL/image.sif', " err
+	"$HPCRUN" import -q small.sqfs lab/small:1
+	run -0 "$HPCRUN" diff -q lab/sif:1 lab/small:1
+	[ "${lines[0]}" = '0 added (0 B), 0 removed (0 B), 0 changed (0 B)' ]
+	"$HPCRUN" pull --json "$URL/tiny.sqfs" | jq -es '.[-1].digest | startswith("sha256:")'
+	[ "$("$HPCRUN" images -q)" = "$(printf 'docker.io/%s\n' lab/sif:1 lab/small:1 library/tiny:latest)" ]
+	fail_with 'nothing.sqfs.*404' "$HPCRUN" import "$URL/nothing.sqfs"
+	echo all moved >web/fault
+	fail_with 'the object was changed' "$HPCRUN" import -q "$URL/image.sqfs" lab/moved:1
+	[ -z "$(ls "$HPCRUN_STORE/tmp")" ]
+}
+
+@test "url: inspect fetches the head of a file" {
+	"$HPCRUN" inspect "$URL/image.sif" | jq -e '.format == "sif" and any(.objects[]; .run) and .bytes > 3000000'
+	"$HPCRUN" inspect "$URL/image.sqfs" | jq -e '.squashfs.compressor == "zstd"'
+	[ "$(bytes_asked)" -lt 20000 ]
+	echo x >www/text
+	fail_with 'neither a squashfs nor a SIF' "$HPCRUN" inspect "$URL/text"
+}
+
+@test "url: verbs about images of a store say how a file becomes one" {
+	for verb in history plan rmi 'diff a:1' 'tag a:1' export push; do
+		# shellcheck disable=SC2086
+		set -- $verb "$URL/tiny.sqfs"
+		[ "$1" != export ] || set -- "$@" out.tar
+		[ "$1" != push ] || set -- "$@" 127.0.0.1:1/x:1
+		fail_with 'is a file behind a URL, not an image of a store|a:1' "$HPCRUN" "$@"
+		case $1 in diff) ;; *) fail_with 'hpcrun import http.*tiny.sqfs NAME' "$HPCRUN" "$@" ;; esac
+	done
+	for verb in history plan rmi prefetch; do
+		fail_with 'small.sqfs. is a file, not an image of a store' "$HPCRUN" "$verb" ./small.sqfs
+	done
+}
