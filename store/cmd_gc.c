@@ -85,7 +85,8 @@ static void print_result(const struct store *st, const struct store_gc_result *r
 static int gc_store(struct store *st, const struct gc_args *a, const atomic_bool *cancel,
 		    struct hr_err *e)
 {
-	struct store_gc_options o = { .dry = a->dry,
+	struct store_gc_options o = { .wait = true,
+				      .dry = a->dry,
 				      .cancel = cancel,
 				      .removed = a->verbose ? print_removed : NULL,
 				      .arg = (void *)(uintptr_t)a };

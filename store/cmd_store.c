@@ -53,9 +53,9 @@ int store_admin_open(const struct store_admin_common *c, struct hr_conf *conf, s
 	return -1;
 }
 
-int store_admin_collect(struct store *st, const atomic_bool *cancel, struct hr_err *e)
+int store_admin_collect(struct store *st, bool wait, const atomic_bool *cancel, struct hr_err *e)
 {
-	struct store_gc_options o = { .cancel = cancel };
+	struct store_gc_options o = { .wait = wait, .cancel = cancel };
 	struct store_gc_result r;
 
 	return store_cmd_grace(st, NULL, &o, e) < 0 ? -1 : store_gc(st, &o, &r, e);

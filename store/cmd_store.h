@@ -29,7 +29,8 @@ extern const struct hr_opt store_admin_common_opts[];
 int store_admin_open(const struct store_admin_common *c, struct hr_conf *conf, struct store **out,
 		     struct hr_err *e) HR_MUST_USE;
 
-/* Do what 'hpcrun gc' does, silently. */
-int store_admin_collect(struct store *st, const atomic_bool *cancel, struct hr_err *e) HR_MUST_USE;
+/* Do what 'hpcrun gc' does, silently; WAIT for pulls to end, or fail when one works. */
+int store_admin_collect(struct store *st, bool wait, const atomic_bool *cancel,
+			struct hr_err *e) HR_MUST_USE;
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* hpcrun store compact: rewrite packs much of which is garbage. */
+/* hpcrun store compact: rewrite packs much of which is garbage, and small ones. */
 #include "config.h"
 
 #include <inttypes.h>
@@ -49,6 +49,7 @@ static void print_result(const struct compact_args *a, const struct store *st,
 			 const struct store_repack_result *r)
 {
 	char all[STORE_SIZE_TEXT], before[STORE_SIZE_TEXT], after[STORE_SIZE_TEXT];
+	char small[64] = "";
 	hr_autobuf struct hr_buf path = { 0 };
 
 	if (a->json)
@@ -61,9 +62,11 @@ static void print_result(const struct compact_args *a, const struct store *st,
 		       r->packs, store_size_text(r->bytes, all));
 		return;
 	}
-	printf("%s in '%s': packs %" PRIu64 " of %" PRIu64 ", %s to %s%s\n",
+	if (r->small > 0)
+		snprintf(small, sizeof(small), " (small ones: %" PRIu64 ")", r->small);
+	printf("%s in '%s': packs %" PRIu64 " of %" PRIu64 "%s, %s to %s%s\n",
 	       a->dry ? "would rewrite" : "rewrote", (const char *)path.p, r->replaced, r->packs,
-	       store_size_text(r->before, before), store_size_text(r->after, after),
+	       small, store_size_text(r->before, before), store_size_text(r->after, after),
 	       a->dry ? "" : "; 'hpcrun gc' removes the old ones when nobody can read them");
 }
 
@@ -84,7 +87,7 @@ static int compact_main(void *args, int argc, char **argv, struct hr_err *e)
 		return hr_fail(e, HR_USAGE, 0, "--json and --quiet exclude each other");
 	/* what no reference reaches is gc's, and would be counted as in use */
 	if (store_admin_open(&a->common, &conf, &st, e) < 0 ||
-	    (!a->dry && store_admin_collect(st, o.cancel, e) < 0))
+	    (!a->dry && store_admin_collect(st, true, o.cancel, e) < 0))
 		return -1;
 	o.st = st;
 	if (store_repack(&o, &r, e) < 0)
@@ -96,7 +99,7 @@ static int compact_main(void *args, int argc, char **argv, struct hr_err *e)
 const struct hr_cmd store_cmd_store_compact = {
 	.name = "store compact",
 	.operands = "",
-	.summary = "rewrite packs much of which is garbage",
+	.summary = "rewrite packs that are small, or mostly garbage",
 	.opts = compact_opts,
 	.common = store_admin_common_opts,
 	.args_size = sizeof(struct compact_args),

@@ -93,7 +93,7 @@ static void collect(const struct fsck *f)
 {
 	struct hr_err e = { 0 };
 
-	if (store_admin_collect(f->st, f->stop, &e) < 0)
+	if (store_admin_collect(f->st, false, f->stop, &e) < 0)
 		hr_warn("%s", e.text);
 }
 

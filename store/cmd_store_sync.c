@@ -272,7 +272,7 @@ static void collect(const struct sync *s)
 {
 	struct hr_err e = { 0 };
 
-	if (store_admin_collect(s->st, s->stop, &e) < 0)
+	if (store_admin_collect(s->st, false, s->stop, &e) < 0)
 		hr_warn("%s; the next 'hpcrun store sync' or 'hpcrun store gc' does", e.text);
 }
 

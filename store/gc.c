@@ -303,10 +303,13 @@ int store_gc(struct store *st, const struct store_gc_options *o, struct store_gc
 {
 	HR_CLEANUP(marks_release) struct marks m = { 0 };
 	struct store_lease *lease = NULL;
-	int r;
+	int r = 0;
 
 	memset(out, 0, sizeof(*out));
-	if (!o->dry && store_lease_try(st, STORE_LEASE_GC, NULL, o->cancel, &lease, e) < 0)
+	if (!o->dry)
+		r = o->wait ? store_lease_take(st, STORE_LEASE_GC, NULL, o->cancel, NULL, &lease, e)
+			    : store_lease_try(st, STORE_LEASE_GC, NULL, o->cancel, &lease, e);
+	if (r < 0)
 		return -1;
 	r = mark(st, o->grace_s, &m, &out->spared, e);
 	if (r == 0)

@@ -16,6 +16,7 @@
 #include "store/layout.h"
 
 struct store_gc_options {
+	bool wait;		   /* for pulls to end; else one that works is an error */
 	bool dry;		   /* count, remove nothing, take no lease */
 	uint64_t grace_s;	   /* spare images whose last reference went less long ago */
 	uint64_t replaced_s;	   /* spare packs that repack.h has replaced less long ago */

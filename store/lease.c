@@ -32,7 +32,8 @@
 #define STALE_S	      60
 #define TRY_S	      150 /* two stale leases of other hosts, and some more */
 #define POLL_MS	      200
-#define TELL_POLLS    15 /* after three seconds the user should know why */
+#define TELL_MS	      1000 /* then the user should know why nothing happens */
+#define WHO_TEXT      256
 
 struct store_lease {
 	const struct store *st;
@@ -284,8 +285,8 @@ static void name_lease(struct store_lease *l, enum store_lease_kind kind,
 			 fetch_digest_hex(d, hex));
 }
 
-/* Somebody is at work, and we were not asked to wait. */
-static int busy(const struct watch *w, struct hr_err *e)
+/* Who is at work, as far as his lease tells. */
+static const char *who(const struct watch *w, char text[WHO_TEXT])
 {
 	const char *does = strcmp(w->name, LEASES_DIR "/" GC_NAME) == 0 ? "removing garbage from it"
 			   : strcmp(w->name, LEASES_DIR "/" SYNC_NAME) == 0
@@ -295,11 +296,30 @@ static int busy(const struct watch *w, struct hr_err *e)
 	int pid;
 
 	if (sscanf(w->text, "host %63s process %*[0-9a-f]-%*u-%d", host, &pid) == 2)
-		hr_fail(e, HR_SYS, 0, "process %d on host '%s' is %s", pid, host, does);
+		snprintf(text, WHO_TEXT, "process %d on host '%s' is %s", pid, host, does);
 	else
-		hr_fail(e, HR_SYS, 0, "cannot tell who holds '%s'", w->name);
+		snprintf(text, WHO_TEXT, "cannot tell who holds '%s'", w->name);
+	return text;
+}
+
+/* Somebody is at work, and we were not asked to wait. */
+static int busy(const struct watch *w, struct hr_err *e)
+{
+	char text[WHO_TEXT];
+
+	hr_fail(e, HR_SYS, 0, "%s", who(w, text));
 	hr_hint(e, "try again when that has ended");
 	return -1;
+}
+
+/* What takes a moment is not worth a line. */
+static void tell(const struct store *st, const struct watch *w)
+{
+	hr_autobuf struct hr_buf path = { 0 };
+	char text[WHO_TEXT];
+
+	hr_buf_untrusted(&path, st->path, strlen(st->path));
+	hr_warn("store '%s': %s; waiting for the end of that", (const char *)path.p, who(w, text));
 }
 
 static int take(const struct store *st, enum store_lease_kind kind, const struct fetch_digest *d,
@@ -309,6 +329,7 @@ static int take(const struct store *st, enum store_lease_kind kind, const struct
 	struct store_lease *l = hr_xmalloc(sizeof(*l));
 	struct watch w = { .since_ms = now_ms() };
 	int64_t began_ms = now_ms();
+	bool told = false;
 	int r;
 
 	l->st = st;
@@ -320,15 +341,22 @@ static int take(const struct store *st, enum store_lease_kind kind, const struct
 		/* not in step with the others who wait */
 		struct timespec pause = { 0,
 					  POLL_MS * 1000000L + (long)(getpid() % 97) * 1000000L };
+		bool same = strcmp(w.name, l->name) == 0;
 
 		*waited = true;
 		if (cancel && *cancel) {
 			r = hr_fail(e, HR_SYS, EINTR, "stopped waiting for '%s'", w.name);
 			break;
 		}
-		if (!patient && (w.alive || now_ms() - began_ms > TRY_S * 1000)) {
+		/* another gc does what we would */
+		if ((!patient || (same && kind == STORE_LEASE_GC)) &&
+		    (w.alive || now_ms() - began_ms > TRY_S * 1000)) {
 			r = busy(&w, e);
 			break;
+		}
+		if (!told && !same && now_ms() - began_ms > TELL_MS) {
+			tell(st, &w);
+			told = true;
 		}
 		nanosleep(&pause, NULL);
 	}

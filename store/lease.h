@@ -25,10 +25,12 @@ enum store_lease_kind {
 
 /*
  * Take a lease; D names the layer (by its blob) of an import, NULL for the others. Waits while
- * another process works on the same layer, or on the other kind of work. *waited (may be NULL)
- * becomes true when it did: what the caller wanted may be there now.
+ * another process works on the same layer; or on the other kind of work, which is said on stderr
+ * when it takes more than a second. *waited (may be NULL) becomes true when it did: what the caller
+ * wanted may be there now.
  *
- * Errors:  HR_SYS EINTR when *cancel became true while waiting; HR_SYS.
+ * Errors:  HR_SYS EINTR when *cancel became true while waiting; HR_SYS; of STORE_LEASE_GC also
+ *          HR_SYS naming another process that has one.
  * Threads: any.
  */
 int store_lease_take(const struct store *st, enum store_lease_kind kind,

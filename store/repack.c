@@ -23,6 +23,12 @@
 #define ANY_SIZE (SIZE_MAX / 2)
 #define NOWHERE	 UINT32_MAX
 
+/* Small packs become one when there are so many; a byte is moved again with seven others like it at
+ * the earliest. Not too many bytes at once: a run is to end some time. */
+#define SMALL_BYTES (16u << 20)
+#define SMALL_MIN   8
+#define MERGE_BYTES (1u << 30)
+
 /* A pack that is there. */
 struct old_pack {
 	struct fetch_digest name;
@@ -144,6 +150,37 @@ static int mark(struct repack *r, enum store_kind kind, const struct store_diges
 	return 0;
 }
 
+static void replace_pack(struct repack *r, struct old_pack *p)
+{
+	p->replace = true;
+	r->out->replaced++;
+	r->out->before += p->bytes;
+	r->out->after += p->live;
+}
+
+static bool is_small(const struct old_pack *p)
+{
+	return !p->replace && p->live > 0 && p->bytes < SMALL_BYTES;
+}
+
+/* Each costs a node that reads of it a descriptor and two files in its cache. */
+static void choose_small(struct repack *r)
+{
+	uint64_t bytes = 0, n = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		n += is_small(&r->packs[i]);
+	if (n < SMALL_MIN)
+		return;
+	for (size_t i = 0; i < r->n && bytes < MERGE_BYTES; i++) {
+		if (!is_small(&r->packs[i]))
+			continue;
+		bytes += r->packs[i].bytes;
+		replace_pack(r, &r->packs[i]);
+		r->out->small++;
+	}
+}
+
 static void choose(struct repack *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
@@ -154,15 +191,11 @@ static void choose(struct repack *r)
 
 		garbage -= garbage < table ? garbage : table;
 		/* what nothing reaches is gc's */
-		p->replace =
-			p->live > 0 && (garbage * 100 > p->bytes * r->o->percent ||
-					store_object_exists(r->o->st, STORE_PACK_OLD, &p->name));
-		if (!p->replace)
-			continue;
-		r->out->replaced++;
-		r->out->before += p->bytes;
-		r->out->after += p->live;
+		if (p->live > 0 && (garbage * 100 > p->bytes * r->o->percent ||
+				    store_object_exists(r->o->st, STORE_PACK_OLD, &p->name)))
+			replace_pack(r, p);
 	}
+	choose_small(r);
 }
 
 static int survey(struct repack *r, struct hr_err *e)
@@ -417,7 +450,8 @@ int store_repack(const struct store_repack_options *o, struct store_repack_resul
 	int done;
 
 	memset(out, 0, sizeof(*out));
-	if (!o->dry && store_lease_try(o->st, STORE_LEASE_GC, NULL, o->cancel, &lease, e) < 0)
+	if (!o->dry &&
+	    store_lease_take(o->st, STORE_LEASE_GC, NULL, o->cancel, NULL, &lease, e) < 0)
 		return -1;
 	done = survey(&r, e);
 	if (done == 0 && !o->dry && out->replaced > 0)

@@ -104,6 +104,36 @@ reads_on() {
 	run -0 "$HPCRUN" store fsck -q
 }
 
+@test "store compact: many small packs become one, and what is in them stays what it is" {
+	local i before
+	all_content() {
+		for i in {1..8}; do
+			"$HPCRUN" export --force "$REGISTRY/test/small$i:1" "$BATS_TEST_TMPDIR/one.tar" >/dev/null
+			sha256sum <"$BATS_TEST_TMPDIR/one.tar"
+		done
+	}
+	export HPCRUN_STORE=$BATS_TEST_TMPDIR/small
+	for i in {1..8}; do
+		python3 "$TESTS_DIR/lib/moving.py" "$REG_STORAGE" "small$i" "$i"
+		[ "$i" -gt 6 ] || "$HPCRUN" pull -q "$REGISTRY/test/small$i:1"
+	done
+	# one for the layer that all have
+	[ "$(packs | wc -l)" = 7 ]
+	run -0 "$HPCRUN" store compact
+	[[ "$output" == 'nothing to rewrite in '*'packs 7,'* ]]
+	"$HPCRUN" pull -q "$REGISTRY/test/small7:1"
+	"$HPCRUN" pull -q "$REGISTRY/test/small8:1"
+	before=$(all_content)
+	run -0 "$HPCRUN" store compact
+	[[ "$output" == 'rewrote in '*': packs 9 of 9 (small ones: 9), '* ]]
+	"$HPCRUN" gc --grace 0
+	[ "$(packs | wc -l)" = 1 ]
+	[ "$(all_content)" = "$before" ]
+	run -0 "$HPCRUN" store fsck -q
+	run -0 "$HPCRUN" store compact
+	[[ "$output" == 'nothing to rewrite in '* ]]
+}
+
 @test "store compact: a damaged pack stops it, and nothing has changed" {
 	local before pack
 	before=$(packs)
@@ -115,10 +145,30 @@ reads_on() {
 	[ -z "$(find "$HPCRUN_STORE/packs" -name "*.old")" ]
 }
 
-@test "store compact: not while a pull works" {
+@test "store compact, gc: wait until no pull works, and say for whom" {
+	local verb pid
 	mkdir -p "$HPCRUN_STORE/leases"
 	printf 'host %s\nprocess %s-%s-%s-%s\nserial 0\n' "$(hostname)" \
 		"$(tr -d '\n-' </proc/sys/kernel/random/boot_id | head -c 16)" "$(stat -L -c %i /proc/self/ns/pid)" $$ \
 		"$(awk '{ print $22 }' /proc/$$/stat)" >"$HPCRUN_STORE/leases/import-$(printf %064d 0)"
-	fail_with "process $$ on host '.*' is pulling an image into it" "$HPCRUN" store compact
+	for verb in 'store compact' gc; do
+		# shellcheck disable=SC2086  # one verb is two words
+		"$HPCRUN" $verb >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/told" 3>&- &
+		pid=$!
+		wait_until 20 grep -q "process $$ on host '.*' is pulling an image into it; waiting for the end of that" \
+			"$BATS_TEST_TMPDIR/told"
+		[ ! -s "$BATS_TEST_TMPDIR/out" ]
+		mv "$HPCRUN_STORE/leases/import-"* "$BATS_TEST_TMPDIR/lease"
+		wait $pid
+		[ -s "$BATS_TEST_TMPDIR/out" ]
+		mv "$BATS_TEST_TMPDIR/lease" "$HPCRUN_STORE/leases/import-$(printf %064d 0)"
+	done
+	# and a pull for gc
+	mv "$HPCRUN_STORE/leases/import-$(printf %064d 0)" "$HPCRUN_STORE/leases/gc"
+	fail_with "process $$ on host '.*' is removing garbage from it" "$HPCRUN" gc
+	"$HPCRUN" pull --force -q "$REGISTRY/test/mv:1" 2>"$BATS_TEST_TMPDIR/told" 3>&- &
+	pid=$!
+	wait_until 20 grep -q "process $$ on host '.*' is removing garbage from it; waiting" "$BATS_TEST_TMPDIR/told"
+	rm "$HPCRUN_STORE/leases/gc"
+	wait $pid
 }
