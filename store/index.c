@@ -288,36 +288,39 @@ int store_index_lookup(const struct store_index *ix, const struct store_inode *d
 	return 0;
 }
 
-/* From the directory *AT by its entry NAME, of LEN bytes: *at becomes what that is. */
-static bool find_step(const struct store_index *ix, const char *name, size_t len,
+/* From the directory *AT, number *INO, by its entry NAME, of LEN bytes: they become what that is.
+ */
+static bool find_step(const struct store_index *ix, const char *name, size_t len, uint32_t *ino,
 		      struct store_inode *at)
 {
-	uint32_t ino = at->parent;
-
 	if (!S_ISDIR(at->mode))
 		return false;
 	if (len == 1 && name[0] == '.')
 		return true;
-	if ((len != 2 || memcmp(name, "..", 2) != 0) &&
-	    store_index_lookup(ix, at, name, len, &ino) != 1)
+	if (len == 2 && memcmp(name, "..", 2) == 0)
+		*ino = at->parent;
+	else if (store_index_lookup(ix, at, name, len, ino) != 1)
 		return false;
-	return store_index_inode(ix, ino, at);
+	return store_index_inode(ix, *ino, at);
 }
 
-bool store_index_find(const struct store_index *ix, const char *path, struct store_inode *out)
+bool store_index_find_in(const struct store_index *ix, uint32_t dir, const char *path,
+			 uint32_t *ino, struct store_inode *out)
 {
 	hr_autofree char *rest = NULL; /* of the path, behind a symlink */
 	unsigned int links = 0;
 
-	if (!store_index_inode(ix, 0, out))
+	*ino = path[0] == '/' ? 0 : dir;
+	if (!store_index_inode(ix, *ino, out))
 		return false;
 	for (path += strspn(path, "/"); *path; path += strspn(path, "/")) {
-		struct store_inode dir = *out;
+		struct store_inode from = *out;
+		uint32_t from_ino = *ino;
 		size_t n = strcspn(path, "/");
 		struct store_string target;
 		char *more;
 
-		if (!find_step(ix, path, n, out))
+		if (!find_step(ix, path, n, ino, out))
 			return false;
 		path += n;
 		if (!S_ISLNK(out->mode))
@@ -327,11 +330,19 @@ bool store_index_find(const struct store_index *ix, const char *path, struct sto
 		more = hr_xasprintf("%.*s%s", (int)target.len, target.p, path);
 		free(rest);
 		path = rest = more;
-		*out = dir;
-		if (path[0] == '/' && !store_index_inode(ix, 0, out))
+		*out = from;
+		*ino = path[0] == '/' ? 0 : from_ino;
+		if (*ino != from_ino && !store_index_inode(ix, *ino, out))
 			return false;
 	}
 	return true;
+}
+
+bool store_index_find(const struct store_index *ix, const char *path, struct store_inode *out)
+{
+	uint32_t ino;
+
+	return store_index_find_in(ix, 0, path, &ino, out);
 }
 
 static uint64_t extent_off(const struct store_index *ix, uint64_t i)

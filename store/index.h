@@ -102,6 +102,9 @@ int store_index_lookup(const struct store_index *ix, const struct store_inode *d
  */
 bool store_index_find(const struct store_index *ix, const char *path,
 		      struct store_inode *out) HR_MUST_USE;
+/* The same from directory DIR, unless PATH begins with a slash; *ino is its number. */
+bool store_index_find_in(const struct store_index *ix, uint32_t dir, const char *path,
+			 uint32_t *ino, struct store_inode *out) HR_MUST_USE;
 
 /* Where byte OFF of a regular file lies; OFF < file->size. */
 bool store_index_piece(const struct store_index *ix, const struct store_inode *file, uint64_t off,

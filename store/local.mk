@@ -16,7 +16,9 @@ libstore_a_SOURCES = \
 	store/dict.c store/dict.h \
 	store/dict_segment.c store/dict_segment.h \
 	store/digest_set.c store/digest_set.h \
+	store/elf.c store/elf.h \
 	store/file_image.c store/file_image.h \
+	store/foresee.c store/foresee.h \
 	store/gc.c store/gc.h \
 	store/frame.c store/frame.h \
 	store/gzip_out.c store/gzip_out.h \

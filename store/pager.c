@@ -20,13 +20,15 @@
 
 #define NONE		0xffffffffu
 #define REFUSED_MS	1000 /* how long a chunk that could not be had is not asked for again */
-#define GUESSES_MAX	16   /* of one request */
+#define GUESSES_MAX	2    /* at a time */
 #define GUESS_TENTHS	3
 #define GUESS_TENTHS_OF 10
 #define MARK_SEEN	1
 #define MARK_GUESSED	2
-#define OTHERS_POLL_MS	2     /* how often to look whether another process has its chunk */
-#define OTHERS_WAIT_MS	10000 /* at most; less where outages are to be waited for less */
+#define MARK_LIKELY	4
+#define LIKELY_MAX	(64u << 20) /* bytes that were likely, and not touched so far */
+#define OTHERS_POLL_MS	2	    /* how often to look whether another process has its chunk */
+#define OTHERS_WAIT_MS	10000	    /* at most; less where outages are to be waited for less */
 
 /* ---- queues; with the lock held ---- */
 
@@ -66,6 +68,9 @@ static uint32_t take_first(struct store_pager *p)
 			return chunk;
 	if (p->chunks && p->ahead >= (p->o.threads + 1) / 2)
 		return NONE;
+	while ((chunk = pop(&p->soon)) != NONE)
+		if (p->state[chunk] == PAGER_LATER)
+			return chunk;
 	while ((chunk = pop(&p->later)) != NONE)
 		if (p->state[chunk] == PAGER_LATER)
 			return chunk;
@@ -100,6 +105,21 @@ static bool guess(struct store_pager *p, uint32_t chunk)
 	return true;
 }
 
+/* With the lock held: a guess was right, so there is more to be had where it came from. */
+static void guess_on(struct store_pager *p, uint32_t chunk)
+{
+	for (unsigned int i = 0; i < GUESSES_MAX; i++) {
+		chunk = p->neighbour[chunk];
+		if (chunk == NONE)
+			return;
+		if (!guess(p, chunk))
+			continue;
+		p->state[chunk] = PAGER_LATER;
+		push(&p->soon, chunk);
+		pthread_cond_signal(&p->wake);
+	}
+}
+
 /* Somebody touches a chunk. */
 static void note_seen(struct store_pager *p, uint32_t chunk, uint32_t frame_len)
 {
@@ -108,6 +128,10 @@ static void note_seen(struct store_pager *p, uint32_t chunk, uint32_t frame_len)
 		p->seen_bytes += frame_len;
 	if (p->mark[chunk] & MARK_GUESSED)
 		p->guessed_bytes -= frame_len;
+	if (p->mark[chunk] & MARK_LIKELY)
+		p->likely_bytes -= frame_len;
+	if (p->mark[chunk] & MARK_GUESSED)
+		guess_on(p, chunk);
 	p->mark[chunk] = MARK_SEEN;
 	pthread_mutex_unlock(&p->lock);
 }
@@ -353,6 +377,57 @@ void store_pager_later(struct store_pager *p, uint32_t chunk)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* With the lock held: whether to fetch a chunk that is almost certain to be wanted. */
+static bool expect(struct store_pager *p, uint32_t chunk)
+{
+	struct store_loc_chunk at = store_loc_chunk(p->o.loc, chunk);
+	struct store_cache_pack *pack = store_pager_cache_of(p, &at);
+
+	if (p->state[chunk] != PAGER_IDLE || p->refused_ms[chunk] != 0 || !pack ||
+	    store_cache_has(pack, at.frame) || p->likely_bytes + at.frame_len > LIKELY_MAX)
+		return false;
+	if (p->mark[chunk] == 0) {
+		p->mark[chunk] = MARK_LIKELY;
+		p->likely_bytes += at.frame_len;
+	}
+	p->busy++;
+	return true;
+}
+
+void store_pager_foreseen(void *arg, const uint32_t *chunk, size_t n, size_t n_soon, bool sure)
+{
+	struct store_pager *p = arg;
+
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; p->o.guess && i < n; i++) {
+		bool later = p->state[chunk[i]] == PAGER_LATER; /* perhaps too late */
+
+		if (!(later && i < n_soon) && !(sure ? expect(p, chunk[i]) : guess(p, chunk[i])))
+			continue;
+		p->state[chunk[i]] = PAGER_LATER;
+		push(i < n_soon ? &p->soon : &p->later, chunk[i]);
+		pthread_cond_signal(&p->wake);
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
+bool store_pager_bring(void *arg, uint32_t chunk, uint8_t *out)
+{
+	struct store_pager *p = arg;
+	struct store_chunk want;
+	struct hr_err e = { 0 };
+
+	store_pager_foreseen(p, &chunk, 1, 1, true);
+	pthread_mutex_lock(&p->lock);
+	while (p->state[chunk] != PAGER_IDLE)
+		pthread_cond_wait(&p->landed, &p->lock);
+	pthread_mutex_unlock(&p->lock);
+	/* the check sum of a block of another kind may have been learnt just now */
+	return store_index_chunk(p->o.ix, chunk, &want) &&
+	       store_pager_peek(p, chunk, out, want.bytes) &&
+	       store_frame_verify(&want, out, NULL, &e) == 0;
+}
+
 void store_pager_fill(struct store_pager *p)
 {
 	for (uint32_t i = 0; i < store_index_chunks(p->o.ix); i++)
@@ -471,6 +546,7 @@ struct store_pager *store_pager_new(const struct store_pager_options *o)
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
 	pthread_cond_init(&p->rest, NULL);
+	pthread_cond_init(&p->landed, NULL);
 	pthread_cond_init(&p->bench_free, NULL);
 	store_pager_make_benches(p);
 	find_neighbours(p, (uint32_t)n);

@@ -74,6 +74,18 @@ int store_pager_start(struct store_pager *p, struct store_chunks *chunks,
 void store_pager_no_cache(struct store_pager *p, const struct hr_err *why);
 /* Fetch a chunk into the cache when nothing more urgent is to be done. */
 void store_pager_later(struct store_pager *p, uint32_t chunk);
+/*
+ * Fetch N chunks into the cache that are foreseen to be wanted, the first N_SOON before others.
+ * SURE: almost certainly; once much of what came so has not been touched, no more does. Else they
+ * are guesses as those beside wanted chunks. ARG is a pager.
+ */
+void store_pager_foreseen(void *arg, const uint32_t *chunk, size_t n, size_t n_soon, bool sure);
+/*
+ * A chunk, which is fetched if it is not in the cache; OUT has room for STORE_CHUNK_MAX bytes. Not
+ * a touch of the program. ARG is a pager. Returns: false when it cannot be had, or there is no
+ * cache for it.
+ */
+bool store_pager_bring(void *arg, uint32_t chunk, uint8_t *out) HR_MUST_USE;
 /* The same for all chunks of the image, pack after pack. */
 void store_pager_fill(struct store_pager *p);
 /* The chunks of the image as they lie in its packs, borrowed; returns how many. */

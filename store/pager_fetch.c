@@ -56,6 +56,7 @@ char *store_pager_url(const struct store_pager *p, const char *origin,
 static void become_idle(struct store_pager *p, uint32_t chunk)
 {
 	p->state[chunk] = PAGER_IDLE;
+	pthread_cond_broadcast(&p->landed);
 	if (--p->busy == 0)
 		pthread_cond_broadcast(&p->rest);
 }

@@ -47,14 +47,16 @@ struct store_pager {
 
 	pthread_mutex_t lock; /* of all below; never held over I/O */
 	pthread_cond_t wake;
-	uint8_t *state;			    /* by chunk */
-	uint64_t *refused_ms;		    /* by chunk: when it could not be had; 0 never */
-	uint8_t *mark;			    /* by chunk: whether it was touched, or guessed */
-	uint64_t seen_bytes, guessed_bytes; /* compressed: touched; guessed and not touched yet */
-	unsigned int ahead;		    /* threads that fetch what nobody waits for */
-	unsigned int asking;		    /* requests on their way */
-	uint64_t batch_bytes;		    /* of one request, as the link wants it */
-	struct pager_queue wanted, later;
+	uint8_t *state;	      /* by chunk */
+	uint64_t *refused_ms; /* by chunk: when it could not be had; 0 never */
+	uint8_t *mark;	      /* by chunk: whether it was touched, or guessed */
+	/* compressed: touched; guessed, or likely, and not touched yet */
+	uint64_t seen_bytes, guessed_bytes, likely_bytes;
+	unsigned int ahead;   /* threads that fetch what nobody waits for */
+	unsigned int asking;  /* requests on their way */
+	uint64_t batch_bytes; /* of one request, as the link wants it */
+	struct pager_queue wanted, soon, later;
+	pthread_cond_t landed; /* somebody waits in store_pager_bring() */
 	uint32_t busy;	       /* chunks that are not idle */
 	pthread_cond_t rest;   /* busy became 0 */
 	struct hr_err failure; /* the first */

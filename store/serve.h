@@ -24,6 +24,7 @@
 #include "util/stats.h"
 
 struct serve_native;
+struct store_foresee;
 struct read_op;
 
 /* Reads whose process had a signal that did not kill it: looked at again until they are answered,
@@ -42,14 +43,15 @@ struct serve {
 	struct store_chunks *chunks;
 	struct serve_ahead *ahead;
 	struct serve_push *push;
-	struct store_cache *cache;   /* of this node, or NULL */
-	struct serve_native *native; /* or NULL */
-	int control;		     /* the socket of the session */
-	bool files;		     /* the packs of img are files */
-	bool push_pages;	     /* what is foreseen goes into the kernel's page cache */
-	struct hr_stats *stats;	     /* never NULL */
-	struct serve_watch watch;    /* changes, under its lock */
-	uid_t uid;		     /* the owner of everything, inside the user namespace */
+	struct store_cache *cache;     /* of this node, or NULL */
+	struct serve_native *native;   /* or NULL */
+	struct store_foresee *foresee; /* or NULL */
+	int control;		       /* the socket of the session */
+	bool files;		       /* the packs of img are files */
+	bool push_pages;	       /* what is foreseen goes into the kernel's page cache */
+	struct hr_stats *stats;	       /* never NULL */
+	struct serve_watch watch;      /* changes, under its lock */
+	uid_t uid;		       /* the owner of everything, inside the user namespace */
 	gid_t gid;
 	void (*end)(struct serve *s); /* called when the connection is over, or NULL */
 	void *end_arg;

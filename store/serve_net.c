@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "store/cache_place.h"
+#include "store/foresee.h"
 #include "store/job.h"
 #include "store/memory_dir.h"
 #include "store/pager.h"
@@ -110,6 +111,8 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 						     .source = { .plain = store_pager_peek,
 								 .arg = pager },
 						     .has = has };
+	const struct store_foresee_source foreseen = { store_pager_foreseen, store_pager_bring,
+						       pager };
 	struct store_prefetch *prefetch;
 
 	if (n->lost.kind != HR_OK)
@@ -119,6 +122,9 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 	if (store_pager_start(pager, s->chunks, e) < 0 ||
 	    store_prefetch_start(&f, &prefetch, e) < 0)
 		return -1;
+	if (o.guess && n->cache)
+		s->foresee = store_foresee_start(s->ix, &foreseen);
+	store_foresee_program(s->foresee, w->app);
 	s->end = on_end;
 	s->end_arg = prefetch;
 	if (w->native && !object) /* files are named by digests, which are not known */

@@ -15,6 +15,7 @@
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
+#include "store/foresee.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
 
@@ -155,8 +156,10 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fuse_reply_err(req, EIO);
 		return;
 	}
-	if (there > 0)
+	if (there > 0) {
 		fill_entry(s, node, &inode, &entry);
+		store_foresee_found(s->foresee, serve_node_of(parent), name);
+	}
 	fuse_reply_entry(req, &entry);
 }
 

@@ -9,6 +9,7 @@
 
 #include "store/serve.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -21,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "store/foresee.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/poison.h"
@@ -48,6 +50,8 @@ struct read_op {
 	atomic_int missing;
 	atomic_bool failed, interrupted;
 	uint64_t begun_us;
+	uint32_t node;
+	bool first;	       /* the read is of the beginning of a file */
 	bool interruptible;    /* an interrupt function is set */
 	struct read_op **link; /* what points to it in the watch list, or NULL: not in it */
 	struct read_op *next;
@@ -115,9 +119,20 @@ static void count(const struct read_op *op)
 	hr_stats_max(&stats->wait_longest_us, us);
 }
 
+/* A program that is read from its beginning is about to be loaded. */
+static void foresee(const struct read_op *op)
+{
+	const struct piece *p = &op->pieces[0];
+
+	if (op->first && p->ref.p && p->at.len > SELFMAG &&
+	    memcmp(p->ref.p + p->at.off, ELFMAG, SELFMAG) == 0)
+		store_foresee_loaded(op->s->foresee, op->node);
+}
+
 static void answer(struct read_op *op)
 {
 	count(op);
+	foresee(op);
 	if (op->interruptible)
 		watch_remove(op);
 	if (atomic_load(&op->interrupted))
@@ -299,8 +314,8 @@ static size_t cut(const struct serve *s, const struct store_inode *file, uint64_
 	return n;
 }
 
-static void start(struct serve *s, fuse_req_t req, const struct store_inode *file, uint64_t off,
-		  uint64_t len)
+static void start(struct serve *s, fuse_req_t req, uint32_t node, const struct store_inode *file,
+		  uint64_t off, uint64_t len)
 {
 	size_t n = cut(s, file, off, len, NULL);
 	struct read_op *op =
@@ -314,6 +329,8 @@ static void start(struct serve *s, fuse_req_t req, const struct store_inode *fil
 	op->s = s;
 	op->req = req;
 	op->n = n;
+	op->node = node;
+	op->first = off == 0;
 	op->begun_us = now_us();
 	atomic_init(&op->missing, 1);
 	(void)cut(s, file, off, len, op->pieces);
@@ -351,7 +368,7 @@ void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
 	if (len > left)
 		len = left;
 	serve_native_seen(s->native, node, &file, len);
-	start(s, req, &file, (uint64_t)off, len);
+	start(s, req, node, &file, (uint64_t)off, len);
 	if (serve_ahead_seen(s->ahead, node, &file, (uint64_t)off, len, &next))
 		serve_push(s->push, &next);
 }

@@ -83,3 +83,10 @@ tests_fuzz_fuzz_meta_SOURCES = tests/fuzz/fuzz_meta.c $(FUZZ_REPLAY)
 tests_fuzz_fuzz_meta_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/meta"'
 tests_fuzz_fuzz_meta_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_meta_LDADD = libstore.a libfetch.a libutil.a $(ZSTD_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_loaded
+TESTS += tests/fuzz/fuzz_loaded
+tests_fuzz_fuzz_loaded_SOURCES = tests/fuzz/fuzz_loaded.c $(FUZZ_REPLAY)
+tests_fuzz_fuzz_loaded_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/loaded"'
+tests_fuzz_fuzz_loaded_CFLAGS = $(AM_CFLAGS)
+tests_fuzz_fuzz_loaded_LDADD = libstore.a libutil.a

@@ -41,3 +41,13 @@ tests_unit_test_store_native_SOURCES = tests/unit/test_store_native.c
 tests_unit_test_store_native_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_native_LDADD = libstore.a libfetch.a libutil.a $(ZSTD_LIBS) $(ISAL_LIBS) \
 	$(CRYPTO_LIBS) $(CMOCKA_LIBS)
+
+# what programs will read
+check_PROGRAMS += tests/unit/test_store_elf tests/unit/test_store_foresee
+TESTS += tests/unit/test_store_elf tests/unit/test_store_foresee
+tests_unit_test_store_elf_SOURCES = tests/unit/test_store_elf.c
+tests_unit_test_store_elf_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_elf_LDADD = libstore.a libutil.a $(CMOCKA_LIBS)
+tests_unit_test_store_foresee_SOURCES = tests/unit/test_store_foresee.c
+tests_unit_test_store_foresee_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_foresee_LDADD = libstore.a libutil.a $(CMOCKA_LIBS) -lpthread

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "store/foresee.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/elf.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/poison.h"
+
+#define DIRS	      32   /* in which libraries are looked for */
+#define QUEUE	      4096 /* what comes while it is full is not foreseen */
+#define NAME_BYTES    256
+#define LIST_CHUNKS   1024	   /* asked for together */
+#define PROGRAM_BYTES (8u << 20)   /* of the program: what is used of it is spread over it */
+#define TABLES_BYTES  (1u << 20)   /* of a segment that may hold more than tables */
+#define CODE_BYTES    (256u << 10) /* where constructors lie, and what they begin with */
+
+#define INIT_FILE   "__init__.py"
+#define MODULES_DIR "__pycache__" /* PEP 3147 */
+
+/* Where most systems keep theirs, until the program has looked somewhere. */
+static const char *const library_dirs[] = { "lib/x86_64-linux-gnu",
+					    "usr/lib/x86_64-linux-gnu",
+					    "lib/aarch64-linux-gnu",
+					    "usr/lib/aarch64-linux-gnu",
+					    "lib64",
+					    "usr/lib64",
+					    "lib",
+					    "usr/lib" };
+static const char *const program_dirs[] = { "usr/local/bin", "usr/bin", "bin" };
+
+/* What is to be looked at: of an ELF file first the headers, then the dynamic section. */
+enum what { HEADERS, DYNAMIC, MODULES };
+
+struct item {
+	enum what what;
+	uint32_t ino;
+	struct store_elf *elf; /* of DYNAMIC */
+};
+
+struct store_foresee {
+	const struct store_index *ix;
+	struct store_foresee_source from;
+
+	pthread_mutex_t lock; /* of what follows */
+	pthread_cond_t wake;
+	struct item queue[QUEUE]; /* a ring: N from FIRST on */
+	size_t first, n;
+	uint8_t *known; /* by inode: was in the queue */
+	uint32_t dirs[DIRS];
+	size_t n_dirs;
+
+	/* the thread's own */
+	uint8_t *plain; /* of chunk HELD, or STORE_HOLE */
+	uint32_t held;
+};
+
+/* ---- asked from outside ---- */
+
+/* With the lock held; false when there is no room. */
+static bool push(struct store_foresee *f, enum what what, uint32_t ino, struct store_elf *elf)
+{
+	if (f->n == QUEUE)
+		return false;
+	f->queue[(f->first + f->n++) % QUEUE] = (struct item) { what, ino, elf };
+	pthread_cond_signal(&f->wake);
+	return true;
+}
+
+static void push_once(struct store_foresee *f, enum what what, uint32_t ino)
+{
+	if (!f || ino >= store_index_inodes(f->ix))
+		return;
+	pthread_mutex_lock(&f->lock);
+	if (!f->known[ino])
+		f->known[ino] = push(f, what, ino, NULL);
+	pthread_mutex_unlock(&f->lock);
+}
+
+void store_foresee_loaded(struct store_foresee *f, uint32_t ino)
+{
+	push_once(f, HEADERS, ino);
+}
+
+static void add_dir(struct store_foresee *f, uint32_t dir)
+{
+	size_t i = 0;
+
+	if (dir >= store_index_inodes(f->ix))
+		return;
+	pthread_mutex_lock(&f->lock);
+	while (i < f->n_dirs && f->dirs[i] != dir)
+		i++;
+	if (i == f->n_dirs && i < DIRS)
+		f->dirs[f->n_dirs++] = dir;
+	pthread_mutex_unlock(&f->lock);
+}
+
+void store_foresee_found(struct store_foresee *f, uint32_t dir, const char *name)
+{
+	if (!f)
+		return;
+	if (strcmp(name, MODULES_DIR) == 0)
+		push_once(f, MODULES, dir);
+	else if (strstr(name, ".so"))
+		add_dir(f, dir);
+}
+
+/* ---- reading and fetching ---- */
+
+/* Chunks that are asked for together. */
+struct list {
+	uint32_t chunk[LIST_CHUNKS];
+	size_t n;
+};
+
+static void add(const struct store_foresee *f, struct list *l, const struct store_inode *file,
+		struct store_elf_part part)
+{
+	struct store_piece at;
+
+	for (uint64_t off = part.off, end = off + part.len; off < end && l->n < LIST_CHUNKS;
+	     off += at.len) {
+		if (!store_index_piece(f->ix, file, off, &at))
+			return;
+		/* small files beside each other share one */
+		if (at.chunk != STORE_HOLE && (l->n == 0 || l->chunk[l->n - 1] != at.chunk))
+			l->chunk[l->n++] = at.chunk;
+	}
+}
+
+static void fetch(const struct store_foresee *f, const struct list *l, size_t n_soon, bool sure)
+{
+	f->from.fetch(f->from.arg, l->chunk, l->n, n_soon, sure);
+}
+
+static struct store_elf_part first_of(struct store_elf_part part, uint64_t len)
+{
+	return (struct store_elf_part) { part.off, part.len < len ? part.len : len };
+}
+
+static struct store_elf_part end_of(struct store_elf_part part)
+{
+	return (struct store_elf_part) { part.off + part.len - (part.len > 0), part.len > 0 };
+}
+
+static bool open_file(const struct store_foresee *f, uint32_t ino, struct store_inode *file)
+{
+	return store_index_inode(f->ix, ino, file) && S_ISREG(file->mode);
+}
+
+/* Bytes of a file, waiting for them; false when they cannot be had. The thread alone. */
+static bool read_part(struct store_foresee *f, const struct store_inode *file, uint64_t off,
+		      uint8_t *out, size_t len)
+{
+	while (len > 0) {
+		struct store_piece at;
+		size_t part;
+
+		if (!store_index_piece(f->ix, file, off, &at) || at.chunk == STORE_HOLE)
+			return false;
+		if (f->held != at.chunk) {
+			f->held = STORE_HOLE;
+			if (!f->from.bring(f->from.arg, at.chunk, f->plain))
+				return false;
+			f->held = at.chunk;
+		}
+		part = at.len < len ? (size_t)at.len : len;
+		memcpy(out, f->plain + at.off, part);
+		out += part;
+		off += part;
+		len -= part;
+	}
+	return true;
+}
+
+/* ---- programs and libraries ---- */
+
+void store_foresee_program(struct store_foresee *f, const char *program)
+{
+	struct list l = { .n = 0 };
+
+	for (size_t i = 0; f && i < HR_COUNT(program_dirs); i++) {
+		struct store_inode dir, file;
+		uint32_t in, ino;
+
+		if (!store_index_find_in(f->ix, 0, program_dirs[i], &in, &dir) ||
+		    !store_index_find_in(f->ix, in, program, &ino, &file) || !S_ISREG(file.mode))
+			continue;
+		add(f, &l, &file, (struct store_elf_part) { 0, 1 });
+		add(f, &l, &file,
+		    first_of((struct store_elf_part) { 0, file.size }, PROGRAM_BYTES));
+		fetch(f, &l, 1, true);
+		store_foresee_loaded(f, ino);
+		return;
+	}
+}
+
+static void look_at_headers(struct store_foresee *f, uint32_t ino)
+{
+	hr_autofree struct store_elf *elf = hr_xmalloc(sizeof(*elf));
+	uint8_t head[STORE_ELF_HEAD];
+	struct list l = { .n = 0 };
+	struct store_inode file;
+	size_t n;
+
+	if (!open_file(f, ino, &file))
+		return;
+	n = file.size < sizeof(head) ? (size_t)file.size : sizeof(head);
+	if (!read_part(f, &file, 0, head, n) || !store_elf_parse(head, n, file.size, elf))
+		return;
+	add(f, &l, &file, elf->dynamic);
+	add(f, &l, &file, first_of(elf->tables, TABLES_BYTES));
+	n = l.n;
+	add(f, &l, &file, elf->relro);
+	add(f, &l, &file, first_of(elf->code, CODE_BYTES));
+	add(f, &l, &file, end_of(elf->code));
+	fetch(f, &l, n, true);
+	if (elf->dynamic.len == 0)
+		return;
+	pthread_mutex_lock(&f->lock);
+	if (push(f, DYNAMIC, ino, elf))
+		(void)hr_steal(&elf);
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* A library by its name, in the directories where others were found: the beginning goes to L. */
+static void find_library(struct store_foresee *f, const char *name, struct list *l)
+{
+	uint32_t dirs[DIRS], ino;
+	struct store_inode file;
+	size_t n;
+
+	pthread_mutex_lock(&f->lock);
+	n = f->n_dirs;
+	memcpy(dirs, f->dirs, n * sizeof(dirs[0]));
+	pthread_mutex_unlock(&f->lock);
+	for (size_t i = 0; i < n; i++) {
+		if (!store_index_find_in(f->ix, dirs[i], name, &ino, &file) || !S_ISREG(file.mode))
+			continue;
+		add(f, l, &file, (struct store_elf_part) { 0, 1 });
+		store_foresee_loaded(f, ino);
+		return;
+	}
+}
+
+static void look_at_dynamic(struct store_foresee *f, uint32_t ino, const struct store_elf *elf)
+{
+	struct store_elf_part part = first_of(elf->dynamic, STORE_ELF_DYNAMIC);
+	hr_autofree uint8_t *section = hr_xmalloc((size_t)part.len);
+	struct list l = { .n = 0 };
+	struct store_elf_dynamic d;
+	struct store_inode file;
+	size_t n;
+
+	if (!open_file(f, ino, &file) || !read_part(f, &file, part.off, section, (size_t)part.len))
+		return;
+	store_elf_dynamic_parse(elf, section, (size_t)part.len, &d);
+	for (size_t i = 0; i < d.n_needed; i++) {
+		uint64_t left = d.strings.off + d.strings.len - d.needed[i];
+		char name[NAME_BYTES];
+		size_t len = left < sizeof(name) ? (size_t)left : sizeof(name);
+
+		if (read_part(f, &file, d.needed[i], (uint8_t *)name, len) &&
+		    memchr(name, '\0', len) && name[0] != '\0' && !strchr(name, '/'))
+			find_library(f, name, &l);
+	}
+	n = l.n;
+	add(f, &l, &file, d.strings);
+	for (size_t i = 0; i < HR_COUNT(d.tables); i++)
+		add(f, &l, &file, d.tables[i]);
+	fetch(f, &l, n, true);
+}
+
+/* ---- packages of Python ---- */
+
+/* Compiled modules of directory DIR. */
+static void add_modules(const struct store_foresee *f, uint32_t dir, struct list *l)
+{
+	struct store_inode modules, file;
+	struct store_entry entry;
+	uint32_t ino;
+
+	if (!store_index_find_in(f->ix, dir, MODULES_DIR, &ino, &modules))
+		return;
+	for (uint32_t i = 0; store_index_entry(f->ix, &modules, i, &entry); i++)
+		if (open_file(f, entry.ino, &file))
+			add(f, l, &file, (struct store_elf_part) { 0, file.size });
+}
+
+/*
+ * Who imports one module of a package imports others, and of a package also packages in it. A
+ * directory of packages has no such file: of those in it few are imported.
+ */
+static void look_at_package(struct store_foresee *f, uint32_t ino)
+{
+	struct list l = { .n = 0 };
+	struct store_inode dir, other;
+	struct store_entry entry;
+	uint32_t number;
+
+	add_modules(f, ino, &l);
+	fetch(f, &l, l.n, true);
+	l.n = 0;
+	if (!store_index_inode(f->ix, ino, &dir) ||
+	    store_index_lookup(f->ix, &dir, INIT_FILE, strlen(INIT_FILE), &number) != 1)
+		return;
+	for (uint32_t i = 0; store_index_entry(f->ix, &dir, i, &entry); i++)
+		if (store_index_inode(f->ix, entry.ino, &other) && S_ISDIR(other.mode))
+			add_modules(f, entry.ino, &l);
+	fetch(f, &l, 0, false);
+}
+
+/* ---- the thread ---- */
+
+static void *run(void *arg)
+{
+	struct store_foresee *f = arg;
+
+	for (;;) {
+		struct item item;
+
+		pthread_mutex_lock(&f->lock);
+		while (f->n == 0)
+			pthread_cond_wait(&f->wake, &f->lock);
+		item = f->queue[f->first];
+		f->first = (f->first + 1) % QUEUE;
+		f->n--;
+		pthread_mutex_unlock(&f->lock);
+		switch (item.what) {
+		case HEADERS:
+			look_at_headers(f, item.ino);
+			break;
+		case DYNAMIC:
+			look_at_dynamic(f, item.ino, item.elf);
+			break;
+		case MODULES:
+			look_at_package(f, item.ino);
+			break;
+		}
+		free(item.elf);
+	}
+	return NULL;
+}
+
+struct store_foresee *store_foresee_start(const struct store_index *ix,
+					  const struct store_foresee_source *from)
+{
+	struct store_foresee *f = hr_xmalloc(sizeof(*f));
+	struct store_inode dir;
+	pthread_t thread;
+	uint32_t ino;
+
+	f->ix = ix;
+	f->from = *from;
+	f->known = hr_xmalloc(store_index_inodes(ix));
+	f->plain = hr_xmalloc(STORE_CHUNK_MAX);
+	f->held = STORE_HOLE;
+	pthread_mutex_init(&f->lock, NULL);
+	pthread_cond_init(&f->wake, NULL);
+	for (size_t i = 0; i < HR_COUNT(library_dirs); i++)
+		if (store_index_find_in(ix, 0, library_dirs[i], &ino, &dir) && S_ISDIR(dir.mode))
+			add_dir(f, ino);
+	if (pthread_create(&thread, NULL, run, f) != 0) {
+		hr_debug("nothing is foreseen: there is no thread for it");
+		free(f->known);
+		free(f->plain);
+		free(f);
+		return NULL;
+	}
+	pthread_detach(thread);
+	return f;
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "store/foresee.h"
+
+#include <elf.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "util/cleanup.h"
+#include "util/le.h"
+#include "util/mem.h"
+#include "util/poison.h"
+
+#define PART   4096u /* bytes of a chunk; a file of two has two */
+#define WAIT_S 20
+
+/* The tree, by inode number; the first chunk of file I is 2 * I, the second 2 * I + 1. */
+enum {
+	ROOT,
+	LIB,
+	LIB_A,	    /* needs libb.so and libnowhere.so */
+	LIB_B_LINK, /* libb.so -> libb.so.1 */
+	LIB_B,
+	OTHER,
+	LIB_C, /* in a directory that is not a usual one */
+	USER,
+	BIN,
+	PROGRAM, /* usr/bin/program: needs libc2.so, which is in OTHER */
+	SITE,
+	PKG, /* a package with one in it */
+	PKG_INIT,
+	PKG_CACHE,
+	PKG_MODULE,
+	SUB,
+	SUB_CACHE,
+	SUB_MODULE,
+	LONE, /* no package: not all of what is in SITE is imported */
+	LONE_CACHE,
+	LONE_MODULE,
+	INODES
+};
+
+static const struct node {
+	uint32_t parent;
+	const char *name; /* sorted in each directory */
+	mode_t type;
+	const char *target; /* or what an ELF file needs, two names at most, with a space between */
+} nodes[INODES] = {
+	[ROOT] = { ROOT, "", S_IFDIR, NULL },
+	[LIB] = { ROOT, "lib", S_IFDIR, NULL },
+	[LIB_A] = { LIB, "liba.so", S_IFREG, "libb.so libnowhere.so" },
+	[LIB_B_LINK] = { LIB, "libb.so", S_IFLNK, "libb.so.1" },
+	[LIB_B] = { LIB, "libb.so.1", S_IFREG, "" },
+	[OTHER] = { ROOT, "other", S_IFDIR, NULL },
+	[LIB_C] = { OTHER, "libc2.so", S_IFREG, "" },
+	[USER] = { ROOT, "usr", S_IFDIR, NULL },
+	[BIN] = { USER, "bin", S_IFDIR, NULL },
+	[PROGRAM] = { BIN, "program", S_IFREG, "libc2.so" },
+	[SITE] = { ROOT, "zsite", S_IFDIR, NULL },
+	[PKG] = { SITE, "pkg", S_IFDIR, NULL },
+	[PKG_INIT] = { PKG, "__init__.py", S_IFREG, NULL },
+	[PKG_CACHE] = { PKG, "__pycache__", S_IFDIR, NULL },
+	[PKG_MODULE] = { PKG_CACHE, "m.pyc", S_IFREG, NULL },
+	[SUB] = { PKG, "sub", S_IFDIR, NULL },
+	[SUB_CACHE] = { SUB, "__pycache__", S_IFDIR, NULL },
+	[SUB_MODULE] = { SUB_CACHE, "s.pyc", S_IFREG, NULL },
+	[LONE] = { SITE, "zone", S_IFDIR, NULL },
+	[LONE_CACHE] = { LONE, "__pycache__", S_IFDIR, NULL },
+	[LONE_MODULE] = { LONE_CACHE, "z.pyc", S_IFREG, NULL },
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static enum { NOT, UNSURE, SURE } asked[2 * INODES];
+static struct store_index *ix;
+static struct hr_buf bytes;
+
+/* ---- the source ---- */
+
+static void fetch(void *arg, const uint32_t *chunk, size_t n, size_t n_soon, bool sure)
+{
+	(void)arg;
+	assert_true(n_soon <= n);
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < n; i++)
+		if (asked[chunk[i]] == NOT)
+			asked[chunk[i]] = sure ? SURE : UNSURE;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+static void put_tag(uint8_t *p, uint64_t tag, uint64_t value)
+{
+	hr_le64_put(p, tag);
+	hr_le64_put(p + 8, value);
+}
+
+/* A library of 2 * PART bytes, with its dynamic section in the second half and strings at 512. */
+static void make_elf(const char *needs, uint8_t *out)
+{
+	const struct {
+		uint32_t type, flags;
+		uint64_t off, len;
+	} segments[] = { { PT_LOAD, PF_R, 0, 2 * PART }, { PT_DYNAMIC, PF_R, PART, 128 } };
+	const char *second = strchr(needs, ' ');
+	uint8_t *p = out + PART;
+
+	memcpy(out, ELFMAG, SELFMAG);
+	out[EI_CLASS] = ELFCLASS64;
+	out[EI_DATA] = ELFDATA2LSB;
+	hr_le16_put(out + 16, ET_DYN);
+	hr_le64_put(out + 32, 64);
+	hr_le16_put(out + 54, 56);
+	hr_le16_put(out + 56, HR_COUNT(segments));
+	for (size_t i = 0; i < HR_COUNT(segments); i++) {
+		hr_le32_put(out + 64 + 56 * i, segments[i].type);
+		hr_le32_put(out + 64 + 56 * i + 4, segments[i].flags);
+		hr_le64_put(out + 64 + 56 * i + 8, segments[i].off);
+		hr_le64_put(out + 64 + 56 * i + 16, segments[i].off);
+		hr_le64_put(out + 64 + 56 * i + 32, segments[i].len);
+	}
+	memcpy(out + 512, needs, strlen(needs) + 1);
+	put_tag(p, DT_STRTAB, 512);
+	put_tag(p += 16, DT_STRSZ, 512);
+	if (needs[0])
+		put_tag(p += 16, DT_NEEDED, 0);
+	if (second) {
+		out[512 + (second - needs)] = '\0';
+		put_tag(p + 16, DT_NEEDED, (uint64_t)(second + 1 - needs));
+	}
+}
+
+static bool bring(void *arg, uint32_t chunk, uint8_t *out)
+{
+	const struct node *n = &nodes[chunk / 2];
+	uint8_t elf[2 * PART] = { 0 };
+
+	(void)arg;
+	assert_true(n->type == S_IFREG && n->target); /* nothing else is looked into */
+	make_elf(n->target, elf);
+	memcpy(out, elf + (chunk % 2 ? PART : 0), PART);
+	return true;
+}
+
+/* Until somebody has asked for a chunk. */
+static void wait_for(uint32_t chunk, int how)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += WAIT_S;
+	pthread_mutex_lock(&lock);
+	while (asked[chunk] == NOT)
+		if (pthread_cond_timedwait(&changed, &lock, &until) != 0)
+			fail_msg("chunk %u of '%s' is not asked for", chunk % 2,
+				 nodes[chunk / 2].name);
+	assert_int_equal(asked[chunk], how);
+	pthread_mutex_unlock(&lock);
+}
+
+static void assert_not_asked(uint32_t ino)
+{
+	pthread_mutex_lock(&lock);
+	assert_int_equal(asked[2 * (size_t)ino], NOT);
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- the tree ---- */
+
+static int build(void **state)
+{
+	HR_CLEANUP(store_index_builder_freep)
+	struct store_index_builder *b = store_index_builder_new();
+	struct fetch_digest digest = { { 0 } };
+	struct store_inode inodes[INODES] = { 0 };
+	struct hr_err e = { 0 };
+
+	(void)state;
+	for (uint32_t i = 0; i < 2 * INODES; i++) {
+		hr_le32_put(digest.b, i);
+		(void)store_index_builder_chunk(b, &digest, 0, PART);
+	}
+	for (uint32_t i = 0; i < INODES; i++) {
+		const struct node *n = &nodes[i];
+
+		inodes[i] = (struct store_inode) { .mode = n->type | 0755, .nlink = 1 };
+		inodes[i].parent = n->type == S_IFDIR ? n->parent : 0;
+		for (uint32_t k = 1; k < INODES; k++)
+			if (n->type == S_IFDIR && nodes[k].parent == i) {
+				uint32_t at = store_index_builder_entry(b, nodes[k].name,
+									strlen(nodes[k].name), k);
+
+				if (inodes[i].count++ == 0)
+					inodes[i].first = at;
+			}
+		if (n->type == S_IFLNK) {
+			inodes[i].first =
+				store_index_builder_string(b, n->target, strlen(n->target));
+			inodes[i].size = strlen(n->target);
+		}
+		if (n->type == S_IFREG) {
+			inodes[i].first = store_index_builder_extent(b, 0, 2 * i, 0);
+			(void)store_index_builder_extent(b, PART, 2 * i + 1, 0);
+			inodes[i].count = 2;
+			inodes[i].size = 2 * PART;
+		}
+		store_index_builder_inode(b, &inodes[i]);
+	}
+	assert_int_equal(store_index_builder_finish(b, &digest, &digest, "{}", 2, &bytes, &e), 0);
+	assert_int_equal(store_index_parse(bytes.p, bytes.len, &ix, &e), 0);
+	return 0;
+}
+
+static struct store_foresee *start(void)
+{
+	const struct store_foresee_source from = { fetch, bring, NULL };
+	struct store_foresee *f = store_foresee_start(ix, &from);
+
+	pthread_mutex_lock(&lock);
+	memset(asked, 0, sizeof(asked));
+	pthread_mutex_unlock(&lock);
+	assert_non_null(f);
+	return f;
+}
+
+static void test_library_brings_what_it_needs(void **state)
+{
+	struct store_foresee *f = start();
+
+	(void)state;
+	store_foresee_loaded(f, LIB_A);
+	wait_for(2 * LIB_A, SURE);
+	wait_for(2 * LIB_A + 1, SURE);
+	wait_for(2 * LIB_B, SURE); /* through a link */
+	wait_for(2 * LIB_B + 1, SURE);
+	assert_not_asked(LIB_C);
+}
+
+static void test_program_and_new_directory(void **state)
+{
+	struct store_foresee *f = start();
+
+	(void)state;
+	store_foresee_program(f, "program");
+	wait_for(2 * PROGRAM + 1, SURE);
+	/* behind it in the queue: then what it needs was looked for, and not found */
+	store_foresee_loaded(f, LIB_B);
+	wait_for(2 * LIB_B, SURE);
+	assert_not_asked(LIB_C);
+	f = start();
+	store_foresee_found(f, OTHER, "libd.so.2");
+	store_foresee_program(f, "/usr/bin/program");
+	wait_for(2 * LIB_C + 1, SURE);
+}
+
+static void test_packages(void **state)
+{
+	struct store_foresee *f = start();
+
+	(void)state;
+	store_foresee_found(f, PKG, "__init__.py");
+	store_foresee_found(f, SITE, "pkg");
+	store_foresee_found(f, LONE, "__pycache__");
+	wait_for(2 * LONE_MODULE + 1, SURE);
+	assert_not_asked(PKG_MODULE);
+	store_foresee_found(f, PKG, "__pycache__");
+	wait_for(2 * PKG_MODULE, SURE);
+	wait_for(2 * SUB_MODULE, UNSURE);
+	assert_not_asked(PKG_INIT);
+	f = start();
+	/* a directory of packages */
+	store_foresee_found(f, SITE, "__pycache__");
+	store_foresee_found(f, LONE, "__pycache__");
+	wait_for(2 * LONE_MODULE + 1, SURE);
+	assert_not_asked(PKG_MODULE);
+}
+
+static void test_nothing(void **state)
+{
+	struct store_foresee *f = start();
+
+	(void)state;
+	store_foresee_loaded(NULL, LIB_A);
+	store_foresee_found(NULL, PKG, "__pycache__");
+	store_foresee_program(NULL, "program");
+	store_foresee_program(f, "");
+	store_foresee_program(f, "missing");
+	store_foresee_loaded(f, INODES);
+	store_foresee_loaded(f, LIB);
+	store_foresee_loaded(f, LIB_B_LINK);
+	store_foresee_found(f, INODES, "__pycache__");
+	store_foresee_found(f, PKG_INIT, "__pycache__");
+	store_foresee_loaded(f, LIB_B);
+	wait_for(2 * LIB_B, SURE);
+	assert_not_asked(PROGRAM);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_library_brings_what_it_needs),
+		cmocka_unit_test(test_program_and_new_directory),
+		cmocka_unit_test(test_packages),
+		cmocka_unit_test(test_nothing),
+	};
+	int failed = cmocka_run_group_tests(tests, build, NULL);
+
+	/* the threads live on */
+	return failed;
+}
