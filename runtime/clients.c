@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 
 #include "runtime/say.h"
+#include "runtime/tasks.h"
 #include "util/cleanup.h"
 #include "util/mem.h"
 #include "util/poison.h"
@@ -49,6 +50,8 @@ void rt_clients_ended(struct rt_clients *l, size_t i)
 
 static void drop(struct rt_clients *l, size_t i)
 {
+	/* it may ask again */
+	l->tasks -= l->v[i].task && l->v[i].state != CLIENT_JOINED;
 	rt_clients_ended(l, i);
 	hr_fd_cleanup(&l->v[i].fd);
 	l->v[i] = l->v[--l->n];
@@ -130,18 +133,26 @@ static void end_pull(struct rt_clients *l, size_t i, const struct rt_ask *ask)
 	drop(l, i);
 }
 
+/* The process behind a client when it connected, or 0. */
+static pid_t pid_of(const struct rt_client *c)
+{
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+
+	return getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ? 0 : cred.pid;
+}
+
 /*
  * Keep what the rank lends, as long as its process lives. If that was replaced by another with the
  * same number meanwhile, the socket is at its end, too.
  */
 static void borrow(struct rt_client *c, int err)
 {
-	struct ucred cred = { 0 };
-	socklen_t len = sizeof(cred);
+	pid_t pid = pid_of(c);
 
 	c->err = err;
-	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.pid > 0)
-		c->life = (int)syscall(SYS_pidfd_open, cred.pid, 0);
+	if (pid > 0)
+		c->life = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (c->life < 0)
 		give_back(c);
 }
@@ -178,6 +189,8 @@ void rt_clients_input(struct rt_clients *l, size_t i)
 	if (err >= 0)
 		borrow(c, hr_steal_fd(&err));
 	c->state = CLIENT_WAITING;
+	c->task = l->launcher && rt_tasks_is_one(l->launcher, pid_of(c));
+	l->tasks += c->task;
 }
 
 void rt_clients_expire(struct rt_clients *l, uint64_t now_ms)

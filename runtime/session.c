@@ -84,6 +84,7 @@ static void init(struct rt_session *s, const struct rt_session_args *args)
 	rt_scratch_init(&s->scratch);
 	rt_server_init(&s->server);
 	rt_clients_init(&s->clients, s->ids.uid, s->in_step);
+	s->clients.launcher = s->launcher;
 	s->clients.last_ended = last_ended;
 	s->clients.arg = s;
 	hr_conf_init(&s->conf);
@@ -260,6 +261,16 @@ static void let_go(struct rt_session *s)
 		kill(s->init, SIGKILL); /* and with it what the ranks have left behind */
 	remove_names(s);
 	rt_session_enter_phase(s, RT_LEAVING);
+}
+
+/*
+ * All tasks of the step have come themselves, so no more will: the names go before the first of
+ * them can run, and nothing is left to do when Slurm kills what is left of the step.
+ */
+static void close_if_all_here(struct rt_session *s)
+{
+	if (s->phase == RT_READY && s->ranks > 0 && s->clients.tasks >= s->ranks)
+		remove_names(s);
 }
 
 static void answer(struct rt_session *s)
@@ -481,6 +492,7 @@ static int loop(struct rt_session *s, struct hr_err *e)
 			return -1;
 		handle_events(s, set, n, clients);
 		rt_session_pull(s);
+		close_if_all_here(s);
 		answer(s);
 		rt_session_lend(s); /* at once: a program may end within a millisecond */
 		count_ranks(s);

@@ -468,3 +468,29 @@ holds_mounts() { [ "$(find "/proc/$1/fd" -lname 'mnt:*' 2>/dev/null | wc -l)" = 
 	wait
 	wait_until 20 none_left
 }
+
+@test "step: when all its tasks have come themselves, the session has no name before the last of them runs" {
+	local go=$BATS_TEST_TMPDIR/go out=$BATS_TEST_TMPDIR/out
+	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/run
+	mkdir -m 700 "$XDG_RUNTIME_DIR"
+	in_step 2
+	# as slurmstepd does: each is a child of ours
+	task() {
+		(
+			export SLURM_TASK_PID=$BASHPID
+			until [ -e "$go.$1" ]; do sleep 0.1; done
+			exec "$HPCRUN" run --bind "$XDG_RUNTIME_DIR" app:1 sh -c "ls $XDG_RUNTIME_DIR/hpcrun; until [ -e $go ]; do sleep 0.1; done"
+		) >"$out.$1" 3>&- &
+	}
+	task 1
+	task 2
+	touch "$go.1"
+	wait_until 20 test -s "$out.1"
+	[ "$(grep -c 'sock$' "$out.1")" = 1 ]
+	touch "$go.2"
+	wait_until 20 test -s "$out.2"
+	[ "$(grep -c 'sock$' "$out.2")" = 0 ]
+	touch "$go"
+	wait
+	wait_until 20 none_left
+}
