@@ -79,8 +79,7 @@ const struct hr_cmd rt_cmd_mpi_check = {
 	.name = "mpi-check",
 	.operands = "IMAGE",
 	.summary = "tell which MPI an image would run with, and why",
-	.more = "Exit status: 0 when an MPI or a fabric library of the host would be used, 1 when "
-		"not.",
+	.more = "Exit status: 0 when an MPI or a fabric library of the host would be used, else 1.",
 	.opts = opts,
 	.args_size = sizeof(struct check_args),
 	.min_operands = 1,

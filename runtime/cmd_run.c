@@ -41,6 +41,14 @@ static const struct hr_foreign foreign[] = {
 	{ "clearenv", "'--cleanenv'" },
 	{ "ipc-host", "the default" },
 	{ "net-host", "the default" },
+	{ "i", "the default: the terminal is passed on," },
+	{ "t", "the default: the terminal is passed on," },
+	{ "interactive", "the default: the terminal is passed on," },
+	{ "tty", "the default: the terminal is passed on," },
+	{ "detach", "'&' of the shell" },
+	{ "name", "not needed, for nothing is kept of a container" },
+	{ "network", "'--net'" },
+	{ "privileged", "'--fakeroot', without a privilege on the host," },
 	{ "rm", "the default: nothing is kept of a container" },
 	{ "sharens", "the default: the ranks of a node share a session" },
 	{ "join", "the default: the ranks of a node share a session" },
@@ -153,8 +161,8 @@ static int run(const struct rt_run_args *args, bool shell, char **argv, struct h
  * Run ARGV with --image as its first word, if there is one. LEAST and MOST are how many words it
  * may have then; MOST -1: any number. Shifter writes docker:NAME.
  */
-static int run_words(struct rt_run_args *args, bool shell, int argc, char **argv, int least,
-		     int most, struct hr_err *e)
+static int run_words(struct rt_run_args *args, const struct hr_cmd *cmd, int argc, char **argv,
+		     int least, int most, struct hr_err *e)
 {
 	static const char shifter[] = "docker:";
 	hr_autofree char **words = hr_xmalloc(((size_t)argc + 2) * sizeof(*words));
@@ -166,26 +174,28 @@ static int run_words(struct rt_run_args *args, bool shell, int argc, char **argv
 	words[0] = (char *)(uintptr_t)image;
 	memcpy(words + n, argv, (size_t)argc * sizeof(*words)); /* zeroed: it ends with NULL */
 	argc += (int)n;
-	if (argc < least)
+	if (argc < least) {
+		hr_opt_hint_usage("hpcrun", cmd, e);
 		return hr_fail(e, HR_USAGE, 0, argc == 0 ? "no image given" : "no command given");
+	}
 	if (most >= 0 && argc > most)
 		return hr_fail(e, HR_USAGE, 0, "surplus operand '%s'", words[most]);
-	return run(args, shell, words, e);
+	return run(args, cmd == &rt_cmd_shell, words, e);
 }
 
 static int run_main(void *args, int argc, char **argv, struct hr_err *e)
 {
-	return run_words(args, false, argc, argv, 1, -1, e);
+	return run_words(args, &rt_cmd_run, argc, argv, 1, -1, e);
 }
 
 static int exec_main(void *args, int argc, char **argv, struct hr_err *e)
 {
-	return run_words(args, false, argc, argv, 2, -1, e);
+	return run_words(args, &rt_cmd_exec, argc, argv, 2, -1, e);
 }
 
 static int shell_main(void *args, int argc, char **argv, struct hr_err *e)
 {
-	return run_words(args, true, argc, argv, 1, 1, e);
+	return run_words(args, &rt_cmd_shell, argc, argv, 1, 1, e);
 }
 
 /* The three verbs take the same options from the same places. */

@@ -62,7 +62,9 @@ static int plan_source(struct rt_plan *plan, struct hr_err *e)
 	if (hr_source_of(plan->image) != HR_SOURCE_FILE)
 		return 0;
 	if (stat(plan->image, &st) < 0) {
-		if (strchr(plan->image, '/') == NULL)
+		if (strstr(plan->image, ":/"))
+			hr_hint(e, "is it meant for --bind? -v is --verbose here");
+		else if (strchr(plan->image, '/') == NULL)
 			hr_hint(e, "a name that ends like this is a file, not an image of a store");
 		return hr_fail(e, errno == ENOENT || errno == ENOTDIR ? HR_NOTFOUND : HR_SYS, errno,
 			       "cannot find image file '%s'", plan->image);

@@ -48,6 +48,7 @@ static int find(const struct store_cmd_chain *chain, const struct store_name *na
 			return -1;
 		hr_err_clear(e);
 	}
+	hr_hint(e, "'hpcrun images' lists what is there");
 	return hr_fail(e, HR_NOTFOUND, 0, "no store has it");
 }
 

@@ -167,20 +167,32 @@ int hr_opt_set(const struct hr_opt *o, void *args, const char *value, const char
 	return -1;
 }
 
+void hr_opt_hint_usage(const char *program, const struct hr_cmd *cmd, struct hr_err *e)
+{
+	hr_hint(e, "usage: %s %s [OPTION]...%s%s", program, cmd->name, cmd->operands[0] ? " " : "",
+		cmd->operands);
+}
+
+static void hint_foreign(const struct hr_cmd *cmd, const char *what, const char *name,
+			 struct hr_err *e)
+{
+	for (const struct hr_foreign *f = cmd->foreign; f && f->name; f++)
+		if (strcmp(f->name, name) == 0)
+			hr_hint(e, "'%s' is %s here", what, f->ours);
+}
+
 int hr_opt_unknown(const char *program, const struct hr_cmd *cmd, const char *word, size_t len,
 		   struct hr_err *e)
 {
-	hr_autofree char *name = hr_xstrndup(word, len);
+	hr_autofree char *name = hr_xstrndup(word, len), *what = hr_xasprintf("--%s", name);
 	const char *names[128] = { "help" };
 	const struct hr_opt *o;
 	const char *near;
 
 	for (size_t i = 0; (o = hr_opt_at(cmd, i)) && i + 2 < HR_COUNT(names); i++)
 		names[i + 1] = o->name;
-	hr_fail(e, HR_USAGE, 0, "%s %s: unknown option '--%s'", program, cmd->name, name);
-	for (const struct hr_foreign *f = cmd->foreign; f && f->name; f++)
-		if (strcmp(f->name, name) == 0)
-			hr_hint(e, "'--%s' is %s here", name, f->ours);
+	hr_fail(e, HR_USAGE, 0, "%s %s: unknown option '%s'", program, cmd->name, what);
+	hint_foreign(cmd, what, name, e);
 	near = hr_nearest(name, names);
 	if (near)
 		hr_hint(e, "did you mean '--%s'?", near);
@@ -223,6 +235,7 @@ static int parse_short(const char *program, const struct hr_cmd *cmd, void *args
 		if (!o) {
 			hr_fail(e, HR_USAGE, 0, "%s %s: unknown option '%s'", program, cmd->name,
 				what);
+			hint_foreign(cmd, what, what + 1, e);
 			hr_hint(e, "'%s %s --help' lists the options", program, cmd->name);
 			return -1;
 		}
@@ -284,7 +297,7 @@ int hr_opt_parse(const char *program, const struct hr_cmd *cmd, void *args, int 
 		else
 			hr_fail(e, HR_USAGE, 0, "%s %s: surplus operand '%s'", program, cmd->name,
 				argv[cmd->max_operands]);
-		hr_hint(e, "usage: %s %s [OPTION]... %s", program, cmd->name, cmd->operands);
+		hr_opt_hint_usage(program, cmd, e);
 		return -1;
 	}
 	return 0;

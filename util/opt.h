@@ -95,7 +95,7 @@ struct hr_opt {
 
 /* An option that other programs have, and what does it here. */
 struct hr_foreign {
-	const char *name; /* without dashes; NULL ends the table */
+	const char *name; /* without dashes, or a letter; NULL ends the table */
 	const char *ours; /* for "'--name' is OURS here" */
 };
 
@@ -171,6 +171,9 @@ int hr_opt_set(const struct hr_opt *o, void *args, const char *value, const char
 /* Fail for want of an option --NAME, with the nearest known one as hint; -1. */
 int hr_opt_unknown(const char *program, const struct hr_cmd *cmd, const char *name, size_t len,
 		   struct hr_err *e);
+
+/* Hint at the form of the command line. */
+void hr_opt_hint_usage(const char *program, const struct hr_cmd *cmd, struct hr_err *e);
 
 /*
  * Write what OPTS say of ARGS as words, "--name=VALUE", which parse to the same: for handing

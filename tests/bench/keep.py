@@ -62,6 +62,7 @@ def many(b, hpcrun, figure):
         ("images_json", ["images", "--json"]),
         ("images_quiet", ["images", "-q"]),
         ("inspect", ["inspect", shared]),
+        ("complete", ["completion", "words", "run", "many"]),
         ("plan", ["plan", shared]),
     ):
         took = sorted(b.timed([hpcrun, *argv], env)[0] for _ in range(5))[2]

@@ -230,9 +230,16 @@ trees() {
 	[ "$("$HPCRUN" exec --image shifter:1 echo c)" = c ]
 	[ "$(HPCRUN_IMAGE=none:1 "$HPCRUN" shifter:1 echo d)" = d ] # no variable has a say in this
 	fail_with 'no image given' "$HPCRUN" run
+	fail_with 'hint: usage: hpcrun exec .OPTION.... IMAGE COMMAND' "$HPCRUN" exec
 	fail_with 'no command given' "$HPCRUN" exec --image=shifter:1
 	fail_with "surplus operand 'x'" "$HPCRUN" shell --image=shifter:1 x
 	[ "$("$HPCRUN" completion words --image=shift)" = --image=shifter:1 ]
+}
+
+@test "what users of docker type is answered with what it is here" {
+	fail_with "'-i' is the default: the terminal is passed on, here" "$HPCRUN" run -it app:1 sh
+	fail_with "'--network' is '--net' here" "$HPCRUN" run --network=none app:1 sh
+	fail_with 'is it meant for --bind\? -v is --verbose here' "$HPCRUN" run -v /a:/b app:1 sh
 }
 
 @test "plan: of an image that is here, whether its C library lets the host's libraries in" {
