@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -13,6 +14,7 @@
 #include "store/interrupt.h"
 #include "store/json_out.h"
 #include "store/oci_out.h"
+#include "store/push_progress.h"
 #include "store/size.h"
 #include "store/tree_tar.h"
 #include "util/cleanup.h"
@@ -39,6 +41,7 @@ struct push {
 	struct fetch_digest digest; /* of the manifest, at the end */
 	uint64_t sent;		    /* bytes of blobs */
 	bool as_it_was;
+	struct push_progress progress;
 };
 
 static void push_release(struct push *p)
@@ -46,12 +49,6 @@ static void push_release(struct push *p)
 	fetch_client_free(p->client);
 	fetch_ref_release(&p->to);
 	store_cmd_image_release(&p->image);
-}
-
-static void say(const struct push *p, const char *what)
-{
-	if (!p->args->quiet && !p->args->json)
-		fprintf(stderr, "%s\n", what);
 }
 
 /* Upload what lies in memory, unless it is there. */
@@ -128,15 +125,22 @@ static bool load_original(const struct push *p, struct original *o)
 	       store_ref_each(st, on_ref, &s, &none) >= 0;
 }
 
-/* Is a blob in the repository, or can it be taken from another one? */
-static int get_blob_there(struct push *p, const struct original *o, const struct fetch_digest *d,
-			  bool *there, struct hr_err *e)
+/* Is a blob in the repository, or can it be taken from another one? Says so in a line. */
+static int get_blob_there(struct push *p, const struct original *o,
+			  const struct fetch_descriptor *blob, bool *there, struct hr_err *e)
 {
-	if (fetch_blob_exists(p->client, &p->to, d, there, e) < 0)
+	bool was;
+
+	if (fetch_blob_exists(p->client, &p->to, &blob->digest, there, e) < 0)
 		return -1;
+	was = *there;
 	for (size_t i = 0; i < o->repos.n && !*there; i++)
-		if (fetch_blob_mount(p->client, &p->to, d, o->repos.v[i], there, e) < 0)
+		if (fetch_blob_mount(p->client, &p->to, &blob->digest, o->repos.v[i], there, e) < 0)
 			return -1;
+	push_progress_begin(&p->progress, &blob->digest, blob->size);
+	push_progress_end(&p->progress, was	 ? "already there"
+					: *there ? "taken from another repository there"
+						 : NULL);
 	return 0;
 }
 
@@ -164,7 +168,7 @@ static int push_as_it_was(struct push *p, struct hr_err *e)
 	for (size_t i = 0; i < o.m.n_layers; i++) {
 		bool there;
 
-		if (get_blob_there(p, &o, &o.m.layers[i].digest, &there, e) < 0)
+		if (get_blob_there(p, &o, &o.m.layers[i], &there, e) < 0)
 			return -1;
 		if (!there)
 			return 0;
@@ -186,6 +190,7 @@ struct stream {
 	struct store_gzip *gzip;
 	struct fetch_upload *upload; /* or NULL: to be measured only */
 	uint64_t bytes;
+	struct push_progress *progress;
 };
 
 static int on_packed(void *arg, const void *p, size_t n, struct hr_err *e)
@@ -194,7 +199,10 @@ static int on_packed(void *arg, const void *p, size_t n, struct hr_err *e)
 
 	fetch_hash_add(s->packed, p, n);
 	s->bytes += n;
-	return s->upload ? fetch_upload_add(s->upload, p, n, e) : 0;
+	if (!s->upload)
+		return 0;
+	push_progress_add(s->progress, n);
+	return fetch_upload_add(s->upload, p, n, e);
 }
 
 static int on_tar(void *arg, const void *p, size_t n, struct hr_err *e)
@@ -202,15 +210,16 @@ static int on_tar(void *arg, const void *p, size_t n, struct hr_err *e)
 	struct stream *s = arg;
 
 	fetch_hash_add(s->plain, p, n);
+	if (!s->upload)
+		push_progress_add(s->progress, n);
 	return store_gzip_add(s->gzip, p, n, e);
 }
 
 /* Make the layer, for UPLOAD or NULL. */
-static int stream_layer(const struct push *p, struct fetch_upload *upload,
-			struct store_oci_part *layer, struct fetch_digest *diff_id,
-			struct hr_err *e)
+static int stream_layer(struct push *p, struct fetch_upload *upload, struct store_oci_part *layer,
+			struct fetch_digest *diff_id, struct hr_err *e)
 {
-	struct stream s = { fetch_hash_new(), fetch_hash_new(), NULL, upload, 0 };
+	struct stream s = { fetch_hash_new(), fetch_hash_new(), NULL, upload, 0, &p->progress };
 	int r;
 
 	s.gzip = store_gzip_new(on_packed, &s);
@@ -230,17 +239,33 @@ static int upload_layer(struct push *p, struct store_oci_part *layer, struct fet
 			struct hr_err *e)
 {
 	HR_CLEANUP(fetch_upload_freep) struct fetch_upload *upload = NULL;
-	char size[STORE_SIZE_TEXT];
-	hr_autofree char *text =
-		hr_xasprintf("uploading one layer, %s", store_size_text(layer->bytes, size));
 
-	say(p, text);
 	if (fetch_upload_begin(p->client, &p->to, &upload, e) < 0 ||
 	    stream_layer(p, upload, layer, diff_id, e) < 0 ||
 	    fetch_upload_end(upload, &layer->digest, e) < 0)
 		return -1;
 	p->sent += layer->bytes;
 	return 0;
+}
+
+/* Make it, and send it unless it is there. */
+static int put_layer(struct push *p, struct store_oci_part *layer, struct fetch_digest *diff_id,
+		     struct hr_err *e)
+{
+	struct fetch_digest digest;
+	bool there;
+	int r;
+
+	push_progress_begin(&p->progress, NULL, 0);
+	r = stream_layer(p, NULL, layer, diff_id, e);
+	push_progress_end(&p->progress, NULL);
+	if (r < 0 || fetch_blob_exists(p->client, &p->to, &layer->digest, &there, e) < 0)
+		return -1;
+	digest = layer->digest;
+	push_progress_begin(&p->progress, &digest, layer->bytes);
+	r = there ? 0 : upload_layer(p, layer, diff_id, e);
+	push_progress_end(&p->progress, r < 0 ? NULL : there ? "already there" : "done");
+	return r;
 }
 
 /*
@@ -252,11 +277,8 @@ static int push_one_layer(struct push *p, struct hr_err *e)
 	struct store_oci_part layer, config;
 	struct fetch_digest diff_id;
 	hr_autofree char *doc = NULL, *manifest = NULL;
-	bool there;
 
-	if (stream_layer(p, NULL, &layer, &diff_id, e) < 0 ||
-	    fetch_blob_exists(p->client, &p->to, &layer.digest, &there, e) < 0 ||
-	    (!there && upload_layer(p, &layer, &diff_id, e) < 0))
+	if (put_layer(p, &layer, &diff_id, e) < 0)
 		return -1;
 	doc = store_oci_config(p->image.ix, &diff_id, e);
 	if (!doc)
@@ -317,6 +339,8 @@ static int push_main(void *args, int argc, char **argv, struct hr_err *e)
 	HR_CLEANUP(push_release) struct push p = { .args = args };
 
 	(void)argc;
+	p.progress.quiet = p.args->quiet || p.args->json;
+	p.progress.bars = isatty(STDERR_FILENO);
 	if (fetch_ref_parse(argv[1], &p.to, e) < 0)
 		return -1;
 	if (p.to.has_digest)

@@ -132,6 +132,7 @@ hpcrun_store_SOURCES = \
 	store/mpi_verdict.c store/mpi_verdict.h \
 	store/oci_out.c store/oci_out.h \
 	store/progress.c store/progress.h \
+	store/push_progress.c store/push_progress.h \
 	store/sessions.c store/sessions.h \
 	store/sessions_print.c \
 	store/sessions_prometheus.c \

@@ -47,15 +47,13 @@ static double seconds_since(const struct timespec *t)
 	return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) / 1e9;
 }
 
-/* The first digits of a digest, enough to tell layers apart. */
-#define DIGEST_SHORT 13
-static char *short_digest(const struct fetch_digest *d, char buf[DIGEST_SHORT])
+char *progress_digest(const struct fetch_digest *d, char buf[PROGRESS_DIGEST])
 {
 	char hex[FETCH_DIGEST_HEX];
 
 	fetch_digest_hex(d, hex);
-	memcpy(buf, hex, DIGEST_SHORT - 1);
-	buf[DIGEST_SHORT - 1] = '\0';
+	memcpy(buf, hex, PROGRESS_DIGEST - 1);
+	buf[PROGRESS_DIGEST - 1] = '\0';
 	return buf;
 }
 
@@ -99,11 +97,11 @@ static void json_layer(const struct store_import_layer *l, enum store_import_sta
 static void line_layer(const struct store_import_layer *l, enum store_import_state state,
 		       struct hr_buf *b)
 {
-	char digest[DIGEST_SHORT], size[STORE_SIZE_TEXT];
+	char digest[PROGRESS_DIGEST], size[STORE_SIZE_TEXT];
 
 	if (state == STORE_IMPORT_RUNNING || state == STORE_IMPORT_WAITING)
 		return;
-	hr_buf_printf(b, "layer %s: %s: ", short_digest(&l->blob.digest, digest),
+	hr_buf_printf(b, "layer %s: %s: ", progress_digest(&l->blob.digest, digest),
 		      store_size_text(l->blob.size, size));
 	outcome(l, state, b);
 	hr_buf_str(b, "\n");
@@ -132,49 +130,63 @@ static void show_changes(struct progress *p)
 
 /* ---- bars ---- */
 
-static void bar_line(const struct progress *p, const struct store_import_layer *l,
-		     unsigned int width, struct hr_buf *b)
+void progress_bar(uint64_t got, uint64_t size, double seconds, unsigned int width, struct hr_buf *b)
 {
-	char digest[DIGEST_SHORT], size[STORE_SIZE_TEXT], got[STORE_SIZE_TEXT];
-	enum store_import_state state = atomic_load(&l->state);
-	double part = l->blob.size ? (double)l->got / (double)l->blob.size : 1;
 	/* digest, two sizes and the rate take 12 + 2 + 10 + 3 + 10 + 2 + 12 columns */
 	unsigned int bar = width > 54 ? width - 54 : 0, full;
+	char text[STORE_SIZE_TEXT], of[STORE_SIZE_TEXT];
 
 	if (bar > BAR_MAX)
 		bar = BAR_MAX;
-	hr_buf_printf(b, "%s  ", short_digest(&l->blob.digest, digest));
-	if (state != STORE_IMPORT_RUNNING) {
-		hr_buf_printf(b, "%9s  ", store_size_text(l->blob.size, size));
-		if (state == STORE_IMPORT_WAITING)
-			hr_buf_str(b, "waiting");
-		else
-			outcome(l, state, b);
-		return;
-	}
-	full = (unsigned int)(part * bar);
+	full = (unsigned int)((size ? (double)got / (double)size : 1) * bar);
 	if (bar > 4) {
 		hr_buf_str(b, "[");
 		for (unsigned int i = 0; i < bar; i++)
 			hr_buf_str(b, i < full ? "#" : ".");
 		hr_buf_str(b, "] ");
 	}
-	hr_buf_printf(b, "%s of %s", store_size_text(l->got, got),
-		      store_size_text(l->blob.size, size));
-	if (seconds_since(&p->begin) > 0.5)
+	hr_buf_printf(b, "%s of %s", store_size_text(got, text), store_size_text(size, of));
+	if (seconds > 0.5)
 		hr_buf_printf(b, ", %s/s",
-			      store_size_text((uint64_t)((double)l->got / seconds_since(&p->begin)),
-					      got));
+			      store_size_text((uint64_t)((double)got / seconds), text));
+}
+
+static void bar_line(const struct progress *p, const struct store_import_layer *l,
+		     unsigned int width, struct hr_buf *b)
+{
+	char digest[PROGRESS_DIGEST], size[STORE_SIZE_TEXT];
+	enum store_import_state state = atomic_load(&l->state);
+
+	hr_buf_printf(b, "%s  ", progress_digest(&l->blob.digest, digest));
+	if (state == STORE_IMPORT_RUNNING) {
+		progress_bar(l->got, l->blob.size, seconds_since(&p->begin), width, b);
+		return;
+	}
+	hr_buf_printf(b, "%9s  ", store_size_text(l->blob.size, size));
+	if (state == STORE_IMPORT_WAITING)
+		hr_buf_str(b, "waiting");
+	else
+		outcome(l, state, b);
 }
 
 static void screen_size(unsigned int *columns, unsigned int *lines)
 {
 	struct winsize ws = { 0 };
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) < 0 || ws.ws_col == 0 || ws.ws_row == 0)
+	if ((ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) < 0 &&
+	     ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) < 0) ||
+	    ws.ws_col == 0 || ws.ws_row == 0)
 		ws = (struct winsize) { .ws_col = 80, .ws_row = 24 };
 	*columns = ws.ws_col < WIDTH_MIN ? WIDTH_MIN : ws.ws_col;
 	*lines = ws.ws_row > LINES_MARGIN + 1 ? ws.ws_row - LINES_MARGIN : 1;
+}
+
+unsigned int progress_columns(void)
+{
+	unsigned int columns, lines;
+
+	screen_size(&columns, &lines);
+	return columns - 1;
 }
 
 /*

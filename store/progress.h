@@ -9,6 +9,7 @@
 #define STORE_PROGRESS_H
 
 #include "store/import.h"
+#include "util/buf.h"
 
 enum progress_style { PROGRESS_QUIET, PROGRESS_LINES, PROGRESS_BARS, PROGRESS_JSON };
 
@@ -17,6 +18,19 @@ struct progress;
 /* STATUS and REF are borrowed until progress_end(). LOCAL: nothing comes over a network. */
 struct progress *progress_start(const struct store_import_status *status,
 				const struct fetch_ref *ref, enum progress_style style, bool local);
+/* The first digits of a digest, enough to tell layers apart; returns BUF. */
+#define PROGRESS_DIGEST 13
+char *progress_digest(const struct fetch_digest *d, char buf[PROGRESS_DIGEST]);
+
+/*
+ * Append what is behind a layer's digest on a line of WIDTH columns: a bar, GOT of SIZE bytes, and
+ * the rate.
+ */
+void progress_bar(uint64_t got, uint64_t size, double seconds, unsigned int width,
+		  struct hr_buf *b);
+/* What the terminal has, less one. */
+unsigned int progress_columns(void);
+
 /* Show the end: RESULT, or nothing after a failure, which is told elsewhere. */
 void progress_end(struct progress *p, const struct store_import_result *result);
 

@@ -125,3 +125,33 @@ logged() { jq -r "select($1) | .method" "$MOCK/log" | wc -l; }
 	fail_with 'has a digest' "$HPCRUN" push lab/small:1 "$TO@sha256:$(printf '0%.0s' {1..64})"
 	fail_with "'lab/none:1' is not in the store" "$HPCRUN" push lab/none:1 "$TO"
 }
+
+@test "push: each layer has a line that says what became of it, on a terminal a bar before that" {
+	run -0 --separate-stderr "$HPCRUN" push lab/small:1 "$REGISTRY/lab/shown:1"
+	[[ ${stderr_lines[0]} =~ ^layer\ [0-9a-f]{12}:\ .*B:\ done$ ]]
+	run -0 --separate-stderr "$HPCRUN" push lab/small:1 "$REGISTRY/lab/shown:2"
+	[[ ${stderr_lines[0]} =~ ^layer\ [0-9a-f]{12}:\ .*B:\ already\ there$ ]]
+	run -0 --separate-stderr "$HPCRUN" push -q lab/small:1 "$REGISTRY/lab/shown:3"
+	[ -z "$stderr" ]
+	need python3
+	# 20 MB that do not compress take long enough for a bar
+	mock_start
+	python3 - "$HPCRUN" push lab/tree:1 "$TO" >"$BATS_TEST_TMPDIR/seen" <<-'EOF2'
+		import fcntl, os, pty, struct, sys, termios
+		pid, fd = pty.fork()
+		if pid == 0:
+		    fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+		    os.execv(sys.argv[1], ["hpcrun"] + sys.argv[2:])
+		seen = b""
+		try:
+		    while part := os.read(fd, 4096):
+		        seen += part
+		except OSError:
+		    pass
+		sys.stdout.write(seen.decode())
+		sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+	EOF2
+	tr '\r' '\n' <"$BATS_TEST_TMPDIR/seen" | sed 's/\x1b\[K//' >"$BATS_TEST_TMPDIR/lines"
+	grep -qE '^[0-9a-f]{12}  \[#+\.*\] [0-9.]+ MB of [0-9.]+ MB' "$BATS_TEST_TMPDIR/lines"
+	[ "$(awk 'length($0) > 79' "$BATS_TEST_TMPDIR/lines" | grep -cv sha256:)" = 0 ]
+}
