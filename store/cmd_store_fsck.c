@@ -56,10 +56,18 @@ static int check(struct fsck *f, struct store_check_result *r, struct hr_err *e)
 					       .threads = store_cmd_threads(f->a->threads),
 					       .cancel = f->stop,
 					       .damaged = note_damage,
-					       .arg = f };
+					       .arg = f,
+					       .bytes = &f->a->show.bytes };
+	struct hr_err unknown = { 0 }; /* of how much there is to do */
+	uint64_t total;
+	int done;
 
-	store_check_show_begin(&f->a->show);
-	if (store_check_all(&o, r, e) < 0)
+	if (store_size(f->st, &total, &unknown) < 0)
+		total = 0;
+	store_check_show_begin(&f->a->show, total);
+	done = store_check_all(&o, r, e);
+	store_check_show_stop(&f->a->show);
+	if (done < 0)
 		return -1;
 	store_check_show_end(&f->a->show, "store", f->st->path, r);
 	return 0;

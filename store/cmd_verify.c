@@ -60,17 +60,21 @@ static int verify(struct verify_args *a, const struct store_cmd_chain *chain, co
 	struct store_check_options o = { .threads = store_cmd_threads(a->threads),
 					 .cancel = store_interrupt_catch(),
 					 .damaged = store_check_show_damage,
-					 .arg = &a->show };
+					 .arg = &a->show,
+					 .bytes = &a->show.bytes };
 	struct store_check_result r;
 	struct fetch_digest manifest;
+	int done;
 
 	if (hr_source_of(text) != HR_SOURCE_REF)
 		return hr_fail(e, HR_USAGE, 0,
 			       "it is a file: nothing beside it says what it should be");
 	if (store_name_parse(text, &name, e) < 0 || find(chain, &name, &o.st, &manifest, e) < 0)
 		return -1;
-	store_check_show_begin(&a->show);
-	if (store_check_image(&o, &manifest, &r, e) < 0)
+	store_check_show_begin(&a->show, 0);
+	done = store_check_image(&o, &manifest, &r, e);
+	store_check_show_stop(&a->show);
+	if (done < 0)
 		return -1;
 	store_check_show_end(&a->show, "image", text, &r);
 	if (r.damaged > 0 && !a->show.json)

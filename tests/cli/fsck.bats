@@ -38,6 +38,20 @@ flip() {
 	[ -z "$output" ]
 }
 
+@test "store fsck, verify: show on a terminal how far they are, and nowhere else" {
+	need python3
+	on_terminal() { python3 -c 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)' "$@" </dev/null | tr '\r' '\n'; }
+	on_terminal "$HPCRUN" store fsck >"$BATS_TEST_TMPDIR/shown"
+	grep -qE 'checked [0-9.]+ k?M?B of about [0-9.]+ MB$' "$BATS_TEST_TMPDIR/shown"
+	grep -qx 'no damage' "$BATS_TEST_TMPDIR/shown"
+	on_terminal "$HPCRUN" verify "$REGISTRY/test/busybox:1" >"$BATS_TEST_TMPDIR/shown"
+	grep -qE 'checked [0-9.]+ k?M?B$' "$BATS_TEST_TMPDIR/shown"
+	on_terminal "$HPCRUN" store fsck -q >"$BATS_TEST_TMPDIR/shown"
+	[ ! -s "$BATS_TEST_TMPDIR/shown" ]
+	"$HPCRUN" store fsck 2>"$BATS_TEST_TMPDIR/shown"
+	[ ! -s "$BATS_TEST_TMPDIR/shown" ]
+}
+
 @test "store fsck: finds a wrong byte in an object of any kind, and names it alone" {
 	local dir file n=0
 	for dir in docs blobs layers images meta index packs dict; do
