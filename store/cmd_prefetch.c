@@ -273,11 +273,15 @@ static int prefetch(struct job *j, const char *traces, const struct store_pager_
 static int open_all(struct job *j, const char *dir, const char *url, struct hr_err *e)
 {
 	struct store_cache_usage left;
+	hr_autofree char *text = NULL;
 	struct hr_err full = { 0 };
 
 	if ((!j->client && store_cmd_client(&j->conf, NULL, &j->client, e) < 0) ||
 	    (!j->cache && store_cache_open(dir, &j->cache, e) < 0))
 		return -1;
+	text = store_cache_place_warning(j->args->cache, &j->conf, dir);
+	if (text)
+		hr_warn("%s", text);
 	if (store_cache_evict(j->cache, j->conf.cache_bytes, &left, &full) < 0)
 		hr_warn("cannot make room in the cache: %s", full.text);
 	j->from = url;

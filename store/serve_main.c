@@ -145,6 +145,14 @@ static int say_ready(int control, struct hr_err *e)
 	return hr_serve_send(control, &m, NULL, e);
 }
 
+void serve_tell_place(const struct serve *s, const struct serve_web *w, const char *dir)
+{
+	hr_autofree char *text = store_cache_place_warning(w->cache, w->conf, dir);
+
+	if (text)
+		serve_tell((void *)(uintptr_t)s, text);
+}
+
 void serve_tell(void *arg, const char *text)
 {
 	struct serve_msg m = { .magic = SERVE_MAGIC, .type = SERVE_NOTICE };
@@ -228,6 +236,7 @@ static struct store_chunk_source cached(struct serve *s, const struct serve_web 
 		return source;
 	}
 	s->cache = cache;
+	serve_tell_place(s, w, dir);
 	source = store_local_cache_wrap(store_local_cache_new(cache, s->img), &source);
 	native.source = source;
 	native.cache_dir = dir;

@@ -117,6 +117,8 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 
 	if (n->lost.kind != HR_OK)
 		store_pager_no_cache(pager, &n->lost);
+	else
+		serve_tell_place(s, w, n->dir);
 	s->chunks = store_chunks_new(s->ix, &source, w->memory, fetch_digest_of);
 	store_chunks_count(s->chunks, s->stats, NULL);
 	if (store_pager_start(pager, s->chunks, e) < 0 ||

@@ -117,6 +117,23 @@ field() { "$HPCRUN" cache "${@:2}" --json | python3 -c "import json, sys; print(
 	[[ $output == *'memory (tmpfs)'* ]]
 }
 
+@test "cache: that it lies in memory is said to who runs something, unless it was chosen" {
+	local nodisk='
+		mount -t tmpfs x /var/tmp
+		mount --rbind /tmp /tmp
+		mount -o remount,bind,ro /tmp'
+	unshare -Urm sh -ec "$nodisk" 2>/dev/null || skip 'cannot mount over /var/tmp'
+	nodisk+='
+		mkdir -m 700 /var/tmp/run /var/tmp/tmp
+		XDG_RUNTIME_DIR=/var/tmp/run TMPDIR=/var/tmp/tmp "$@"'
+	run -0 unshare -Urm sh -ec "$nodisk" sh env -u HPCRUN_CACHE "$HPCRUN" --no-home lab/one:1 true
+	[[ $output == *"warning: the cache of this node, '/var/tmp/hpcrun-cache-0', is on memory (tmpfs); name a local disk"* ]]
+	[ "${#lines[@]}" = 1 ]
+	wait_until 20 none_left
+	run -0 unshare -Urm sh -ec "$nodisk" sh env HPCRUN_CACHE=/var/tmp/chosen "$HPCRUN" --no-home lab/one:1 true
+	[ -z "$output" ]
+}
+
 @test "cache: --cache of a run is the cache that 'cache' and 'prefetch' name with it" {
 	mkdir -m 700 "$BATS_TEST_TMPDIR/other"
 	cd "$BATS_TEST_TMPDIR"

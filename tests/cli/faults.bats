@@ -36,7 +36,10 @@ setup() {
 	cp -r "$SCRATCH/site" "$HPCRUN_STORE"
 	cd /
 }
-teardown() { wait_until 20 none_left; }
+teardown() {
+	web_store_stop "$BATS_TEST_TMPDIR/web"
+	wait_until 20 none_left
+}
 
 none_left() { [ -z "$(leftovers)" ]; }
 run_image() { timeout 60 "$HPCRUN" --no-home lab/fault:1 "$@"; }
@@ -180,7 +183,6 @@ right_with_failing() {
 	tail -n +2 "$BATS_TEST_TMPDIR/got" | cmp "$SCRATCH/want" -
 	wait_until 20 none_left
 	[ "$(run_image busybox cat /data/f1)" = other ]
-	web_store_stop "$BATS_TEST_TMPDIR/web"
 }
 
 @test "faults: a cache on a clock that went back, or with times to come, is as good as any" { # F16

@@ -46,6 +46,7 @@ setup() {
 }
 teardown() {
 	[ -z "$holder" ] || kill "$holder" 2>/dev/null
+	web_store_stop "$BATS_TEST_TMPDIR/web"
 	wait_until 20 none_left
 }
 
@@ -249,7 +250,6 @@ server() { leftovers | sed -n 's/ .*hpcrun-serve.*//p'; }
 	mounted /bin/busybox
 	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
 	release
-	web_store_stop "$BATS_TEST_TMPDIR/web"
 }
 
 @test "native: a prefetch of an image in a directory makes them, too, unless they are turned off" {
@@ -284,7 +284,6 @@ server() { leftovers | sed -n 's/ .*hpcrun-serve.*//p'; }
 	start sh -c 'exec sleep 1000'
 	wait_until 60 large
 	release
-	web_store_stop "$BATS_TEST_TMPDIR/web"
 }
 
 @test "native: 'prefetch = all' makes them without a program that reads them" {
@@ -296,7 +295,6 @@ server() { leftovers | sed -n 's/ .*hpcrun-serve.*//p'; }
 	wait_until 60 large
 	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
 	release
-	web_store_stop "$BATS_TEST_TMPDIR/web"
 }
 
 @test "native: a prefetch that has no room for them says so, and is no failure" {

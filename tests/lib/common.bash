@@ -193,8 +193,12 @@ web_store_start() {
 	echo $! >"$2/pid"
 	wait_until 20 test -e "$2/port"
 }
-# web_store_stop DIR: end it, if it was started
-web_store_stop() { [ ! -e "$1/pid" ] || kill "$(cat "$1/pid")"; }
+# web_store_stop DIR: end it, if it was started and goes on
+web_store_stop() {
+	[ -e "$1/pid" ] || return 0
+	kill "$(cat "$1/pid")"
+	rm "$1/pid"
+}
 
 # For bats files -------------------------------------------------------------------------------------------
 
