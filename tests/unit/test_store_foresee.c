@@ -89,7 +89,7 @@ static struct hr_buf bytes;
 static void fetch(void *arg, const uint32_t *chunk, size_t n, size_t n_soon, bool sure)
 {
 	(void)arg;
-	assert_true(n_soon <= n);
+	HR_BUG_ON(n_soon > n);
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < n; i++)
 		if (asked[chunk[i]] == NOT)
@@ -145,7 +145,7 @@ static bool bring(void *arg, uint32_t chunk, uint8_t *out)
 	uint8_t elf[2 * PART] = { 0 };
 
 	(void)arg;
-	assert_true(n->type == S_IFREG && n->target); /* nothing else is looked into */
+	HR_BUG_ON(n->type != S_IFREG || !n->target); /* nothing else is looked into */
 	make_elf(n->target, elf);
 	memcpy(out, elf + (chunk % 2 ? PART : 0), PART);
 	return true;
@@ -155,23 +155,28 @@ static bool bring(void *arg, uint32_t chunk, uint8_t *out)
 static void wait_for(uint32_t chunk, int how)
 {
 	struct timespec until;
+	int got;
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += WAIT_S;
 	pthread_mutex_lock(&lock);
-	while (asked[chunk] == NOT)
-		if (pthread_cond_timedwait(&changed, &lock, &until) != 0)
-			fail_msg("chunk %u of '%s' is not asked for", chunk % 2,
-				 nodes[chunk / 2].name);
-	assert_int_equal(asked[chunk], how);
+	while (asked[chunk] == NOT && pthread_cond_timedwait(&changed, &lock, &until) == 0)
+		;
+	got = asked[chunk];
 	pthread_mutex_unlock(&lock);
+	if (got != how)
+		fail_msg("chunk %u of '%s' is asked for: %d, expected %d", chunk % 2,
+			 nodes[chunk / 2].name, got, how);
 }
 
 static void assert_not_asked(uint32_t ino)
 {
+	int got;
+
 	pthread_mutex_lock(&lock);
-	assert_int_equal(asked[2 * (size_t)ino], NOT);
+	got = asked[2 * (size_t)ino];
 	pthread_mutex_unlock(&lock);
+	assert_int_equal(got, NOT);
 }
 
 /* ---- the tree ---- */
