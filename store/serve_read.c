@@ -29,6 +29,12 @@
 
 #define WATCH_MS 200
 
+/*
+ * The kernel makes at most 16 KiB of the one page that it or a dynamic loader reads first; who
+ * copies or sums up a file asks for 32 KiB and more at a time, which become 64 KiB and more.
+ */
+#define HEADERS_READ (32u << 10)
+
 #define PIECES_MAX 512 /* of one read; a writer of indexes cuts coarser by far; below IOV_MAX */
 
 static const uint8_t zeros[STORE_CHUNK_MAX]; /* what holes are made of; costs no memory */
@@ -51,7 +57,7 @@ struct read_op {
 	atomic_bool failed, interrupted;
 	uint64_t begun_us;
 	uint32_t node;
-	bool first;	       /* the read is of the beginning of a file */
+	bool headers;	       /* the read is what a loader begins with */
 	bool interruptible;    /* an interrupt function is set */
 	struct read_op **link; /* what points to it in the watch list, or NULL: not in it */
 	struct read_op *next;
@@ -119,12 +125,12 @@ static void count(const struct read_op *op)
 	hr_stats_max(&stats->wait_longest_us, us);
 }
 
-/* A program that is read from its beginning is about to be loaded. */
+/* A program or library of which the headers are read is about to be loaded. */
 static void foresee(const struct read_op *op)
 {
 	const struct piece *p = &op->pieces[0];
 
-	if (op->first && p->ref.p && p->at.len > SELFMAG &&
+	if (op->headers && p->ref.p && p->at.len > SELFMAG &&
 	    memcmp(p->ref.p + p->at.off, ELFMAG, SELFMAG) == 0)
 		store_foresee_loaded(op->s->foresee, op->node);
 }
@@ -330,7 +336,7 @@ static void start(struct serve *s, fuse_req_t req, uint32_t node, const struct s
 	op->req = req;
 	op->n = n;
 	op->node = node;
-	op->first = off == 0;
+	op->headers = off == 0 && len <= HEADERS_READ;
 	op->begun_us = now_us();
 	atomic_init(&op->missing, 1);
 	(void)cut(s, file, off, len, op->pieces);

@@ -100,6 +100,41 @@ read_all() {
 	read_all
 }
 
+# Two libraries in a store of their own: a needs z, which lies far behind it.
+libraries_make() {
+	local lib=$BATS_TEST_TMPDIR/root/usr/lib
+	mkdir -p "$lib"
+	busybox_root "$BATS_TEST_TMPDIR/root" sh cat head sleep
+	echo 'int z(void) { return 1; }' | cc -shared -fPIC -Wl,-soname,libz.so.9 -o "$lib/libz.so.9" -x c -
+	echo 'int z(void); int a(void) { return z(); }' |
+		cc -shared -fPIC -Wl,-soname,liba.so.9 -o "$lib/liba.so.9" -x c - -x none "$lib/libz.so.9"
+	head -c 400000 /dev/urandom | tee -a "$lib/liba.so.9" >>"$lib/libz.so.9" # what no loader looks at
+	head -c 12000000 /dev/urandom >"$lib/libm" # much more than is touched
+	"$HPCRUN_BUILD/tests/lib/mkstore" "$BATS_TEST_TMPDIR/site" lab/libraries:1 "$BATS_TEST_TMPDIR/root" >/dev/null
+	web_store_start "$BATS_TEST_TMPDIR/site" "$BATS_TEST_TMPDIR/web"
+	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
+}
+# touch_library COMMAND: what is fetched for it, once the session has nothing more to fetch
+touch_library() {
+	: >"$BATS_TEST_TMPDIR/web/log"
+	timeout 60 "$HPCRUN" --no-home lab/libraries:1 sh -c "sleep 1; $1; sleep 1"
+	wait_until 10 no_leftovers
+	rm -rf "$HPCRUN_CACHE"
+	SCRATCH=$BATS_TEST_TMPDIR bytes_asked
+}
+
+@test "paging: what a library needs is fetched when it is loaded, not when it is copied" {
+	local none loaded copied
+	libraries_make
+	none=$(touch_library :)
+	loaded=$(touch_library 'head -c 64 /usr/lib/liba.so.9 >/dev/null')
+	copied=$(touch_library 'cat /usr/lib/liba.so.9 >/dev/null')
+	web_store_stop "$BATS_TEST_TMPDIR/web"
+	echo "nothing: $none, headers: $loaded, all: $copied bytes"
+	[ "$loaded" -gt $((none + 700000)) ]
+	[ "$copied" -lt $((none + 500000)) ]
+}
+
 @test "paging: the next cold start of a program fetches ahead what it will read" {
 	local go=$BATS_TEST_TMPDIR/go # /tmp is the host's
 	local app="until [ -e $go ]; do sleep 0.1; done; for i in 9 7 5 3 1; do cat /data/f2\$i; done; cat /data/large"
