@@ -45,7 +45,7 @@ on_node() {
 }
 
 # on_login USER COMMAND...: run it as a user on the login node, with a fresh environment and what the array
-# LOGIN_ENV ("NAME=VALUE" words) adds.
+# LOGIN_ENV ("NAME=VALUE" words) adds. The disks of the nodes are in memory; a cache that is named there needs no warning.
 on_login() {
 	local user=$1 home
 	shift
@@ -53,7 +53,7 @@ on_login() {
 	nsenter -t "$(pid_of slurmctld)" -n -u -m --wd="$home" -- \
 		setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups --inh-caps=-all -- \
 		env -i HOME="$home" USER="$user" LOGNAME="$user" LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin \
-		SLURM_CONF="$CLUSTER/slurm.conf" ${LOGIN_ENV[@]+"${LOGIN_ENV[@]}"} "$@"
+		SLURM_CONF="$CLUSTER/slurm.conf" HPCRUN_CACHE="/var/tmp/hpcrun-cache-$(id -u "$user")" ${LOGIN_ENV[@]+"${LOGIN_ENV[@]}"} "$@"
 }
 
 # The programs that a cluster is made of; each is in a package that tests/install-deps knows.
