@@ -4,19 +4,18 @@
 #include "store/check_show.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "store/json_out.h"
+#include "store/progress.h"
 #include "store/size.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
 
-#define TICK_MS	   200
-#define CLEAR_LINE "\r\033[K"
+#define TICK_MS 200
 
 static void print_damage(const struct store_check_show *s, const struct store_damage *d)
 {
@@ -38,66 +37,34 @@ void store_check_show_damage(void *show, const struct store_damage *d)
 {
 	struct store_check_show *s = show;
 
-	if (!s->showing) {
+	if (!s->ticker.running) {
 		print_damage(s, d);
 		return;
 	}
-	pthread_mutex_lock(&s->lock);
-	fputs(CLEAR_LINE, stderr);
+	pthread_mutex_lock(&s->ticker.lock);
+	fputs(PROGRESS_CLEAR, stderr);
 	print_damage(s, d);
 	fflush(stdout);
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&s->ticker.lock);
 }
 
 /* ---- how far it is ---- */
 
-static void *show_main(void *arg)
+static void show(void *arg)
 {
 	struct store_check_show *s = arg;
 	char done[STORE_SIZE_TEXT], total[STORE_SIZE_TEXT];
-	struct timespec until;
 
-	pthread_mutex_lock(&s->lock);
-	clock_gettime(CLOCK_REALTIME, &until);
-	while (!s->stop) {
-		fprintf(stderr, CLEAR_LINE "checked %s%s%s", store_size_text(s->bytes, done),
-			s->total ? " of about " : "",
-			s->total ? store_size_text(s->total, total) : "");
-		until.tv_nsec += TICK_MS * 1000000;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		pthread_cond_timedwait(&s->wake, &s->lock, &until);
-	}
-	fputs(CLEAR_LINE, stderr);
-	pthread_mutex_unlock(&s->lock);
-	return NULL;
-}
-
-static void start_showing(struct store_check_show *s)
-{
-	sigset_t all, old;
-
-	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->wake, NULL);
-	s->stop = false;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the main thread */
-	s->showing = pthread_create(&s->thread, NULL, show_main, s) == 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	fprintf(stderr, PROGRESS_CLEAR "checked %s%s%s", store_size_text(s->bytes, done),
+		s->total ? " of about " : "", s->total ? store_size_text(s->total, total) : "");
 }
 
 void store_check_show_stop(struct store_check_show *s)
 {
-	if (!s->showing)
+	if (!s->ticker.running)
 		return;
-	pthread_mutex_lock(&s->lock);
-	s->stop = true;
-	pthread_cond_signal(&s->wake);
-	pthread_mutex_unlock(&s->lock);
-	pthread_join(s->thread, NULL);
-	pthread_cond_destroy(&s->wake);
-	pthread_mutex_destroy(&s->lock);
-	s->showing = false;
+	store_ticker_stop(&s->ticker);
+	fputs(PROGRESS_CLEAR, stderr);
 }
 
 /* ---- the sums ---- */
@@ -115,8 +82,11 @@ void store_check_show_begin(struct store_check_show *s, uint64_t total)
 	s->began = now();
 	s->bytes = 0;
 	s->total = total;
-	if (!s->quiet && !s->json && isatty(STDERR_FILENO))
-		start_showing(s);
+	if (s->quiet || s->json || !isatty(STDERR_FILENO))
+		return;
+	show(s);
+	if (!store_ticker_start(&s->ticker, TICK_MS, show, s))
+		fputs(PROGRESS_CLEAR, stderr);
 }
 
 void store_check_show_end(const struct store_check_show *s, const char *what, const char *name,

@@ -10,9 +10,8 @@
 #ifndef STORE_CHECK_SHOW_H
 #define STORE_CHECK_SHOW_H
 
-#include <pthread.h>
-
 #include "store/check.h"
+#include "store/ticker.h"
 
 #define STORE_CHECK_EXIT_DAMAGED 1
 
@@ -22,10 +21,7 @@ struct store_check_show {
 	/* private */
 	double began;
 	uint64_t total;
-	bool showing, stop;
-	pthread_t thread;
-	pthread_mutex_t lock; /* of stop, and of the line that the terminal shows */
-	pthread_cond_t wake;
+	struct store_ticker ticker; /* its lock: of the line that the terminal shows */
 };
 
 /* TOTAL bytes are to be read, about; 0: unknown. */

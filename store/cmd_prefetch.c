@@ -16,6 +16,7 @@
 #include "store/pager.h"
 #include "store/prefetch.h"
 #include "store/prefetch_files.h"
+#include "store/progress.h"
 #include "store/size.h"
 #include "store/upstream.h"
 #include "store/url_image.h"
@@ -85,7 +86,8 @@ static void show_progress(const struct job *j)
 	char a[STORE_SIZE_TEXT], b[STORE_SIZE_TEXT];
 	uint64_t total, there = count(j, &total);
 
-	fprintf(stderr, "\r\033[K%s of %s", store_size_text(there, a), store_size_text(total, b));
+	fprintf(stderr, PROGRESS_CLEAR "%s of %s", store_size_text(there, a),
+		store_size_text(total, b));
 }
 
 /* What a chunk of the list could not be had for, if any is missing still. */
@@ -136,7 +138,7 @@ static int run(struct job *j, struct hr_err *e)
 		if (bar)
 			show_progress(j);
 	if (bar)
-		fprintf(stderr, "\r\033[K");
+		fprintf(stderr, PROGRESS_CLEAR);
 	if (judge(j, &failure, e) < 0)
 		return -1;
 	for (size_t i = 0; i < HR_STATS_ORIGINS; i++)
@@ -153,7 +155,7 @@ static int run(struct job *j, struct hr_err *e)
 static void show_files(void *arg, uint32_t there, uint32_t total)
 {
 	(void)arg;
-	fprintf(stderr, "\r\033[K%" PRIu32 " of %" PRIu32 " large files", there, total);
+	fprintf(stderr, PROGRESS_CLEAR "%" PRIu32 " of %" PRIu32 " large files", there, total);
 }
 
 /* What cannot be made is read through the session's server: no failure. */
@@ -175,7 +177,7 @@ static void make_files(struct job *j, const struct store_image *img,
 	int r = store_prefetch_files(&o, made, &e);
 
 	if (bar)
-		fprintf(stderr, "\r\033[K");
+		fprintf(stderr, PROGRESS_CLEAR);
 	if (r < 0 && made->left_out > 0)
 		hr_warn("%" PRIu32 " large file%s cannot be kept in the cache as such: %s",
 			made->left_out, made->left_out == 1 ? "" : "s", e.text);

@@ -141,9 +141,9 @@ static void show_download(void *arg, uint64_t there, uint64_t total)
 	store_size_text(there, a);
 	store_size_text(total, b);
 	if (s->style == PROGRESS_BARS && there < total)
-		fprintf(stderr, "\r\033[Kdownloading: %s of %s", a, b);
+		fprintf(stderr, PROGRESS_CLEAR "downloading: %s of %s", a, b);
 	else if (s->style == PROGRESS_BARS)
-		fprintf(stderr, "\r\033[K");
+		fprintf(stderr, PROGRESS_CLEAR);
 	else if (s->style == PROGRESS_LINES && there == 0)
 		fprintf(stderr, "downloading '%s', %s\n", s->url, b);
 }

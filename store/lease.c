@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 
 #include "store/layout_names.h"
 #include "store/process.h"
+#include "store/ticker.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -28,7 +28,7 @@
 #define IMPORT_PREFIX "import-"
 #define GC_NAME	      "gc"
 #define SYNC_NAME     "sync"
-#define TOUCH_S	      10
+#define TOUCH_MS      10000
 #define STALE_S	      60
 #define TRY_S	      150 /* two stale leases of other hosts, and some more */
 #define POLL_MS	      200
@@ -39,11 +39,7 @@ struct store_lease {
 	const struct store *st;
 	char name[96];	/* "leases/..." */
 	char text[256]; /* what we wrote: proof that it is still ours */
-	pthread_t toucher;
-	bool touching;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stop;
+	struct store_ticker toucher;
 };
 
 /* What a waiter has seen of the lease that it waits for. */
@@ -74,52 +70,22 @@ static bool same_file(const struct store_lease *l)
 
 /* ---- keeping it ---- */
 
-static void *touch_main(void *arg)
+static void touch(void *arg)
 {
-	struct store_lease *l = arg;
-	struct timespec until;
+	const struct store_lease *l = arg;
 
-	pthread_mutex_lock(&l->lock);
-	while (!l->stop) {
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += TOUCH_S;
-		pthread_cond_timedwait(&l->wake, &l->lock, &until);
-		if (!l->stop && utimensat(l->st->fd, l->name, NULL, AT_SYMLINK_NOFOLLOW) < 0)
-			hr_debug("cannot touch '%s/%s': %s", l->st->path, l->name, strerror(errno));
-	}
-	pthread_mutex_unlock(&l->lock);
-	return NULL;
-}
-
-static void start_touching(struct store_lease *l)
-{
-	sigset_t all, old;
-
-	/* signals are for the main thread */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	l->touching = pthread_create(&l->toucher, NULL, touch_main, l) == 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!l->touching)
-		hr_debug("no thread to touch '%s'", l->name);
+	if (utimensat(l->st->fd, l->name, NULL, AT_SYMLINK_NOFOLLOW) < 0)
+		hr_debug("cannot touch '%s/%s': %s", l->st->path, l->name, strerror(errno));
 }
 
 void store_lease_release(struct store_lease *l)
 {
 	if (!l)
 		return;
-	if (l->touching) {
-		pthread_mutex_lock(&l->lock);
-		l->stop = true;
-		pthread_cond_signal(&l->wake);
-		pthread_mutex_unlock(&l->lock);
-		pthread_join(l->toucher, NULL);
-	}
+	store_ticker_stop(&l->toucher);
 	/* somebody who measured us dead for 60 seconds may own the name now */
 	if (same_file(l) && unlinkat(l->st->fd, l->name, 0) < 0)
 		hr_debug("cannot remove '%s/%s': %s", l->st->path, l->name, strerror(errno));
-	pthread_mutex_destroy(&l->lock);
-	pthread_cond_destroy(&l->wake);
 	free(l);
 }
 
@@ -333,8 +299,6 @@ static int take(const struct store *st, enum store_lease_kind kind, const struct
 	int r;
 
 	l->st = st;
-	pthread_mutex_init(&l->lock, NULL);
-	pthread_cond_init(&l->wake, NULL);
 	name_lease(l, kind, d);
 	*waited = false;
 	while ((r = try_take(l, kind, &w, e)) == 0) {
@@ -364,7 +328,8 @@ static int take(const struct store *st, enum store_lease_kind kind, const struct
 		free(l);
 		return hr_wrap(e, "store '%s'", st->path);
 	}
-	start_touching(l);
+	if (!store_ticker_start(&l->toucher, TOUCH_MS, touch, l))
+		hr_debug("no thread to touch '%s'", l->name);
 	*out = l;
 	return 0;
 }

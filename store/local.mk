@@ -80,6 +80,7 @@ libstore_a_SOURCES = \
 	store/table.c store/table.h \
 	store/tar.c store/tar.h \
 	store/tar_format.c store/tar_format.h \
+	store/ticker.c store/ticker.h \
 	store/tar_out.c store/tar_out.h \
 	store/trace.c store/trace.h \
 	store/tree_diff.c store/tree_diff.h \

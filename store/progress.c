@@ -4,8 +4,6 @@
 #include "store/progress.h"
 
 #include <inttypes.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +12,7 @@
 #include <unistd.h>
 
 #include "store/size.h"
+#include "store/ticker.h"
 #include "util/cleanup.h"
 #include "util/mem.h"
 #include "util/poison.h"
@@ -27,11 +26,7 @@ struct progress {
 	const struct store_import_status *status;
 	char *image;
 	enum progress_style style;
-	bool started; /* the thread */
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stop;
+	struct store_ticker ticker;
 	bool local;	/* an import, no pull */
 	bool announced; /* "pulling" was shown */
 	struct timespec begin;
@@ -39,7 +34,7 @@ struct progress {
 	unsigned int drawn;		/* lines of bars on the screen */
 };
 
-static double seconds_since(const struct timespec *t)
+double progress_seconds_since(const struct timespec *t)
 {
 	struct timespec now;
 
@@ -159,7 +154,7 @@ static void bar_line(const struct progress *p, const struct store_import_layer *
 
 	hr_buf_printf(b, "%s  ", progress_digest(&l->blob.digest, digest));
 	if (state == STORE_IMPORT_RUNNING) {
-		progress_bar(l->got, l->blob.size, seconds_since(&p->begin), width, b);
+		progress_bar(l->got, l->blob.size, progress_seconds_since(&p->begin), width, b);
 		return;
 	}
 	hr_buf_printf(b, "%9s  ", store_size_text(l->blob.size, size));
@@ -247,8 +242,10 @@ static void announce(struct progress *p)
 	fputs(text, stdout);
 }
 
-static void show(struct progress *p)
+static void show(void *arg)
 {
+	struct progress *p = arg;
+
 	if (p->style == PROGRESS_QUIET || !p->status->ready)
 		return;
 	announce(p);
@@ -258,44 +255,17 @@ static void show(struct progress *p)
 		show_changes(p);
 }
 
-static void *progress_main(void *arg)
-{
-	struct progress *p = arg;
-
-	pthread_mutex_lock(&p->lock);
-	while (!p->stop) {
-		struct timespec until;
-
-		show(p);
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += TICK_MS * 1000000L;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_sec++;
-			until.tv_nsec -= 1000000000;
-		}
-		pthread_cond_timedwait(&p->wake, &p->lock, &until);
-	}
-	pthread_mutex_unlock(&p->lock);
-	return NULL;
-}
-
 struct progress *progress_start(const struct store_import_status *status,
 				const struct fetch_ref *ref, enum progress_style style, bool local)
 {
 	struct progress *p = hr_xmalloc(sizeof(*p));
-	sigset_t all, old;
 
 	p->status = status;
 	p->image = fetch_ref_text(ref);
 	p->style = style;
 	p->local = local;
 	clock_gettime(CLOCK_MONOTONIC, &p->begin);
-	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->wake, NULL);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the main thread */
-	p->started = pthread_create(&p->thread, NULL, progress_main, p) == 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	(void)store_ticker_start(&p->ticker, TICK_MS, show, p); /* without it the end is shown */
 	return p;
 }
 
@@ -323,19 +293,11 @@ static void show_result(const struct progress *p, const struct store_import_resu
 
 void progress_end(struct progress *p, const struct store_import_result *result)
 {
-	if (p->started) {
-		pthread_mutex_lock(&p->lock);
-		p->stop = true;
-		pthread_cond_signal(&p->wake);
-		pthread_mutex_unlock(&p->lock);
-		pthread_join(p->thread, NULL);
-	}
+	store_ticker_stop(&p->ticker);
 	show(p);
 	if (result)
 		show_result(p, result);
 	fflush(stdout);
-	pthread_mutex_destroy(&p->lock);
-	pthread_cond_destroy(&p->wake);
 	free(p->shown);
 	free(p->image);
 	free(p);

@@ -18,6 +18,9 @@ struct progress;
 /* STATUS and REF are borrowed until progress_end(). LOCAL: nothing comes over a network. */
 struct progress *progress_start(const struct store_import_status *status,
 				const struct fetch_ref *ref, enum progress_style style, bool local);
+/* In front of a line that is shown in the place of the last one, or of nothing. */
+#define PROGRESS_CLEAR "\r\033[K"
+
 /* The first digits of a digest, enough to tell layers apart; returns BUF. */
 #define PROGRESS_DIGEST 13
 char *progress_digest(const struct fetch_digest *d, char buf[PROGRESS_DIGEST]);
@@ -28,6 +31,7 @@ char *progress_digest(const struct fetch_digest *d, char buf[PROGRESS_DIGEST]);
  */
 void progress_bar(uint64_t got, uint64_t size, double seconds, unsigned int width,
 		  struct hr_buf *b);
+double progress_seconds_since(const struct timespec *t); /* of CLOCK_MONOTONIC */
 /* What the terminal has, less one. */
 unsigned int progress_columns(void);
 

@@ -11,15 +11,6 @@
 #include "util/poison.h"
 
 #define TICK_S 0.1
-#define CLEAR  "\r\033[K"
-
-static double seconds_since(const struct timespec *t)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) / 1e9;
-}
 
 void push_progress_begin(struct push_progress *p, const struct fetch_digest *digest, uint64_t size)
 {
@@ -37,17 +28,18 @@ static void draw(const struct push_progress *p)
 
 	if (p->digest) {
 		hr_buf_printf(&line, "%s  ", progress_digest(p->digest, digest));
-		progress_bar(p->got, p->size, seconds_since(&p->begin), progress_columns(), &line);
+		progress_bar(p->got, p->size, progress_seconds_since(&p->begin), progress_columns(),
+			     &line);
 	} else {
 		hr_buf_printf(&line, "reading the image: %s", store_size_text(p->got, text));
 	}
-	fprintf(stderr, CLEAR "%s", (const char *)line.p);
+	fprintf(stderr, PROGRESS_CLEAR "%s", (const char *)line.p);
 }
 
 void push_progress_add(struct push_progress *p, uint64_t n)
 {
 	p->got += n;
-	if (!p->bars || p->quiet || seconds_since(&p->drawn) < TICK_S)
+	if (!p->bars || p->quiet || progress_seconds_since(&p->drawn) < TICK_S)
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &p->drawn);
 	draw(p);
@@ -60,7 +52,7 @@ void push_progress_end(struct push_progress *p, const char *outcome)
 	if (p->quiet)
 		return;
 	if (p->bars)
-		fputs(CLEAR, stderr);
+		fputs(PROGRESS_CLEAR, stderr);
 	if (outcome)
 		fprintf(stderr, "layer %s: %s: %s\n", progress_digest(p->digest, digest),
 			store_size_text(p->size, size), outcome);
