@@ -208,7 +208,8 @@ static void walk_dir(struct walk *k, uint32_t ino, const struct store_inode *dir
 		k->path[end] = '\0';
 		if (S_ISDIR(inode.mode) && inode.parent == ino && entry.ino != ino)
 			walk_dir(k, entry.ino, &inode, end);
-		else if (S_ISREG(inode.mode) && k->w->wanted(k->w->arg, entry.ino))
+		else if (S_ISREG(inode.mode) &&
+			 (!k->w->wanted || k->w->wanted(k->w->arg, entry.ino)))
 			k->w->found(k->w->arg, entry.ino, &inode, k->path);
 	}
 }

@@ -77,8 +77,8 @@ void store_native_list_path(const struct fetch_digest *manifest, const char *pro
 bool store_native_lookup(const struct store_index *ix, const char *path, uint32_t *ino,
 			 struct store_inode *out);
 
-/* Call FOUND with the path of each file that WANTED chooses. Bounds: damaged directories are passed
- * over, and what lies deeper than any path that can be used. */
+/* Call FOUND with the path of each file that WANTED (NULL: all) chooses. Bounds: damaged
+ * directories are passed over, and what lies deeper than any path that can be used. */
 struct store_native_walk {
 	bool (*wanted)(void *arg, uint32_t ino);
 	void (*found)(void *arg, uint32_t ino, const struct store_inode *file, const char *path);

@@ -36,13 +36,6 @@ static bool go_on(void *arg)
 	return true;
 }
 
-static bool any_file(void *arg, uint32_t ino)
-{
-	(void)arg;
-	(void)ino;
-	return true;
-}
-
 static void found(void *arg, uint32_t ino, const struct store_inode *file, const char *path)
 {
 	struct work *w = arg;
@@ -117,7 +110,7 @@ int store_prefetch_files(const struct store_prefetch_files_options *o,
 			 struct store_prefetch_files *out, struct hr_err *e)
 {
 	HR_CLEANUP(work_free) struct work *w = hr_xmalloc(sizeof(*w));
-	const struct store_native_walk walk = { any_file, found, w };
+	const struct store_native_walk walk = { NULL, found, w };
 	const struct store_native_maker_options maker = { .ix = o->ix,
 							  .cache = o->cache,
 							  .sha256 = fetch_digest_of,

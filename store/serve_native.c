@@ -240,13 +240,6 @@ static void recall(struct serve_native *n)
 
 /* ---- later: what this run reads, or is to be in the cache anyway ---- */
 
-static bool any_file(void *arg, uint32_t ino)
-{
-	(void)arg;
-	(void)ino;
-	return true;
-}
-
 static void want_one(void *arg, uint32_t ino, const struct store_inode *file, const char *path)
 {
 	struct slot *s = store_native_fits(file) ? slot_of(arg, ino, true) : NULL;
@@ -259,7 +252,7 @@ static void want_one(void *arg, uint32_t ino, const struct store_inode *file, co
 /* Each as soon as its chunks are there, as if it had been read. */
 static void want_all(struct serve_native *n)
 {
-	const struct store_native_walk walk = { any_file, want_one, n };
+	const struct store_native_walk walk = { NULL, want_one, n };
 
 	store_native_walk(n->s->ix, &walk);
 	n->left = UINT32_MAX;
