@@ -133,8 +133,7 @@ static void end_pull(struct rt_clients *l, size_t i, const struct rt_ask *ask)
 	drop(l, i);
 }
 
-/* The process behind a client when it connected, or 0. */
-static pid_t pid_of(const struct rt_client *c)
+pid_t rt_client_pid(const struct rt_client *c)
 {
 	struct ucred cred = { 0 };
 	socklen_t len = sizeof(cred);
@@ -148,7 +147,7 @@ static pid_t pid_of(const struct rt_client *c)
  */
 static void borrow(struct rt_client *c, int err)
 {
-	pid_t pid = pid_of(c);
+	pid_t pid = rt_client_pid(c);
 
 	c->err = err;
 	if (pid > 0)
@@ -189,7 +188,7 @@ void rt_clients_input(struct rt_clients *l, size_t i)
 	if (err >= 0)
 		borrow(c, hr_steal_fd(&err));
 	c->state = CLIENT_WAITING;
-	c->task = l->launcher && rt_tasks_is_one(l->launcher, pid_of(c));
+	c->task = l->launcher && rt_tasks_is_one(l->launcher, rt_client_pid(c));
 	l->tasks += c->task;
 }
 

@@ -105,6 +105,9 @@ bool rt_clients_tell(struct rt_clients *l, const char *text);
 /* Say something to one of the users behind the ranks, as a warning; lost when no rank is there. */
 void rt_clients_say(const struct rt_clients *l, const char *text);
 
+/* The process behind a client when it connected, or 0. */
+pid_t rt_client_pid(const struct rt_client *c);
+
 size_t rt_clients_pending(const struct rt_clients *l); /* asking or waiting */
 
 #endif

@@ -9,7 +9,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "runtime/session.h"
@@ -34,15 +33,14 @@ void rt_session_lend(struct rt_session *s)
 /* The mount namespace of a rank, or -1 when it is none of ours, or the rank has gone. */
 static int of_rank(const struct rt_session *s, const struct rt_client *c)
 {
-	struct ucred cred = { 0 };
-	socklen_t len = sizeof(cred);
+	pid_t pid = rt_client_pid(c);
 	char path[64];
 	hr_autofd int fd = -1;
 	struct stat st;
 
-	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 || cred.pid <= 0)
+	if (pid <= 0)
 		return -1;
-	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)cred.pid);
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != s->mnt_ns_ino)
 		return -1;
