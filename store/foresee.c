@@ -34,7 +34,6 @@ static const char *const library_dirs[] = { "lib/x86_64-linux-gnu",
 					    "usr/lib64",
 					    "lib",
 					    "usr/lib" };
-static const char *const program_dirs[] = { "usr/local/bin", "usr/bin", "bin" };
 
 /* What is to be looked at: of an ELF file first the headers, then the dynamic section. */
 enum what { HEADERS, DYNAMIC, MODULES };
@@ -186,21 +185,15 @@ static bool read_part(struct store_foresee *f, const struct store_inode *file, u
 void store_foresee_program(struct store_foresee *f, const char *program)
 {
 	struct list l = { .n = 0 };
+	struct store_inode file;
+	uint32_t ino;
 
-	for (size_t i = 0; f && i < HR_COUNT(program_dirs); i++) {
-		struct store_inode dir, file;
-		uint32_t in, ino;
-
-		if (!store_index_find_in(f->ix, 0, program_dirs[i], &in, &dir) ||
-		    !store_index_find_in(f->ix, in, program, &ino, &file) || !S_ISREG(file.mode))
-			continue;
-		add(f, &l, &file, (struct store_elf_part) { 0, 1 });
-		add(f, &l, &file,
-		    first_of((struct store_elf_part) { 0, file.size }, PROGRAM_BYTES));
-		fetch(f, &l, 1, true);
-		store_foresee_loaded(f, ino);
+	if (!f || !store_index_find_program(f->ix, program, &ino, &file))
 		return;
-	}
+	add(f, &l, &file, (struct store_elf_part) { 0, 1 });
+	add(f, &l, &file, first_of((struct store_elf_part) { 0, file.size }, PROGRAM_BYTES));
+	fetch(f, &l, 1, true);
+	store_foresee_loaded(f, ino);
 }
 
 static void look_at_headers(struct store_foresee *f, uint32_t ino)

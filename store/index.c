@@ -345,6 +345,18 @@ bool store_index_find(const struct store_index *ix, const char *path, struct sto
 	return store_index_find_in(ix, 0, path, &ino, out);
 }
 
+bool store_index_find_program(const struct store_index *ix, const char *name, uint32_t *ino,
+			      struct store_inode *out)
+{
+	static const char *const dirs[] = { "usr/local/bin", "usr/bin", "bin" };
+
+	for (size_t i = 0; i < HR_COUNT(dirs); i++)
+		if (store_index_find_in(ix, 0, dirs[i], ino, out) &&
+		    store_index_find_in(ix, *ino, name, ino, out) && S_ISREG(out->mode))
+			return true;
+	return false;
+}
+
 static uint64_t extent_off(const struct store_index *ix, uint64_t i)
 {
 	return hr_le64(ix->extents + i * INDEX_EXTENT_BYTES + EXTENT_FILE_OFF);

@@ -106,6 +106,11 @@ bool store_index_find(const struct store_index *ix, const char *path,
 bool store_index_find_in(const struct store_index *ix, uint32_t dir, const char *path,
 			 uint32_t *ino, struct store_inode *out) HR_MUST_USE;
 
+/* The regular file NAME in the first of the directories that PATH usually has; a path from the root
+ * is that file. */
+bool store_index_find_program(const struct store_index *ix, const char *name, uint32_t *ino,
+			      struct store_inode *out) HR_MUST_USE;
+
 /* Where byte OFF of a regular file lies; OFF < file->size. */
 bool store_index_piece(const struct store_index *ix, const struct store_inode *file, uint64_t off,
 		       struct store_piece *out) HR_MUST_USE;

@@ -143,7 +143,7 @@ void serve_native_seen(struct serve_native *n, uint32_t node, const struct store
  * serve. Threads: any. */
 void serve_tell(void *arg, const char *text);
 /* The same of the cache in DIR, if it is not where it should be. */
-void serve_tell_place(const struct serve *s, const struct serve_web *w, const char *dir);
+void serve_tell_place(struct serve *s, const struct serve_web *w, const char *dir);
 
 /*
  * serve_loop.c: serve FD, a mounted /dev/fuse, until the kernel ends the connection. The

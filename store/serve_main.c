@@ -145,12 +145,12 @@ static int say_ready(int control, struct hr_err *e)
 	return hr_serve_send(control, &m, NULL, e);
 }
 
-void serve_tell_place(const struct serve *s, const struct serve_web *w, const char *dir)
+void serve_tell_place(struct serve *s, const struct serve_web *w, const char *dir)
 {
 	hr_autofree char *text = store_cache_place_warning(w->cache, w->conf, dir);
 
 	if (text)
-		serve_tell((void *)(uintptr_t)s, text);
+		serve_tell(s, text);
 }
 
 void serve_tell(void *arg, const char *text)

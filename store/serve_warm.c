@@ -23,7 +23,6 @@
 /* In the order in which they are read: the session wants the user's entries; then the program is
  * executed, which names its loader. */
 static const char *const entries[] = { "etc/passwd", "etc/group" };
-static const char *const program_dirs[] = { "usr/local/bin", "usr/bin", "bin" };
 static const char *const libraries[] = {
 #if defined(__x86_64__)
 	"lib64/ld-linux-x86-64.so.2",
@@ -46,15 +45,12 @@ struct warm {
 	char *program; /* a name without a slash, or "" */
 };
 
-static void load(const struct warm *w, const char *path)
+static void load(const struct warm *w, const struct store_inode *file)
 {
-	struct store_inode file;
 	struct store_piece piece;
 
-	if (!store_index_find(w->ix, path, &file) || !S_ISREG(file.mode))
-		return;
-	for (uint64_t off = 0; off < file.size && off < BYTES_MAX; off += piece.len) {
-		if (!store_index_piece(w->ix, &file, off, &piece))
+	for (uint64_t off = 0; off < file->size && off < BYTES_MAX; off += piece.len) {
+		if (!store_index_piece(w->ix, file, off, &piece))
 			return;
 		if (piece.chunk != STORE_HOLE)
 			store_chunks_ahead(w->chunks, piece.chunk);
@@ -72,22 +68,25 @@ static void make_room(const struct warm *w)
 
 static void load_all(const struct warm *w, const char *const *paths, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		load(w, paths[i]);
+	for (size_t i = 0; i < n; i++) {
+		struct store_inode file;
+
+		if (store_index_find(w->ix, paths[i], &file) && S_ISREG(file.mode))
+			load(w, &file);
+	}
 }
 
 static void *run(void *arg)
 {
 	struct warm *w = arg;
+	struct store_inode program;
+	uint32_t ino;
 
 	if (w->held)
 		store_image_hold(w->held);
 	load_all(w, entries, HR_COUNT(entries));
-	for (size_t i = 0; w->program[0] && i < HR_COUNT(program_dirs); i++) {
-		hr_autofree char *path = hr_xasprintf("%s/%s", program_dirs[i], w->program);
-
-		load(w, path);
-	}
+	if (store_index_find_program(w->ix, w->program, &ino, &program))
+		load(w, &program);
 	load_all(w, libraries, HR_COUNT(libraries));
 	make_room(w);
 	free(w->program);
