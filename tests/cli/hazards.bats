@@ -22,15 +22,12 @@ setup_file() {
 	"$HPCRUN_BUILD/tests/lib/mkstore" "$HPCRUN_STORE" app:1 "$SCRATCH/tree" >/dev/null
 }
 teardown_file() {
-	local pid
-	for pid in $(leftovers | cut -d' ' -f1); do
-		kill -KILL "$pid" 2>/dev/null
-	done
+	leftovers_end KILL
 	scratch_remove
 }
 
 setup() {
-	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || skip "HPCRUN_BUILD names no build tree with mkstore in it"
+	need_mkstore
 	# a directory of its own for the sockets of each test
 	export XDG_RUNTIME_DIR=$SCRATCH/run$BATS_TEST_NUMBER
 	mkdir -m 700 "$XDG_RUNTIME_DIR"

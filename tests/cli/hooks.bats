@@ -17,15 +17,12 @@ setup_file() {
 	"$HPCRUN_BUILD/tests/lib/mkstore" "$HPCRUN_STORE" app:1 "$SCRATCH/tree" >/dev/null
 }
 teardown_file() {
-	local pid
-	for pid in $(leftovers | cut -d' ' -f1); do
-		kill -KILL "$pid" 2>/dev/null
-	done
+	leftovers_end KILL
 	scratch_remove
 }
 
 setup() {
-	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || skip "HPCRUN_BUILD names no build tree with mkstore in it"
+	need_mkstore
 	umask 022
 	HOOKS=$BATS_TEST_TMPDIR/hooks.d LOG=$BATS_TEST_TMPDIR/log
 	mkdir "$HOOKS"

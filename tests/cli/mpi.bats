@@ -98,15 +98,12 @@ setup_file() {
 	make_images
 }
 teardown_file() {
-	local pid
-	for pid in $(leftovers | cut -d' ' -f1); do
-		kill -KILL "$pid" 2>/dev/null
-	done
+	leftovers_end KILL
 	scratch_remove
 }
 
 setup() {
-	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || skip "HPCRUN_BUILD names no build tree with mkstore in it"
+	need_mkstore
 	export HPCRUN_CONF=$BATS_TEST_TMPDIR/conf
 	printf 'session_linger = 0\n' >"$HPCRUN_CONF"
 	unset HPCRUN_MPI

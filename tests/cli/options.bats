@@ -23,15 +23,12 @@ setup_file() {
 	echo other >other/file
 }
 teardown_file() {
-	local pid
-	for pid in $(leftovers | cut -d' ' -f1); do
-		kill -KILL "$pid" 2>/dev/null
-	done
+	leftovers_end KILL
 	web_store_stop "$SCRATCH/web"
 	scratch_remove
 }
 setup() {
-	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || skip "HPCRUN_BUILD names no build tree with mkstore in it"
+	need_mkstore
 	cd "$SCRATCH" || return
 }
 

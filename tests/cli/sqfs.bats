@@ -26,9 +26,7 @@ setup_file() {
 	"$TESTS_DIR/lib/mksif" image.sif image.sqfs "arch=$(sif_arch)"
 }
 teardown_file() {
-	for pid in $(leftovers | cut -d' ' -f1); do
-		kill "$pid" 2>/dev/null
-	done
+	leftovers_end TERM
 	scratch_remove
 }
 # sessions linger: each test has its own, and its own cache

@@ -26,9 +26,7 @@ setup_file() {
 	web_store_start "$SCRATCH/www" "$SCRATCH/web"
 }
 teardown_file() {
-	for pid in $(leftovers | cut -d' ' -f1); do
-		kill "$pid" 2>/dev/null
-	done
+	leftovers_end TERM
 	web_store_stop "$SCRATCH/web"
 	scratch_remove
 }

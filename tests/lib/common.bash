@@ -202,6 +202,19 @@ web_store_stop() {
 
 # For bats files -------------------------------------------------------------------------------------------
 
+# leftovers_end SIGNAL: end them. Sessions outside Slurm linger for a moment; they must not outlive their store.
+leftovers_end() {
+	local pid
+	for pid in $(leftovers | cut -d' ' -f1); do
+		kill "-$1" "$pid" 2>/dev/null || :
+	done
+}
+
+# For setup(): images are made by mkstore, without a registry.
+need_mkstore() {
+	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || skip "HPCRUN_BUILD names no build tree with mkstore in it"
+}
+
 # One scratch directory and one registry for the whole file; each test gets a store of its own on top.
 file_setup() {
 	scratch_make
@@ -209,10 +222,7 @@ file_setup() {
 }
 file_teardown() {
 	registry_stop
-	# sessions outside Slurm linger for a moment; they must not outlive their store
-	for pid in $(leftovers | cut -d' ' -f1); do
-		kill "$pid" 2>/dev/null
-	done
+	leftovers_end TERM
 	scratch_remove
 }
 
