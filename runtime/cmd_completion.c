@@ -45,13 +45,19 @@ static int complete_here(const struct hr_cmd *cmd, int n, char **words, struct h
 	return what == HR_COMPLETE_IMAGES ? ask_store(true, n, words, e) : 0;
 }
 
+static void complete_verb(const char *typed)
+{
+	for (const struct rt_verb *v = rt_verbs; v->name; v++)
+		hr_complete_add(stdout, "", typed, v->name);
+}
+
 /* The first word: a verb, or an image, or an option of "run". */
 static int complete_first(char **words, struct hr_err *e)
 {
 	const char *typed = words[0];
 
-	for (const struct rt_verb *v = rt_verbs; v->name; v++)
-		hr_complete_add(stdout, "", typed, v->name);
+	complete_verb(typed);
+	hr_complete_add(stdout, "", typed, "help");
 	hr_complete_add(stdout, "", typed, "--version");
 	/* all verbs and all images would be too much to read */
 	return typed[0] ? complete_here(&rt_cmd_run, 1, words, e) : 0;
@@ -63,6 +69,11 @@ static int complete_words(int n, char **words, struct hr_err *e)
 
 	if (n < 2)
 		return n == 1 ? complete_first(words, e) : 0;
+	if (strcmp(words[0], "help") == 0) {
+		if (n == 2)
+			complete_verb(words[1]);
+		return 0;
+	}
 	if (!v)
 		return complete_here(&rt_cmd_run, n, words, e);
 	return v->cmd ? complete_here(v->cmd, n - 1, words + 1, e) : ask_store(false, n, words, e);

@@ -25,7 +25,7 @@ static int print_help(void)
 	       "Run programs inside container images, without privilege.\n\nverbs:\n");
 	for (const struct rt_verb *v = rt_verbs; v->name; v++)
 		printf("  %-10s %s\n", v->name, v->summary);
-	printf("\n'hpcrun VERB --help' explains one, 'hpcrun run --help' the first form.\n"
+	printf("\n'hpcrun help VERB' explains one, 'hpcrun help run' the first form.\n"
 	       "'hpcrun --version' prints the version.\n");
 	return 0;
 }
@@ -85,11 +85,35 @@ static int open_standard_streams(struct hr_err *e)
 	return 0;
 }
 
+/* Make "hpcrun help store sync" into "hpcrun store sync --help". */
+static int ask_for_help(int argc, char **argv, struct hr_err *e)
+{
+	static char option[] = "--help";
+	const char *word = argv[2], *near = rt_verb_near(word);
+
+	if (rt_verb_find(word)) {
+		memmove(argv + 1, argv + 2, (size_t)(argc - 2) * sizeof(*argv));
+		argv[argc - 1] = option;
+		return 0;
+	}
+	if (rt_verb_foreign(word, e) < 0)
+		return -1;
+	if (near)
+		hr_hint(e, "did you mean 'hpcrun help %s'?", near);
+	else
+		hr_hint(e, "'hpcrun help' lists the verbs");
+	return hr_fail(e, HR_USAGE, 0, "hpcrun has no verb '%s'", word);
+}
+
 static int dispatch(int argc, char **argv, struct hr_err *e)
 {
-	const struct rt_verb *verb = rt_verb_find(argv[1]);
+	const struct rt_verb *verb;
 
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+	if (argc > 2 && strcmp(argv[1], "help") == 0 && ask_for_help(argc, argv, e) < 0)
+		return -1;
+	verb = rt_verb_find(argv[1]);
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0)
 		return print_help();
 	if (strcmp(argv[1], "--version") == 0)
 		return print_version();

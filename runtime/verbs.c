@@ -96,7 +96,6 @@ static const struct {
 	{ "info", "'hpcrun doctor', 'hpcrun config', 'hpcrun version'" },
 	{ "search", "ask the registry; 'hpcrun plan IMAGE' tells whether it has an image" },
 	{ "sign", "hpcrun makes no signatures" },
-	{ "help", "'hpcrun --help', 'hpcrun VERB --help', hpcrun-guide(7)" },
 };
 
 int rt_verb_foreign(const char *word, struct hr_err *e)

@@ -40,7 +40,7 @@ words() { "$HPCRUN" completion words "$@" | sort | paste -sd' '; }
 	[ -z "$(words history lab/told:1 '')" ]
 	# each verb answers
 	for verb in $("$HPCRUN" completion words ''); do
-		[ "$verb" = --version ] || [[ $(words "$verb" --) == *--help* ]]
+		[[ $verb == --version || $verb == help ]] || [[ $(words "$verb" --) == *--help* ]]
 	done
 }
 

@@ -221,6 +221,17 @@ trees() {
 	run -127 "$HPCRUN" run build /none/x
 }
 
+@test "help: as a verb, too, with the verbs or what one takes" {
+	[ "$("$HPCRUN" help)" = "$("$HPCRUN" --help)" ]
+	[ "$("$HPCRUN" help run)" = "$("$HPCRUN" run --help)" ]
+	[ "$("$HPCRUN" help pull)" = "$("$HPCRUN" pull --help)" ]
+	[ "$("$HPCRUN" help store sync)" = "$("$HPCRUN" store sync --help)" ]
+	fail_with "hint: did you mean 'hpcrun help pull'" "$HPCRUN" help pul
+	fail_with "hint: .*'hpcrun stats' shows sessions" "$HPCRUN" help ps
+	fail_with "no verb 'lab/told:1'" "$HPCRUN" help lab/told:1
+	[ "$("$HPCRUN" completion words help st | sort | paste -sd' ')" = 'stats store' ]
+}
+
 @test "run: --image names the image, as Shifter has it, and all operands are the command" {
 	need fuse
 	mkdir -p "$BATS_TEST_TMPDIR/root/bin"
