@@ -80,14 +80,12 @@ static void env_release(struct pull_env *env)
 	hr_conf_release(&env->conf);
 }
 
-static int pull(const struct pull_args *a, const struct pull_env *env, struct hr_err *e)
+static int pull(const struct pull_args *a, const struct pull_env *env,
+		const struct store_import_source *source, struct hr_err *e)
 {
-	struct store_import_registry registry = { env->client, &env->ref };
-	struct store_import_source source = env->bundle ? store_bundle_source(env->bundle)
-							: store_import_registry_source(&registry);
 	struct store_import_options o = {
 		.st = env->st,
-		.source = &source,
+		.source = source,
 		.ref = &env->ref,
 		.downloads = a->downloads ? (unsigned int)a->downloads : DOWNLOADS_DEFAULT,
 		.workers = store_cmd_threads(a->threads),
@@ -107,15 +105,46 @@ static int pull(const struct pull_args *a, const struct pull_env *env, struct hr
 	return r;
 }
 
-static int open_store(const struct pull_args *a, struct pull_env *env, const char *name,
-		      struct hr_err *e)
+static int prepare(const struct pull_args *a, struct pull_env *env, const char *name,
+		   struct hr_err *e)
 {
 	if (a->quiet && a->json)
 		return hr_fail(e, HR_USAGE, 0, "--quiet and --json exclude each other");
-	if (fetch_ref_parse(name, &env->ref, e) < 0 ||
-	    store_cmd_paths(&a->common, &env->conf, &env->paths, e) < 0)
+	return fetch_ref_parse(name, &env->ref, e) < 0
+		       ? -1
+		       : store_cmd_paths(&a->common, &env->conf, &env->paths, e);
+}
+
+/* Open the store if it is there; env->st stays NULL otherwise. */
+static int find_store(struct pull_env *env, struct hr_err *e)
+{
+	if (env->st ||
+	    store_open(env->paths.v[0], STORE_READ, &env->paths.trusted, &env->st, e) == 0)
+		return 0;
+	if (e->kind != HR_NOTFOUND)
 		return -1;
-	return store_open(env->paths.v[0], STORE_WRITE, &env->paths.trusted, &env->st, e);
+	hr_err_clear(e);
+	return 0;
+}
+
+static int make_store(struct pull_env *env, struct hr_err *e)
+{
+	return env->st ? 0
+		       : store_open(env->paths.v[0], STORE_WRITE, &env->paths.trusted, &env->st, e);
+}
+
+/* Pull from SOURCE. Who mistypes a name gets no store: one is made for what is there. */
+static int pull_from(const struct pull_args *a, struct pull_env *env,
+		     const struct store_import_source *source, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf document = { 0 };
+	struct fetch_digest digest;
+
+	if (find_store(env, e) < 0 ||
+	    (!env->st && source->document(source->arg, NULL, &document, &digest, e) < 0) ||
+	    make_store(env, e) < 0)
+		return -1;
+	return pull(a, env, source, e);
 }
 
 /* Whatever call noticed that the user stopped us, the user did it. */
@@ -154,12 +183,16 @@ static int download(const struct pull_args *a, struct pull_env *env, const char 
 {
 	struct shown shown = { style_of(a), url };
 	struct store_url_file_options o = {
-		.url = url, .st = env->st, .stop = env->stop, .tick = show_download, .arg = &shown
+		.url = url, .stop = env->stop, .tick = show_download, .arg = &shown
 	};
 
 	if (store_cmd_client(&env->conf, env->stop, &env->client, e) < 0)
 		return -1;
 	o.client = env->client;
+	if (find_store(env, e) < 0 || (!env->st && store_url_file_ask(&o, e) < 0) ||
+	    make_store(env, e) < 0)
+		return -1;
+	o.st = env->st;
 	if (store_url_file_get(&o, &env->file, e) < 0)
 		return -1;
 	*path = hr_xasprintf("%s/%s", env->st->path, env->file.name);
@@ -182,11 +215,12 @@ static int import(const struct pull_args *a, const char *what, const char *name,
 	struct pull_env env = { .stop = store_interrupt_catch(), .file = STORE_TMP_EMPTY };
 	hr_autofree char *own = name ? hr_xstrdup(name) : default_name(what);
 	hr_autofree char *place = NULL, *path = NULL;
+	struct store_import_source source;
 	struct hr_err uncached = { 0 }; /* then an index is made in memory */
 
 	if (!own)
 		return hr_fail(e, HR_USAGE, 0, "cannot make a name of '%s'; give one", what);
-	if (open_store(a, &env, own, e) < 0)
+	if (prepare(a, &env, own, e) < 0)
 		return failed(&env, "import", what, e);
 	if (hr_source_of(what) == HR_SOURCE_URL && download(a, &env, what, &path, e) < 0)
 		return failed(&env, "import", what, e);
@@ -194,10 +228,10 @@ static int import(const struct pull_args *a, const char *what, const char *name,
 	/* the index of a file that goes away at once is not worth to be kept */
 	if (!path && store_cache_open(place, &env.cache, &uncached) < 0)
 		hr_debug("no cache: %s", uncached.text);
-	if (store_bundle_open(path ? path : what, env.cache, &env.bundle, e) < 0 ||
-	    pull(a, &env, e) < 0)
+	if (store_bundle_open(path ? path : what, env.cache, &env.bundle, e) < 0)
 		return failed(&env, "import", what, e);
-	return 0;
+	source = store_bundle_source(env.bundle);
+	return pull_from(a, &env, &source, e) < 0 ? failed(&env, "import", what, e) : 0;
 }
 
 static int import_main(void *args, int argc, char **argv, struct hr_err *e)
@@ -210,6 +244,8 @@ static int pull_main(void *args, int argc, char **argv, struct hr_err *e)
 	const struct pull_args *a = args;
 	HR_CLEANUP(env_release)
 	struct pull_env env = { .stop = store_interrupt_catch(), .file = STORE_TMP_EMPTY };
+	struct store_import_registry registry;
+	struct store_import_source source;
 
 	(void)argc;
 	if (a->dry_run)
@@ -217,10 +253,12 @@ static int pull_main(void *args, int argc, char **argv, struct hr_err *e)
 	if (store_bundle_is_named(argv[0]) || store_url_file_is_named(argv[0]) ||
 	    hr_source_of(argv[0]) == HR_SOURCE_FILE)
 		return import(a, argv[0], NULL, e);
-	if (open_store(a, &env, argv[0], e) < 0 ||
-	    store_cmd_client(&env.conf, env.stop, &env.client, e) < 0 || pull(a, &env, e) < 0)
+	if (prepare(a, &env, argv[0], e) < 0 ||
+	    store_cmd_client(&env.conf, env.stop, &env.client, e) < 0)
 		return failed(&env, "pull", argv[0], e);
-	return 0;
+	registry = (struct store_import_registry) { env.client, &env.ref };
+	source = store_import_registry_source(&registry);
+	return pull_from(a, &env, &source, e) < 0 ? failed(&env, "pull", argv[0], e) : 0;
 }
 
 const struct hr_cmd store_cmd_pull = {

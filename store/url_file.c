@@ -46,6 +46,14 @@ static int get_part(const struct store_url_file_options *o, uint64_t off, size_t
 	}
 }
 
+int store_url_file_ask(const struct store_url_file_options *o, struct hr_err *e)
+{
+	struct fetch_version v = { .bytes = 0 };
+	uint8_t first;
+
+	return get_part(o, 0, 1, &first, &v, e);
+}
+
 int store_url_file_get(const struct store_url_file_options *o, struct store_tmp *out,
 		       struct hr_err *e)
 {

@@ -23,6 +23,13 @@ struct store_url_file_options {
 };
 
 /*
+ * Ask for its first byte, which tells whether it is there; .st is not used.
+ *
+ * Errors:  as store_url_file_get().
+ */
+int store_url_file_ask(const struct store_url_file_options *o, struct hr_err *e) HR_MUST_USE;
+
+/*
  * Download the file into *OUT, an unfinished object of the store, for store_tmp_discard().
  *
  * Bounds:  8 MiB of memory. A part that fails to come is asked for again, five times.

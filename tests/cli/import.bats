@@ -127,6 +127,8 @@ nothing_changed() {
 @test "import: what is wrong is one message, and nothing is changed" {
 	cd "$BATS_TEST_TMPDIR" || return
 	fail_with 'nothing.*No such file' "$HPCRUN" import nothing lab/none
+	fail_with 'manifest' "$HPCRUN" pull "$REGISTRY/test/nothing:1"
+	fail_with '404' "$HPCRUN" import "http://$REGISTRY/none.sqfs" lab/none
 	echo text >text
 	fail_with 'no archive, squashfs or SIF' "$HPCRUN" import text lab/none
 	gzip -k text
@@ -138,6 +140,7 @@ nothing_changed() {
 	cp -r "$SCRATCH/layout" damaged
 	blob=$(find damaged/blobs -type f -size +20k | head -n 1)
 	chmod u+w "$blob" && printf X | dd of="$blob" bs=1 seek=9000 conv=notrunc status=none
+	[ ! -e "$HPCRUN_STORE" ] # nor is a store made for what is not there
 	fail_with 'damaged|layer|digest|corrupt' "$HPCRUN" import damaged lab/none
 	rm -f "$blob"
 	fail_with 'blobs/sha256' "$HPCRUN" import damaged lab/none
