@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "store/gc.h"
+#include "store/json_out.h"
 #include "store/site.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
@@ -69,18 +70,41 @@ static const mode_t readers_modes[] = { 0755, 02750, 0700 };
 
 struct init_args {
 	int readers;
+	bool json;
 };
 
-static const struct hr_opt init_opts[] = { HR_OPT_ENUM('r', "readers", "all|group|me",
-						       struct init_args, readers, readers_words,
-						       "who may read it (default all)"),
-					   HR_OPT_END };
+static const struct hr_opt init_opts[] = {
+	HR_OPT_ENUM('r', "readers", "all|group|me", struct init_args, readers, readers_words,
+		    "who may read it (default all)"),
+	HR_OPT_FLAG(0, "json", struct init_args, json, "print a JSON object"), HR_OPT_END
+};
+
+static void print_init(const struct store *st)
+{
+	hr_autobuf struct hr_buf path = { 0 };
+
+	hr_buf_untrusted(&path, st->path, strlen(st->path));
+	printf("'%s' is a store; add images with 'hpcrun store add', then run 'hpcrun store sync'\n"
+	       "in hpcrun.conf of the nodes: store = %s\n",
+	       (const char *)path.p, (const char *)path.p);
+	if (geteuid() != 0)
+		printf("                             store_owner = %u\n", (unsigned int)geteuid());
+}
+
+static void print_init_json(const struct store *st, const char *readers)
+{
+	json_t *o = json_object();
+
+	store_json_set(o, "store", json_string(st->path));
+	store_json_set(o, "owner", store_json_u64(geteuid()));
+	store_json_set(o, "readers", json_string(readers));
+	store_json_print(o);
+}
 
 static int init_main(void *args, int argc, char **argv, struct hr_err *e)
 {
 	HR_CLEANUP(store_closep) struct store *st = NULL;
 	const struct init_args *a = args;
-	hr_autobuf struct hr_buf path = { 0 };
 
 	(void)argc;
 	if (store_is_url(argv[0]))
@@ -90,12 +114,10 @@ static int init_main(void *args, int argc, char **argv, struct hr_err *e)
 	/* who gets in is decided here alone: all below can be read by everyone */
 	if (fchmod(st->fd, readers_modes[a->readers]) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot change the mode of '%s'", st->path);
-	hr_buf_untrusted(&path, st->path, strlen(st->path));
-	printf("'%s' is a store; add images with 'hpcrun store add', then run 'hpcrun store sync'\n"
-	       "in hpcrun.conf of the nodes: store = %s\n",
-	       (const char *)path.p, (const char *)path.p);
-	if (geteuid() != 0)
-		printf("                             store_owner = %u\n", (unsigned int)geteuid());
+	if (a->json)
+		print_init_json(st, readers_words[a->readers]);
+	else
+		print_init(st);
 	return 0;
 }
 

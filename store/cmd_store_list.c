@@ -21,35 +21,55 @@
 
 struct list_args {
 	struct store_admin_common common;
+	bool json;
 	const char *every;
 	uint64_t keep;
 };
+#define JSON_OPT                                                                                   \
+	HR_OPT_FLAG(0, "json", struct list_args, json, "print a JSON object for each image")
 
 static const struct hr_opt add_opts[] = {
 	HR_OPT_STR('e', "every", "TIME", struct list_args, every,
 		   "ask the registry so often: 12h, 1d, 2w (default: as the list says)"),
 	HR_OPT_U64('k', "keep", "N", struct list_args, keep, 1, STORE_SITE_KEEP_MAX,
 		   "keep N images of the tag when it moves (default: as the list says)"),
-	HR_OPT_END
+	JSON_OPT, HR_OPT_END
 };
-static const struct hr_opt drop_opts[] = { HR_OPT_END };
+static const struct hr_opt drop_opts[] = { JSON_OPT, HR_OPT_END };
 
-/* Put one image on the list or, LINE NULL, take it off. */
-static int edit(const struct store *st, const char *name, const char *line, struct hr_err *e)
+static void print_edit(const char *name, bool listed, bool changed)
 {
 	hr_autobuf struct hr_buf shown = { 0 };
+
+	hr_buf_untrusted(&shown, name, strlen(name));
+	printf("%s: %s\n", (const char *)shown.p,
+	       !changed ? "was on the list"
+	       : listed ? "is on the list; 'hpcrun store sync' fetches it"
+			: "is off the list; 'hpcrun rmi' removes the image");
+}
+
+static void print_edit_json(const char *name, bool listed, bool changed)
+{
+	json_t *o = json_object();
+
+	store_json_set(o, "reference", json_string(name));
+	store_json_set(o, "listed", json_boolean(listed));
+	store_json_set(o, "changed", json_boolean(changed));
+	store_json_print_line(o);
+}
+
+/* Put one image on the list or, LINE NULL, take it off. */
+static int edit(const struct list_args *a, const struct store *st, const char *name,
+		const char *line, struct hr_err *e)
+{
 	int r = store_site_edit_file(st, name, line, e);
 
 	if (r < 0)
 		return -1;
-	hr_buf_untrusted(&shown, name, strlen(name));
 	if (!line && r == 0)
-		return hr_fail(e, HR_NOTFOUND, 0, "'%s' is not on the list of store '%s'",
-			       (const char *)shown.p, st->path);
-	printf("%s: %s\n", (const char *)shown.p,
-	       r == 0 ? "was on the list"
-	       : line ? "is on the list; 'hpcrun store sync' fetches it"
-		      : "is off the list; 'hpcrun rmi' removes the image");
+		return hr_fail(e, HR_NOTFOUND, 0, "'%s' is not on the list of store '%s'", name,
+			       st->path);
+	(a->json ? print_edit_json : print_edit)(name, line, r > 0);
 	return 0;
 }
 
@@ -71,7 +91,7 @@ static int add_main(void *args, int argc, char **argv, struct hr_err *e)
 		if (!name)
 			return -1;
 		store_site_line(name, every, a->keep, &line);
-		if (edit(st, name, (const char *)line.p, e) < 0)
+		if (edit(a, st, name, (const char *)line.p, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -88,7 +108,7 @@ static int drop_main(void *args, int argc, char **argv, struct hr_err *e)
 	for (int i = 0; i < argc; i++) {
 		hr_autofree char *name = store_site_name(argv[i], e);
 
-		if (!name || edit(st, name, NULL, e) < 0)
+		if (!name || edit(a, st, name, NULL, e) < 0)
 			return -1;
 	}
 	return 0;

@@ -28,6 +28,8 @@ digests() { "$HPCRUN" images --json | jq -r '.[].digest' | sort -u; }
 	[ "$(stat -c %a "$SCRATCH/grouped")" = 2750 ]
 	"$HPCRUN" store init --readers me "$SCRATCH/mine"
 	[ "$(stat -c %a "$SCRATCH/mine")" = 700 ]
+	"$HPCRUN" store init --json "$SCRATCH/mine" |
+		jq -e --arg s "$SCRATCH/mine" '.store == $s and .owner == '"$(id -u)"' and .readers == "all"'
 	# again: the list stays
 	"$HPCRUN" store add "$REGISTRY/test/busybox:1"
 	"$HPCRUN" store init "$HPCRUN_STORE"
@@ -47,6 +49,10 @@ digests() { "$HPCRUN" images --json | jq -r '.[].digest' | sort -u; }
 	grep -qx '# mine' "$HPCRUN_STORE/list"
 	fail_with "'alpine' is not on the list|'docker.io/library/alpine:latest' is not on the list" "$HPCRUN" store drop alpine
 	fail_with 'is no duration' "$HPCRUN" store add --every soon alpine
+	[ "$("$HPCRUN" store add --json alpine debian | jq -c '[.reference, .listed, .changed]' | paste -sd' ')" = \
+		'["docker.io/library/alpine:latest",true,true] ["docker.io/library/debian:latest",true,true]' ]
+	"$HPCRUN" store add --json alpine | jq -e '.listed and (.changed | not)'
+	"$HPCRUN" store drop --json alpine | jq -e '(.listed | not) and .changed'
 	echo 'image a b' >>"$HPCRUN_STORE/list"
 	fail_with "/list, line [0-9]*: 'b' without a value" "$HPCRUN" store sync
 }
