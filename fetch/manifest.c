@@ -267,7 +267,7 @@ static int parse_env(const json_t *config, struct hr_strv *out, struct hr_err *e
 			bad++;
 	}
 	if (bad > 0)
-		hr_warn("image config: %zu entries of 'Env' are not NAME=VALUE and are ignored",
+		hr_warn("image config: entries of 'Env' that are not NAME=VALUE are ignored: %zu",
 			bad);
 	hr_strv_release(&all);
 	return r;

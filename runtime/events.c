@@ -128,7 +128,7 @@ static int take_config(struct rt_session *s, int fd, struct hr_err *e)
 	s->image_known = true;
 	if (dropped > 0)
 		rt_clients_note(&s->clients, HR_LOG_WARN,
-				"%u malformed entries of the image's environment were left out",
+				"malformed entries of the image's environment were left out: %u",
 				dropped);
 	return 0;
 }

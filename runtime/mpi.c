@@ -114,8 +114,9 @@ static void check_functions(struct rt_mpi_try *t, const struct rt_elf_symbols *o
 	}
 	if (lost > 0)
 		misfit(t,
-		       "the host's (%s) lacks %zu functions of the image's (%s), the first is '%s'",
-		       our_text, lost, their_text, first);
+		       "the host's (%s) lacks %zu function%s of the image's (%s), the first is "
+		       "'%s'",
+		       our_text, lost, HR_PLURAL(lost), their_text, first);
 }
 
 /* The same for a versioned library, as libfabric is. */

@@ -95,7 +95,8 @@ static void add_try(struct hr_buf *b, const struct rt_mpi_try *t)
 			add_library(b, &t->closure, l);
 	}
 	if (modules > 0)
-		hr_buf_printf(b, "  host     %zu modules in directories that are bound\n", modules);
+		hr_buf_printf(b, "  host     %zu module%s in directories that are bound\n", modules,
+			      HR_PLURAL(modules));
 	for (size_t i = 0; i < t->stack->env.n; i++)
 		hr_buf_printf(b, "  sets     %s\n", t->stack->env.v[i]);
 	for (size_t i = 0; i < t->stack->binds.n; i++)

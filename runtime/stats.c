@@ -127,7 +127,7 @@ void rt_stats_summary(const struct rt_stats *t, uint32_t ranks, struct hr_buf *o
 	uint64_t read = near + s->from[HR_FROM_STORE].bytes;
 
 	hr_buf_printf(out, "image '%s': %u rank%s, ready in %.3f s; read %.1f MB", s->image, ranks,
-		      ranks == 1 ? "" : "s", (double)s->ready_us / 1e6, megabytes(read));
+		      HR_PLURAL(ranks), (double)s->ready_us / 1e6, megabytes(read));
 	if (read > 0)
 		hr_buf_printf(out, ", %.0f %% of it on this node, waited %.3f s",
 			      100 * (double)near / (double)read, (double)s->wait_us / 1e6);
@@ -136,7 +136,8 @@ void rt_stats_summary(const struct rt_stats *t, uint32_t ranks, struct hr_buf *o
 			hr_buf_printf(out, "; %.1f MB from '%s'", megabytes(s->origins[i].bytes),
 				      s->origins[i].name);
 	if (s->outages > 0)
-		hr_buf_printf(out, "; %u outages", (unsigned int)s->outages);
+		hr_buf_printf(out, "; %u outage%s", (unsigned int)s->outages,
+			      HR_PLURAL(s->outages));
 }
 
 /* ---- keeping few ---- */

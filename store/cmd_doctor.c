@@ -102,7 +102,7 @@ static void check_path(struct hr_findings *f, const struct store_paths *stores, 
 	if (store_open(path, STORE_READ, &stores->trusted, &st, &e) == 0 &&
 	    store_object_each(st, STORE_IMAGE, count, &images, &e) == 0) {
 		hr_finding(f, "store", HR_RESULT_OK, NULL, "'%s', %u image%s", path, images,
-			   images == 1 ? "" : "s");
+			   HR_PLURAL(images));
 		return;
 	}
 	above = hr_path_existing(path);
@@ -190,7 +190,7 @@ static int doctor_main(void *args, int argc, char **argv, struct hr_err *e)
 	if (check_stores(&f, a, &conf, e) < 0)
 		hr_finding_err(&f, "store", HR_RESULT_FAIL, e);
 	if (!a->json)
-		printf("%u failed, %u warnings\n", f.failed, f.warned);
+		printf("%u failed, %u warning%s\n", f.failed, f.warned, HR_PLURAL(f.warned));
 	return f.failed > 0;
 }
 

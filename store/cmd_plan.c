@@ -123,10 +123,10 @@ static void print_sum(const struct report *r)
 	if (r->p->here && r->n_missing == 0) {
 		printf("\nAll of it is here (%s): a pull downloads nothing.\n", total);
 	} else {
-		printf("\nA pull downloads %s in %zu of %zu layers (%s in all); at 1 Gbit/s that "
+		printf("\nA pull downloads %s in %zu of %zu layer%s (%s in all); at 1 Gbit/s that "
 		       "takes %" PRIu64 " s at least.\n",
-		       missing, r->n_missing, r->status->n_layers, total,
-		       r->missing / LINK_BYTES + 1);
+		       missing, r->n_missing, r->status->n_layers, HR_PLURAL(r->status->n_layers),
+		       total, r->missing / LINK_BYTES + 1);
 		printf("To be told only when the layers are here: how many chunks other images "
 		       "brought\nalready; which C library and MPI the image has, so whether this "
 		       "host's MPI and\nGPU libraries fit.\n");

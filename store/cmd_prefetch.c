@@ -180,12 +180,12 @@ static void make_files(struct job *j, const struct store_image *img,
 		fprintf(stderr, PROGRESS_CLEAR);
 	if (r < 0 && made->left_out > 0)
 		hr_warn("%" PRIu32 " large file%s cannot be kept in the cache as such: %s",
-			made->left_out, made->left_out == 1 ? "" : "s", e.text);
+			made->left_out, HR_PLURAL(made->left_out), e.text);
 	else if (r < 0)
 		hr_warn("large files cannot be kept in the cache as such: %s", e.text);
 	if (made->n > 0 && talks(j))
 		printf("%s: %" PRIu32 " large file%s, %s, to be mounted from the cache\n", j->image,
-		       made->n, made->n == 1 ? "" : "s", store_size_text(made->bytes, size));
+		       made->n, HR_PLURAL(made->n), store_size_text(made->bytes, size));
 }
 
 static bool plain(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes)

@@ -161,7 +161,8 @@ static int mark(const struct store *st, uint64_t grace_s, struct marks *m, uint6
 		return -1;
 	if (unread > 0) {
 		hr_hint(e, "remove their files below '%s/refs', or pull them again", st->path);
-		return hr_fail(e, HR_CORRUPT, 0, "%d references cannot be read", unread);
+		return hr_fail(e, HR_CORRUPT, 0, "%d reference%s cannot be read", unread,
+			       HR_PLURAL(unread));
 	}
 	store_digest_set_seal(&m->images);
 	if (grace_s > 0 && mark_recent(&arg, spared, e) < 0)

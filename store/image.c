@@ -214,7 +214,7 @@ int store_image_missing(const struct store_paths *stores, const char *name, stru
 		hr_buf_printf(&list, "%s'%s'", i == 0 ? "" : ", ", stores->v[i]);
 	hr_hint(e, "fetch it with 'hpcrun pull %s'", name);
 	return hr_fail(e, HR_NOTFOUND, 0, "image '%s' is not in the store%s %s", name,
-		       stores->n == 1 ? "" : "s", list.len > 0 ? (const char *)list.p : "(none)");
+		       HR_PLURAL(stores->n), list.len > 0 ? (const char *)list.p : "(none)");
 }
 
 int store_image_open(const struct store_paths *stores, const char *name, struct store_image **out,

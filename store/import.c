@@ -113,8 +113,9 @@ static int get_config(struct pull *p, struct hr_err *e)
 		return hr_wrap(e, "image config");
 	if (p->config.n_diff_ids != p->manifest.n_layers)
 		return hr_fail(e, HR_CORRUPT, 0,
-			       "the manifest has %zu layers, the image config %zu",
-			       p->manifest.n_layers, p->config.n_diff_ids);
+			       "the manifest has %zu layer%s, the image config %zu",
+			       p->manifest.n_layers, HR_PLURAL(p->manifest.n_layers),
+			       p->config.n_diff_ids);
 	return 0;
 }
 

@@ -82,8 +82,8 @@ static void warn_odd(const struct run *r)
 	char text[FETCH_DIGEST_TEXT];
 
 	if (rows->odd > 0)
-		hr_warn("layer %s: passed over %" PRIu64
-			" entries that mean nothing, the first is '%s'",
+		hr_warn("layer %s: entries that mean nothing were passed over: %" PRIu64
+			", the first is '%s'",
 			fetch_digest_text(&r->layer->blob.digest, text), rows->odd,
 			rows->first_odd);
 }

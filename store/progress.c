@@ -214,7 +214,7 @@ static void draw_bars(struct progress *p)
 		}
 	}
 	if (hidden) {
-		hr_buf_printf(&b, "\033[2Kand %u more layers\n", hidden);
+		hr_buf_printf(&b, "\033[2Kand %u more layer%s\n", hidden, HR_PLURAL(hidden));
 		shown++;
 	}
 	p->drawn = shown;
@@ -237,8 +237,9 @@ static void announce(struct progress *p)
 			 "{\"event\":\"pull\",\"image\":\"%s\",\"layers\":%zu}\n", p->image,
 			 p->status->n_layers);
 	else
-		snprintf(text, sizeof(text), "%sing %s, %zu layers\n", p->local ? "import" : "pull",
-			 p->image, p->status->n_layers);
+		snprintf(text, sizeof(text), "%sing %s, %zu layer%s\n",
+			 p->local ? "import" : "pull", p->image, p->status->n_layers,
+			 HR_PLURAL(p->status->n_layers));
 	fputs(text, stdout);
 }
 

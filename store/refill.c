@@ -260,7 +260,7 @@ static int fetch_layers(struct refill *r, const struct fetch_manifest *m,
 			return -1;
 	if (r->left > 0)
 		return hr_fail(e, HR_NOTFOUND, 0,
-			       "%zu chunks of the image are in none of its layers", r->left);
+			       "chunks of the image that are in none of its layers: %zu", r->left);
 	return 0;
 }
 
@@ -284,8 +284,8 @@ static int run(struct refill *r, struct hr_err *e)
 		return -1;
 	if (c.n_diff_ids != m.n_layers)
 		return hr_fail(e, HR_CORRUPT, 0,
-			       "the manifest has %zu layers, the image config %zu", m.n_layers,
-			       c.n_diff_ids);
+			       "the manifest has %zu layer%s, the image config %zu", m.n_layers,
+			       HR_PLURAL(m.n_layers), c.n_diff_ids);
 	return fetch_layers(r, &m, &c, e);
 }
 

@@ -107,13 +107,15 @@ static void print_reads(const struct hr_stats *s)
 	hr_autofree char *waited = seconds(s->wait_us), *longest = seconds(s->wait_longest_us);
 	char size[STORE_SIZE_TEXT];
 
-	printf("%-10s %" PRIu64 " reads, %s, %.1f %% of it on the node\n", "read", s->reads,
-	       store_size_text(bytes_read(s), size), 100 * sessions_hit_rate(s));
+	printf("%-10s %" PRIu64 " read%s, %s, %.1f %% of it on the node\n", "read", s->reads,
+	       HR_PLURAL(s->reads), store_size_text(bytes_read(s), size),
+	       100 * sessions_hit_rate(s));
 	for (size_t i = 0; i < HR_FROMS; i++)
-		printf("%-10s %s in %" PRIu64 " pieces from %s\n", "",
-		       store_size_text(s->from[i].bytes, size), s->from[i].pieces, from_words[i]);
-	printf("%-10s %s by %" PRIu64 " reads, the longest %s\n", "waited", waited, s->waits,
-	       longest);
+		printf("%-10s %s in %" PRIu64 " piece%s from %s\n", "",
+		       store_size_text(s->from[i].bytes, size), s->from[i].pieces,
+		       HR_PLURAL(s->from[i].pieces), from_words[i]);
+	printf("%-10s %s by %" PRIu64 " read%s, the longest %s\n", "waited", waited, s->waits,
+	       HR_PLURAL(s->waits), longest);
 }
 
 static void print_origins(const struct hr_stats *s)
@@ -122,8 +124,9 @@ static void print_origins(const struct hr_stats *s)
 		const struct hr_stats_origin *o = &s->origins[i];
 		char size[STORE_SIZE_TEXT];
 		hr_autofree char *text =
-			hr_xasprintf("%s: %s in %" PRIu64 " requests, %" PRIu64 " failed", o->name,
-				     store_size_text(o->bytes, size), o->requests, o->failures);
+			hr_xasprintf("%s: %s in %" PRIu64 " request%s, %" PRIu64 " failed", o->name,
+				     store_size_text(o->bytes, size), o->requests,
+				     HR_PLURAL(o->requests), o->failures);
 
 		line(i == 0 ? "origins" : "", text);
 	}
@@ -134,8 +137,8 @@ static void print_origins(const struct hr_stats *s)
 		       s->outage_now ? ", one goes on" : "");
 	}
 	if (s->damaged > 0)
-		printf("%-10s %" PRIu64 " chunks, which were fetched again\n", "damaged",
-		       s->damaged);
+		printf("%-10s %" PRIu64 " chunk%s, fetched again\n", "damaged", s->damaged,
+		       HR_PLURAL(s->damaged));
 }
 
 static void print_session(const struct session *x)
@@ -158,8 +161,9 @@ static void print_session(const struct session *x)
 	print_start(s);
 	print_reads(s);
 	print_origins(s);
-	printf("%-10s %s of memory, %s at most, started %" PRIu32 " times\n", "server",
-	       store_size_text(x->memory, now), store_size_text(x->peak, peak), s->server_starts);
+	printf("%-10s %s of memory, %s at most, started %" PRIu32 " time%s\n", "server",
+	       store_size_text(x->memory, now), store_size_text(x->peak, peak), s->server_starts,
+	       HR_PLURAL(s->server_starts));
 }
 
 void sessions_print_text(const struct sessions *l)

@@ -18,6 +18,7 @@
 #define HR_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define HR_MUST_USE	__attribute__((warn_unused_result))
 #define HR_COUNT(a)	(sizeof(a) / sizeof((a)[0]))
+#define HR_PLURAL(n)	((n) == 1 ? "" : "s") /* behind a noun that N counts */
 
 /* Exit status of every hpcrun program; the command's own otherwise (128 + n after signal n). */
 #define HR_EXIT_FAILED	 125 /* hpcrun failed before the command ran */

@@ -24,7 +24,8 @@ publish_variants() {
 }
 
 @test "pull: an image is there afterwards, under the name it was pulled by" {
-	"$HPCRUN" pull "$REGISTRY/test/busybox:1"
+	run -0 "$HPCRUN" pull "$REGISTRY/test/busybox:1"
+	[ "${lines[0]}" = "pulling $REGISTRY/test/busybox:1, 1 layer" ]
 	run -0 "$HPCRUN" images
 	[[ $output == *"$REGISTRY/test/busybox"* ]]
 }
