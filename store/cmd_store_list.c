@@ -22,7 +22,7 @@
 struct list_args {
 	struct store_admin_common common;
 	bool json;
-	const char *every;
+	const char *every, *keep_for;
 	uint64_t keep;
 };
 #define JSON_OPT                                                                                   \
@@ -33,6 +33,8 @@ static const struct hr_opt add_opts[] = {
 		   "ask the registry so often: 12h, 1d, 2w (default: as the list says)"),
 	HR_OPT_U64('k', "keep", "N", struct list_args, keep, 1, STORE_SITE_KEEP_MAX,
 		   "keep N images of the tag when it moves (default: as the list says)"),
+	HR_OPT_STR(0, "keep-for", "TIME", struct list_args, keep_for,
+		   "keep more of them, for so long each (default: as the list says)"),
 	JSON_OPT, HR_OPT_END
 };
 static const struct hr_opt drop_opts[] = { JSON_OPT, HR_OPT_END };
@@ -78,9 +80,10 @@ static int add_main(void *args, int argc, char **argv, struct hr_err *e)
 	HR_CLEANUP(hr_conf_release) struct hr_conf conf = { 0 };
 	HR_CLEANUP(store_closep) struct store *st = NULL;
 	const struct list_args *a = args;
-	uint64_t every = 0;
+	struct store_site_image im = { .keep = a->keep };
 
-	if (a->every && store_site_duration(a->every, "--every", &every, e) < 0)
+	if ((a->every && store_site_duration(a->every, "--every", &im.every_s, e) < 0) ||
+	    (a->keep_for && store_site_duration(a->keep_for, "--keep-for", &im.keep_for_s, e) < 0))
 		return -1;
 	if (store_admin_open(&a->common, &conf, &st, e) < 0)
 		return -1;
@@ -90,7 +93,8 @@ static int add_main(void *args, int argc, char **argv, struct hr_err *e)
 
 		if (!name)
 			return -1;
-		store_site_line(name, every, a->keep, &line);
+		im.name = name;
+		store_site_line(&im, &line);
 		if (edit(a, st, name, (const char *)line.p, e) < 0)
 			return -1;
 	}
@@ -190,7 +194,7 @@ static void print_text(const struct store *st, const struct store_site *site, ui
 
 	for (size_t i = 0; i < site->n; i++) {
 		const struct store_site_image *im = &site->images[i];
-		hr_autofree char *kept = hr_xasprintf("%zu", im->old.n + (im->synced_s > 0));
+		hr_autofree char *kept = hr_xasprintf("%zu", im->n_old + (im->synced_s > 0));
 
 		store_table_add(&t, im->name);
 		store_table_add(&t, kept);
@@ -218,16 +222,20 @@ static json_t *time_or_null(uint64_t s)
 
 static json_t *image_json(const struct store_site *site, const struct store_site_image *im)
 {
-	json_t *o = json_object();
+	json_t *o = json_object(), *old = json_array();
 
+	for (size_t i = 0; i < im->n_old; i++)
+		store_json_add(old, json_string(im->old[i].digest));
 	store_json_set(o, "reference", json_string(im->name));
 	store_json_set(o, "listed", json_boolean(im->listed));
 	store_json_set(o, "every", store_json_u64(im->every_s ? im->every_s : site->every_s));
 	store_json_set(o, "keep", store_json_u64(im->keep ? im->keep : site->keep));
+	store_json_set(o, "keep_for",
+		       time_or_null(im->keep_for_s ? im->keep_for_s : site->keep_for_s));
 	store_json_set(o, "tried", time_or_null(im->tried_s));
 	store_json_set(o, "synced", time_or_null(im->synced_s));
 	store_json_set(o, "due", store_json_u64(store_site_due(site, im)));
-	store_json_set(o, "old", store_json_strings(&im->old));
+	store_json_set(o, "old", old);
 	store_json_set(o, "reason", im->reason.n ? json_string(im->reason.v[0]) : NULL);
 	return o;
 }

@@ -171,8 +171,8 @@ static int settle(struct sync *s, struct store_site_image *im, const struct fetc
 	const char *parted = before ? fetch_digest_text(&before->manifest, text) : NULL;
 
 	store_site_synced(&s->site, im, (uint64_t)time(NULL), parted, &dropped);
-	for (size_t i = 0; i < im->old.n; i++)
-		if (parted && strcmp(im->old.v[i], parted) == 0 &&
+	for (size_t i = 0; i < im->n_old; i++)
+		if (parted && strcmp(im->old[i].digest, parted) == 0 &&
 		    keep_old(s, ref, parted, before->server, e) < 0)
 			return -1;
 	for (size_t i = 0; i < dropped.n; i++)

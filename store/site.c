@@ -19,7 +19,9 @@ void store_site_release(struct store_site *site)
 {
 	for (size_t i = 0; i < site->n; i++) {
 		free(site->images[i].name);
-		hr_strv_release(&site->images[i].old);
+		for (size_t k = 0; k < site->images[i].n_old; k++)
+			free(site->images[i].old[k].digest);
+		free(site->images[i].old);
 		hr_strv_release(&site->images[i].reason);
 	}
 	free(site->images);
@@ -79,8 +81,11 @@ int store_site_duration(const char *text, const char *what, uint64_t *out, struc
 		       text);
 }
 
-static void add_duration(uint64_t s, struct hr_buf *out)
+static void add_duration(const char *word, uint64_t s, struct hr_buf *out)
 {
+	if (s == 0)
+		return;
+	hr_buf_str(out, word);
 	if (s % 86400 == 0)
 		hr_buf_printf(out, "%" PRIu64 "d", s / 86400);
 	else if (s % 3600 == 0)
@@ -131,15 +136,18 @@ char *store_site_name(const char *word, struct hr_err *e)
 	return fetch_ref_text(&ref);
 }
 
+/* A setting of all images or, QUOTA NULL, of one. */
 static int parse_setting(const char *word, const char *value, uint64_t *every, uint64_t *keep,
-			 uint64_t *quota, struct hr_err *e)
+			 uint64_t *keep_for, uint64_t *quota, struct hr_err *e)
 {
 	if (!value)
 		return hr_fail(e, HR_USAGE, 0, "'%s' without a value", word);
-	if (every && strcmp(word, "every") == 0)
+	if (strcmp(word, "every") == 0)
 		return store_site_duration(value, "every", every, e);
-	if (keep && strcmp(word, "keep") == 0)
+	if (strcmp(word, "keep") == 0)
 		return hr_parse_u64(value, "keep", 1, STORE_SITE_KEEP_MAX, keep, e);
+	if (strcmp(word, "keep-for") == 0)
+		return store_site_duration(value, "keep-for", keep_for, e);
 	if (quota && strcmp(word, "quota") == 0)
 		return hr_parse_size(value, "quota", 1, QUOTA_MAX, quota, e);
 	return hr_fail(e, HR_USAGE, 0, "unknown word '%s'", word);
@@ -160,7 +168,8 @@ static int parse_image(const struct hr_strv *w, struct store_site *out, struct h
 	im = add(out, name);
 	im->listed = true;
 	for (size_t i = 2; i < w->n; i += 2)
-		if (parse_setting(w->v[i], w->v[i + 1], &im->every_s, &im->keep, NULL, e) < 0)
+		if (parse_setting(w->v[i], w->v[i + 1], &im->every_s, &im->keep, &im->keep_for_s,
+				  NULL, e) < 0)
 			return -1;
 	return 0;
 }
@@ -173,7 +182,8 @@ static int parse_line(const struct hr_strv *w, struct store_site *out, struct hr
 		return parse_image(w, out, e);
 	if (w->n > 2)
 		return hr_fail(e, HR_USAGE, 0, "surplus word '%s'", w->v[2]);
-	return parse_setting(w->v[0], w->v[1], &out->every_s, &out->keep, &out->quota, e);
+	return parse_setting(w->v[0], w->v[1], &out->every_s, &out->keep, &out->keep_for_s,
+			     &out->quota, e);
 }
 
 int store_site_parse(const char *text, const char *name, struct store_site *out, struct hr_err *e)
@@ -192,15 +202,13 @@ int store_site_parse(const char *text, const char *name, struct store_site *out,
 	return 0;
 }
 
-void store_site_line(const char *name, uint64_t every_s, uint64_t keep, struct hr_buf *out)
+void store_site_line(const struct store_site_image *im, struct hr_buf *out)
 {
-	hr_buf_printf(out, "image %s", name);
-	if (every_s) {
-		hr_buf_str(out, " every ");
-		add_duration(every_s, out);
-	}
-	if (keep)
-		hr_buf_printf(out, " keep %" PRIu64, keep);
+	hr_buf_printf(out, "image %s", im->name);
+	add_duration(" every ", im->every_s, out);
+	if (im->keep)
+		hr_buf_printf(out, " keep %" PRIu64, im->keep);
+	add_duration(" keep-for ", im->keep_for_s, out);
 	hr_buf_str(out, "\n");
 }
 
@@ -241,11 +249,42 @@ bool store_site_edit(const char *text, const char *name, const char *line, struc
 
 /* ---- what became of them ---- */
 
+/* Put a manifest at place I of those that are kept; DIGEST is taken. */
+static void insert_old(struct store_site_image *im, size_t i, char *digest, uint64_t parted_s)
+{
+	im->old = hr_xrealloc(im->old, (im->n_old + 1) * sizeof(*im->old));
+	memmove(im->old + i + 1, im->old + i, (im->n_old - i) * sizeof(*im->old));
+	im->old[i] = (struct store_site_old) { digest, parted_s };
+	im->n_old++;
+}
+
+/* Take it out; the digest is the caller's. */
+static char *remove_old(struct store_site_image *im, size_t i)
+{
+	char *digest = im->old[i].digest;
+
+	im->n_old--;
+	memmove(im->old + i, im->old + i + 1, (im->n_old - i) * sizeof(*im->old));
+	return digest;
+}
+
+/* "old DIGEST [SECONDS]" */
+static int parse_old(const struct hr_strv *w, struct store_site_image *im, struct hr_err *e)
+{
+	struct fetch_digest d;
+	uint64_t parted = 0;
+
+	if (fetch_digest_parse(w->v[1], &d, e) < 0 ||
+	    (w->n > 2 && hr_parse_u64(w->v[2], "old", 0, INT64_MAX, &parted, e) < 0))
+		return -1;
+	insert_old(im, im->n_old, hr_xstrdup(w->v[1]), parted);
+	return 0;
+}
+
 static int parse_state_line(const struct hr_strv *w, const char *rest, struct store_site *site,
 			    struct store_site_image **im, struct hr_err *e)
 {
 	struct hr_err bad = { 0 };
-	struct fetch_digest d;
 
 	if (w->n == 0)
 		return 0;
@@ -262,17 +301,14 @@ static int parse_state_line(const struct hr_strv *w, const char *rest, struct st
 		hr_strv_add(&(*im)->reason, rest);
 		return 0;
 	}
-	if (w->n != 2)
-		return hr_fail(e, HR_CORRUPT, 0, "surplus word '%s'", w->v[2]);
+	if (w->n > 2 + (size_t)(strcmp(w->v[0], "old") == 0))
+		return hr_fail(e, HR_CORRUPT, 0, "surplus word '%s'", w->v[w->n - 1]);
 	if ((strcmp(w->v[0], "tried") == 0 &&
 	     hr_parse_u64(w->v[1], "tried", 0, INT64_MAX, &(*im)->tried_s, &bad) == 0) ||
 	    (strcmp(w->v[0], "synced") == 0 &&
-	     hr_parse_u64(w->v[1], "synced", 0, INT64_MAX, &(*im)->synced_s, &bad) == 0))
+	     hr_parse_u64(w->v[1], "synced", 0, INT64_MAX, &(*im)->synced_s, &bad) == 0) ||
+	    (strcmp(w->v[0], "old") == 0 && parse_old(w, *im, &bad) == 0))
 		return 0;
-	if (strcmp(w->v[0], "old") == 0 && fetch_digest_parse(w->v[1], &d, &bad) == 0) {
-		hr_strv_add(&(*im)->old, w->v[1]);
-		return 0;
-	}
 	return hr_fail(e, HR_CORRUPT, 0, "'%s %s'", w->v[0], w->v[1]);
 }
 
@@ -300,12 +336,13 @@ void store_site_write_state(const struct store_site *site, struct hr_buf *out)
 		const struct store_site_image *im = &site->images[i];
 
 		/* one that went off the list is known until what it kept is given up */
-		if (im->tried_s == 0 || (!im->listed && im->old.n == 0))
+		if (im->tried_s == 0 || (!im->listed && im->n_old == 0))
 			continue;
 		hr_buf_printf(out, "image %s\ntried %" PRIu64 "\nsynced %" PRIu64 "\n", im->name,
 			      im->tried_s, im->synced_s);
-		for (size_t k = 0; k < im->old.n; k++)
-			hr_buf_printf(out, "old %s\n", im->old.v[k]);
+		for (size_t k = 0; k < im->n_old; k++)
+			hr_buf_printf(out, "old %s %" PRIu64 "\n", im->old[k].digest,
+				      im->old[k].parted_s);
 		if (im->reason.n)
 			hr_buf_printf(out, "reason %s\n", im->reason.v[0]);
 	}
@@ -324,31 +361,23 @@ uint64_t store_site_due(const struct store_site *site, const struct store_site_i
 	return im->tried_s + every;
 }
 
-/* Move the entry I of a list to another. */
-static void move(struct hr_strv *from, size_t i, struct hr_strv *to)
-{
-	hr_strv_take(to, from->v[i]);
-	memmove(from->v + i, from->v + i + 1, (from->n - i) * sizeof(*from->v));
-	from->n--;
-}
-
 void store_site_synced(const struct store_site *site, struct store_site_image *im, uint64_t now,
 		       const char *parted, struct hr_strv *dropped)
 {
 	uint64_t keep = im->keep ? im->keep : site->keep;
-	struct hr_strv old = { 0 };
+	uint64_t keep_for = im->keep_for_s ? im->keep_for_s : site->keep_for_s;
 
 	im->tried_s = im->synced_s = now;
 	hr_strv_release(&im->reason);
+	for (size_t i = im->n_old; parted && i-- > 0;)
+		if (strcmp(im->old[i].digest, parted) == 0)
+			free(remove_old(im, i));
 	if (parted)
-		hr_strv_add(&old, parted);
-	for (size_t i = 0; i < im->old.n; i++)
-		if (!parted || strcmp(im->old.v[i], parted) != 0)
-			hr_strv_add(&old, im->old.v[i]);
-	hr_strv_release(&im->old);
-	im->old = old;
-	while (im->old.n > 0 && im->old.n + 1 > keep)
-		move(&im->old, im->old.n - 1, dropped);
+		insert_old(im, 0, hr_xstrdup(parted), now);
+	/* those that parted before this, and the one of the tag itself, take the places */
+	for (size_t i = im->n_old; i-- > 0 && i + 2 > keep;)
+		if (keep_for == 0 || im->old[i].parted_s + keep_for <= now)
+			hr_strv_take(dropped, remove_old(im, i));
 }
 
 void store_site_failed(struct store_site_image *im, uint64_t now, const char *reason)

@@ -19,21 +19,30 @@
 #define STORE_SITE_EVERY_S  86400
 #define STORE_SITE_KEEP_MAX 1000
 
+/* A manifest that a tag meant before. */
+struct store_site_old {
+	char *digest;
+	uint64_t parted_s; /* when it was seen that the tag had moved on; 0: not known */
+};
+
 /* One image of the list; and, of what became of it, all from tried on. */
 struct store_site_image {
-	char *name;	       /* the reference in full, with a tag */
-	uint64_t every_s;      /* 0: as the list says for all */
-	uint64_t keep;	       /* images, the one of the tag among them; 0: as the list says */
-	bool listed;	       /* false: what became of it is known still, but it is off the list */
-	uint64_t tried_s;      /* seconds since 1970; 0: never */
-	uint64_t synced_s;     /* the last time that it went well */
-	struct hr_strv old;    /* manifests that the tag meant before, newest first, digests */
+	char *name;	     /* the reference in full, with a tag */
+	uint64_t every_s;    /* 0: as the list says for all */
+	uint64_t keep;	     /* images, the one of the tag among them; 0: as the list says */
+	uint64_t keep_for_s; /* more of them: all that the tag meant so recently; 0: as the list
+				says */
+	bool listed;	     /* false: what became of it is known still, but it is off the list */
+	uint64_t tried_s;    /* seconds since 1970; 0: never */
+	uint64_t synced_s;   /* the last time that it went well */
+	struct store_site_old *old; /* that are kept, newest first */
+	size_t n_old;
 	struct hr_strv reason; /* why the last try failed; none: it did not */
 };
 
 struct store_site {
-	uint64_t every_s, keep; /* of images that say nothing else */
-	uint64_t quota;		/* bytes of the store; 0: none */
+	uint64_t every_s, keep, keep_for_s; /* of images that say nothing else */
+	uint64_t quota;			    /* bytes of the store; 0: none */
 	struct store_site_image *images;
 	size_t n;
 };
@@ -64,8 +73,8 @@ char *store_site_name(const char *word, struct hr_err *e) HR_MUST_USE;
 int store_site_duration(const char *text, const char *what, uint64_t *out,
 			struct hr_err *e) HR_MUST_USE;
 
-/* The line of the list that adds an image; 0: not said. */
-void store_site_line(const char *name, uint64_t every_s, uint64_t keep, struct hr_buf *out);
+/* The line of the list that says what IM says. */
+void store_site_line(const struct store_site_image *im, struct hr_buf *out);
 /*
  * The list TEXT, with the line of the image NAME replaced by LINE, or LINE appended, or, LINE NULL,
  * taken out; comments and other lines stay. False when it would be as it was.

@@ -19,6 +19,7 @@ static const char first_list[] =
 	"# every 1d     how often the registry is asked, for images that say nothing else: m h d "
 	"w\n"
 	"# keep 1       how many images of a tag stay when it moves, the newest among them\n"
+	"# keep-for 30d and more of them: each for so long after the tag has moved\n"
 	"# quota 500G   how large the store may become\n"
 	"# image docker.io/library/debian:12 every 12h keep 3\n";
 

@@ -44,6 +44,8 @@ digests() { "$HPCRUN" images --json | jq -r '.[].digest' | sort -u; }
 	grep -qx 'image docker.io/library/alpine:latest every 12h keep 3' "$HPCRUN_STORE/list"
 	"$HPCRUN" store add --every 2w alpine
 	grep -qx 'image docker.io/library/alpine:latest every 14d' "$HPCRUN_STORE/list"
+	"$HPCRUN" store add --keep-for 36h alpine
+	grep -qx 'image docker.io/library/alpine:latest keep-for 36h' "$HPCRUN_STORE/list"
 	"$HPCRUN" store drop alpine
 	run -1 grep '^image docker' "$HPCRUN_STORE/list"
 	grep -qx '# mine' "$HPCRUN_STORE/list"
@@ -102,6 +104,14 @@ digests() { "$HPCRUN" images --json | jq -r '.[].digest' | sort -u; }
 	[[ "$output" == 'nothing to remove'* ]]
 	run -0 "$HPCRUN" store fsck
 	fail_with 'is not in the store' "$HPCRUN" inspect "$REGISTRY/test/mv@$first"
+	# by age: both that were left today, and a week later none
+	"$HPCRUN" store add --keep 1 --keep-for 1w "$REGISTRY/test/mv:1"
+	moving mv 1
+	"$HPCRUN" store sync -q --now
+	[ "$(digests | wc -l)" = 3 ]
+	sed -i -E "s/^(old [^ ]*) .*/\1 $(($(date +%s) - 7 * 86400))/" "$HPCRUN_STORE/synced"
+	"$HPCRUN" store sync -q --now
+	[ "$(digests)" = "$("$HPCRUN" inspect "$REGISTRY/test/mv:1" | jq -r .digest)" ]
 }
 
 @test "store sync: what cannot be fetched is told, tried again soon, and is in nobody else's way" {

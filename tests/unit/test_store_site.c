@@ -31,6 +31,8 @@ static void lists(void **state)
 		{ "image", "line 1: 'image' without a reference", 0 },
 		{ "image a\nimage docker.io/library/a:latest\n", "line 2: the image '", 0 },
 		{ "image a@" A, "has a digest", 0 },
+		{ "keep-for 30d\nimage a keep 2 keep-for 1w", NULL, 1 },
+		{ "keep-for 3", "keep-for: '3' is no duration", 0 },
 		{ "image a every", "'every' without a value", 0 },
 		{ "image a quota 1T", "unknown word 'quota'", 0 },
 		{ "image a every 0d", "every: '0d' is no duration", 0 },
@@ -92,7 +94,7 @@ static struct store_site_image *load(struct store_site *s, const char *list)
 
 	assert_int_equal(store_site_parse(list, "list", s, &e), 0);
 	assert_int_equal(store_site_parse_state("image docker.io/library/a:latest\ntried 1000\n"
-						"synced 1000\nold " B "\nold " C "\n",
+						"synced 1000\nold " B " 900\nold " C "\n",
 						s, &e),
 			 0);
 	return &s->images[0];
@@ -112,6 +114,13 @@ static void as_many_old_images_stay_as_are_to_be_kept(void **state)
 		{ "keep 9\nimage a keep 2", NULL, 1, 1, C },
 		/* the tag came back from B to what it was: C stays older */
 		{ "keep 9\nimage a", B, 2, 0, NULL },
+		/* at 2000; when C was left is not known */
+		{ "keep-for 20m\nimage a", A, 2, 1, C },
+		{ "keep-for 19m\nimage a", NULL, 1, 1, C },
+		{ "keep-for 18m\nimage a", NULL, 0, 2, B },
+		{ "image a keep 2 keep-for 18m", NULL, 1, 1, C },
+		{ "keep-for 1m\nimage a keep-for 20m", A, 2, 1, C },
+		{ "keep-for 1m\nimage a", A, 1, 2, B },
 	};
 
 	(void)state;
@@ -121,8 +130,8 @@ static void as_many_old_images_stay_as_are_to_be_kept(void **state)
 		struct store_site_image *im = load(&s, rows[i].list);
 
 		store_site_synced(&s, im, 2000, rows[i].parted, &dropped);
-		if (im->old.n != rows[i].kept || dropped.n != rows[i].dropped)
-			fail_msg("row %zu: %zu kept, %zu dropped", i, im->old.n, dropped.n);
+		if (im->n_old != rows[i].kept || dropped.n != rows[i].dropped)
+			fail_msg("row %zu: %zu kept, %zu dropped", i, im->n_old, dropped.n);
 		if (rows[i].last)
 			assert_string_equal(dropped.v[dropped.n - 1], rows[i].last);
 		assert_int_equal(im->synced_s, 2000);
@@ -149,7 +158,9 @@ static void what_failed_is_due_sooner(void **state)
 	assert_int_equal(store_site_parse("image a", "list", &again, &e), 0);
 	assert_int_equal(store_site_parse_state((const char *)text.p, &again, &e), 0);
 	assert_string_equal(again.images[0].reason.v[0], "no route: \\x1b[1mhost");
-	assert_int_equal(again.images[0].old.n, 2);
+	assert_int_equal(again.images[0].n_old, 2);
+	assert_int_equal(again.images[0].old[0].parted_s, 900);
+	assert_int_equal(again.images[0].old[1].parted_s, 0);
 	assert_int_equal(again.images[0].synced_s, 1000);
 	assert_false(again.images[1].listed);
 	store_site_release(&again);
