@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "store/check_parts.h"
 #include "util/cleanup.h"
@@ -313,6 +314,8 @@ static int check_refs(struct check *ck, struct hr_err *e)
 				damaged_ref(ck, texts.v[i], &ref, &why);
 			continue;
 		}
+		if (store_ref_record_check(&r, (uint64_t)time(NULL), &why) < 0)
+			damaged_ref(ck, texts.v[i], &ref, &why);
 		check_reached(ck, STORE_IMAGE, &r.manifest);
 		check_reached(ck, STORE_DOC, &r.document);
 	}

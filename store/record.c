@@ -11,7 +11,8 @@
 #include "util/mem.h"
 #include "util/poison.h"
 
-#define VALUE_MAX 1024 /* bytes of the value of one line */
+#define CLOCK_OFF_S 86400 /* clocks of hosts differ, time zones are mistaken for another */
+#define VALUE_MAX   1024  /* bytes of the value of one line */
 
 /* The rest of a record, line by line. */
 struct reader {
@@ -195,6 +196,25 @@ bool store_ref_record_is_fetched(const struct store_ref_record *r)
 {
 	return strcmp(r->server, STORE_SERVER_FILES) != 0 &&
 	       strcmp(r->server, STORE_SERVER_UNKNOWN) != 0;
+}
+
+static bool is_server(const char *text)
+{
+	hr_autofree char *image = hr_xasprintf("%s/image:tag", text);
+	HR_CLEANUP(fetch_ref_release) struct fetch_ref ref = { 0 };
+	struct hr_err none = { 0 };
+
+	return fetch_ref_parse(image, &ref, &none) == 0 && strcmp(ref.registry, text) == 0;
+}
+
+int store_ref_record_check(const struct store_ref_record *r, uint64_t now, struct hr_err *e)
+{
+	if (r->pulled > now && r->pulled - now > CLOCK_OFF_S)
+		return hr_fail(e, HR_CORRUPT, 0, "it was pulled in the future: at %" PRIu64 " s",
+			       r->pulled);
+	if (store_ref_record_is_fetched(r) && !is_server(r->server))
+		return hr_fail(e, HR_CORRUPT, 0, "its server '%s' is no host", r->server);
+	return 0;
 }
 
 void store_ref_record_release(struct store_ref_record *r)

@@ -53,6 +53,14 @@ struct store_image_record {
  */
 int store_ref_record_parse(const uint8_t *p, size_t n, struct store_ref_record *out,
 			   struct hr_err *e) HR_MUST_USE;
+/*
+ * Whether its time and its server can be true at NOW, seconds since 1970; nothing that is read
+ * depends on them.
+ *
+ * Errors:  HR_CORRUPT.
+ */
+int store_ref_record_check(const struct store_ref_record *r, uint64_t now,
+			   struct hr_err *e) HR_MUST_USE;
 int store_blob_record_parse(const uint8_t *p, size_t n, struct store_blob_record *out,
 			    struct hr_err *e) HR_MUST_USE;
 int store_image_record_parse(const uint8_t *p, size_t n, struct store_image_record *out,

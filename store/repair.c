@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "store/import_layer.h"
 #include "store/index.h"
@@ -132,6 +133,28 @@ static int fetch(const struct store_repair *r, const struct fetch_ref *ref,
 	return done;
 }
 
+/* The image is whole, but its reference may say what cannot be true of the pull. */
+static void mend_record(const struct store_repair *r, const char *name, const struct fetch_ref *ref,
+			const struct store_ref_record *now)
+{
+	char unknown[] = STORE_SERVER_UNKNOWN;
+	struct store_ref_record mended = *now; /* borrows its string */
+	struct hr_err why = { 0 };
+
+	mended.pulled = (uint64_t)time(NULL);
+	if (store_ref_record_check(now, mended.pulled, &why) == 0)
+		return;
+	hr_err_clear(&why);
+	if (now->pulled <= mended.pulled)
+		mended.pulled = now->pulled;
+	if (store_ref_record_check(&mended, mended.pulled, &why) < 0) {
+		hr_err_clear(&why);
+		mended.server = unknown;
+	}
+	r->o->image(r->o->arg, name,
+		    store_ref_write(r->o->st, ref, &mended, &why) < 0 ? &why : NULL);
+}
+
 static int repair_ref(const struct store_repair *r, const char *name, struct hr_err *e)
 {
 	HR_CLEANUP(fetch_ref_release) struct fetch_ref ref = { 0 };
@@ -146,8 +169,10 @@ static int repair_ref(const struct store_repair *r, const char *name, struct hr_
 	}
 	known = store_ref_read(r->o->st, &ref, &now, &why) == 0;
 	hr_err_clear(&why);
-	if (known && is_whole(r->o->st, &now))
+	if (known && is_whole(r->o->st, &now)) {
+		mend_record(r, name, &ref, &now);
 		return 0;
+	}
 	if (known && !store_ref_record_is_fetched(&now)) {
 		hr_fail(&why, HR_NOTFOUND, 0, "it came from files; import it again");
 		r->o->image(r->o->arg, name, &why);

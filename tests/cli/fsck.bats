@@ -90,6 +90,22 @@ flip() {
 	[ "$output" = "$layer: it is missing" ]
 }
 
+@test "store fsck: finds references with a time or a server that cannot be true, and mends them" {
+	local ref=refs/$REGISTRY/test/busybox/_tags/1
+	sed -i "s/^pulled .*/pulled $(($(date +%s) + 100000))/" "$HPCRUN_STORE/$ref"
+	run -1 "$HPCRUN" store fsck -q
+	[[ "$output" == "$ref: it was pulled in the future: "* ]]
+	sed -i 's/^server .*/server h.example:port/' "$HPCRUN_STORE/$ref"
+	run -0 "$HPCRUN" store fsck --repair
+	[[ "$output" == *"$REGISTRY/test/busybox:1: repaired"* ]]
+	[ "$(sed -n 's/^server //p' "$HPCRUN_STORE/$ref")" = - ]
+	sed -i "s/^pulled .*/pulled 7/; s,^server .*,server a/b," "$HPCRUN_STORE/$ref"
+	run -1 "$HPCRUN" store fsck -q
+	[ "$output" = "$ref: its server 'a/b' is no host" ]
+	run -0 "$HPCRUN" store fsck --repair -q
+	[ "$(sed -n 's/^pulled //p' "$HPCRUN_STORE/$ref")" = 7 ]
+}
+
 @test "store fsck: a store that is not there, or behind a URL, is a failure and no damage" {
 	run -125 --separate-stderr "$HPCRUN" store fsck --store "$SCRATCH/none"
 	[[ "$stderr" == *"'hpcrun store init $SCRATCH/none' makes one"* ]]

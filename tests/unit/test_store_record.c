@@ -81,6 +81,38 @@ static void what_came_from_a_registry_is_told_apart(void **state)
 	}
 }
 
+static void what_cannot_be_true_of_a_pull_is_found(void **state)
+{
+	enum { NOW = 1000000 };
+	static const struct {
+		uint64_t pulled;
+		const char *server, *message; /* NULL: it can */
+	} rows[] = {
+		{ 0, "docker.io", NULL },
+		{ NOW + 86400, "h.example:5000", NULL },
+		{ NOW + 86401, "h.example:5000", "in the future: at 1086401 s" },
+		{ INT64_MAX, "import", "in the future" },
+		{ 1, "import", NULL },
+		{ 1, "-", NULL },
+		{ 1, "[::1]:5000", NULL },
+		{ 1, "--", "'--' is no host" },
+		{ 1, "h.example/x", "no host" },
+		{ 1, "h.example:", "no host" },
+		{ 1, "nodots", "no host" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		hr_autofree char *server = hr_xstrdup(rows[i].server);
+		struct store_ref_record r = { .server = server, .pulled = rows[i].pulled };
+		struct hr_err e = { 0 };
+
+		if ((store_ref_record_check(&r, NOW, &e) < 0) != (rows[i].message != NULL) ||
+		    (rows[i].message && !strstr(e.text, rows[i].message)))
+			fail_msg("row %zu: '%s'", i, e.text);
+	}
+}
+
 static void images_keep_their_layers_and_lose_unprintable_dates(void **state)
 {
 	struct store_record_layer layers[2] = { 0 };
@@ -201,6 +233,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(references),
 		cmocka_unit_test(what_came_from_a_registry_is_told_apart),
+		cmocka_unit_test(what_cannot_be_true_of_a_pull_is_found),
 		cmocka_unit_test(images_keep_their_layers_and_lose_unprintable_dates),
 		cmocka_unit_test(images_have_4096_layers_at_most),
 		cmocka_unit_test(locations),
