@@ -111,6 +111,7 @@ static int leave_rank(struct rt_session *s, struct hr_err *e)
 		return hr_fail(e, HR_SYS, errno, "cannot set up the socket of the session");
 	sigaction(SIGCHLD, &dfl, NULL); /* ignored, no child could be waited for */
 	sigaction(SIGPIPE, &ign, NULL); /* inherited by the server: its log may end before it */
+	sigaction(SIGXFSZ, &ign, NULL); /* a write fails with EFBIG then, and is told */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* init's parent, the builder, ends */
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);

@@ -18,6 +18,7 @@ static const struct limit {
 	const char *what, *option; /* of ulimit */
 } limits[] = {
 	{ RLIMIT_NOFILE, EMFILE, 1, "open files", "-n" },
+	{ RLIMIT_FSIZE, EFBIG, 1 << 10, "KiB of a file", "-f" },
 	{ RLIMIT_NPROC, EAGAIN, 1, "processes and threads of the user", "-u" },
 	{ RLIMIT_AS, ENOMEM, 1 << 20, "MiB of address space", "-v" },
 	{ RLIMIT_DATA, ENOMEM, 1 << 20, "MiB of data", "-d" },

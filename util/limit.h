@@ -8,8 +8,8 @@
 
 #include "util/err.h"
 
-/* Raise descriptors, memory and processes as far as this process may: its own alone, and that of
- * what it starts. */
+/* Raise descriptors, sizes of files, memory and processes as far as this process may: its own
+ * alone, and that of what it starts. */
 void hr_limit_raise(void);
 
 /* If E is a failure that a limit of this process explains, by its errno, name the limit as hint. */

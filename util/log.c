@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "util/buf.h"
+#include "util/limit.h"
 #include "util/poison.h"
 
 static const char *log_program = "hpcrun";
@@ -78,16 +79,19 @@ LOG_FUNCTION(hr_warn, HR_LOG_WARN, "warning")
 LOG_FUNCTION(hr_info, HR_LOG_INFO, "info")
 LOG_FUNCTION(hr_debug, HR_LOG_DEBUG, "debug")
 
-void hr_err_print(const struct hr_err *e)
+void hr_err_print(const struct hr_err *failure)
 {
 	hr_autobuf struct hr_buf line = { 0 };
+	struct hr_err e = *failure;
 
+	if (e.sys != EAGAIN) /* a limit where processes are made, and only there */
+		hr_limit_hint(&e);
 	hr_buf_str(&line, "hpcrun: ");
-	hr_buf_untrusted(&line, e->text, strlen(e->text));
+	hr_buf_untrusted(&line, e.text, strlen(e.text));
 	hr_buf_str(&line, "\n");
-	if (e->hint[0] != '\0') {
+	if (e.hint[0] != '\0') {
 		hr_buf_str(&line, "hpcrun: hint: ");
-		hr_buf_untrusted(&line, e->hint, strlen(e->hint));
+		hr_buf_untrusted(&line, e.hint, strlen(e.hint));
 		hr_buf_str(&line, "\n");
 	}
 	emit(&line);

@@ -25,8 +25,9 @@ void hr_debug(const char *fmt, ...) HR_PRINTF(1, 2);
 
 /*
  * Print a failure for the user, "hpcrun: text" and "hpcrun: hint: hint" on stderr. Called by a
- * main, once. Host and pid are left out: it is the user's own command that failed.
+ * main, once. Host and pid are left out: it is the user's own command that failed. A limit of this
+ * process that explains it is the hint where there is no other.
  */
-void hr_err_print(const struct hr_err *e);
+void hr_err_print(const struct hr_err *failure);
 
 #endif

@@ -76,6 +76,7 @@ int hr_packet_recv(int sock, void *p, size_t len, int *fds, size_t n, struct hr_
 			    .msg_iovlen = 1,
 			    .msg_control = control.room,
 			    .msg_controllen = sizeof(control.room) };
+	bool exhausted;
 	ssize_t bytes;
 
 	for (size_t i = 0; i < n; i++)
@@ -87,11 +88,16 @@ int hr_packet_recv(int sock, void *p, size_t len, int *fds, size_t n, struct hr_
 		return -1;
 	got->bytes = (size_t)bytes;
 	got->fds = take_fds(&h, fds, n);
+	/* cut although there was room: the kernel could not give us more of them, unix(7) */
+	exhausted = (h.msg_flags & MSG_CTRUNC) && got->fds < n;
 	got->whole =
 		got->bytes == len && got->fds <= n && !(h.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
 	for (size_t i = 0; !got->whole && i < n; i++) {
 		hr_fd_cleanup(&fds[i]);
 		fds[i] = -1;
 	}
-	return 0;
+	if (!exhausted)
+		return 0;
+	errno = EMFILE;
+	return -1;
 }

@@ -36,7 +36,7 @@ struct hr_packet {
  *
  * Owns:    received descriptors are the caller's, close-on-exec; of a packet that is not whole all
  *          are closed, and FDS are -1.
- * Errors:  -1 with errno; *got is not set then.
+ * Errors:  -1 with errno; EMFILE: this process may not have as many descriptors.
  */
 int hr_packet_recv(int sock, void *p, size_t len, int *fds, size_t n,
 		   struct hr_packet *got) HR_MUST_USE;

@@ -93,11 +93,20 @@ right_with_failing() {
 	done
 }
 
-@test "faults: 64 descriptors are enough" { # F21
+@test "faults: 64 descriptors are enough, and too few are named" { # F21
 	(ulimit -n 64 && is_right)
 	wait_until 20 none_left
 	HPCRUN_STORE=$WEB
 	(ulimit -n 64 && is_right)
+	wait_until 20 none_left
+	for files in $(seq 8 20); do
+		run bash -c 'ulimit -n "$1"; exec "$0" --no-home lab/fault:1 sh -c :' "$HPCRUN" "$files"
+		[ "$status" = 0 ] || { # here and there just enough
+			[ "$status" = 125 ]
+			[[ $output == *"Too many open files"*"hint: the limit may be too low: $files open files (ulimit -n)" ]]
+		}
+		[ "$files" -gt 12 ] || [ "$status" = 125 ]
+	done
 }
 
 @test "faults: limits of memory and of processes are raised where they may be, else they are named" { # F21
@@ -111,9 +120,16 @@ right_with_failing() {
 	[[ $output == *'hint: the limit may be too low: 1 processes and threads of the user (ulimit -u)' ]]
 }
 
-@test "faults: files that may not grow are no obstacle" { # F21
+@test "faults: files that may not grow, and memory that may not be locked, are no obstacle, or are named" { # F21
 	HPCRUN_STORE=$WEB
-	(ulimit -f 100 && is_right)
+	(ulimit -f 16 && ulimit -l 0 && is_right)
+	wait_until 20 none_left
+	run -125 bash -c 'ulimit -f 0; exec "$0" --no-home lab/fault:1 sh -c : 2>&1 | cat; exit ${PIPESTATUS[0]}' "$HPCRUN"
+	[[ $output == *'hint: the limit may be too low: 0 KiB of a file (ulimit -f)' ]]
+	HPCRUN_STORE=$BATS_TEST_TMPDIR/small
+	run -125 bash -c 'ulimit -f 100; "$0" import -q "$SCRATCH/root" lab/small:1 2>&1 | cat; exit ${PIPESTATUS[0]}' "$HPCRUN"
+	[[ $output == *'File too large'*'hint: the limit may be too low: 100 KiB of a file (ulimit -f)' ]]
+	[ -z "$("$HPCRUN" images -q)" ]
 }
 
 @test "faults: a store that others may write is not used" { # F18

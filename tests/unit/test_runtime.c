@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -629,6 +630,31 @@ static void packets(void **state)
 	close(before);
 }
 
+static void packets_beyond_the_limit_of_descriptors(void **state)
+{
+	struct rlimit old, less;
+	int pair[2], fds[2] = { 0, 0 }, got[2], next = dup(0);
+	struct hr_err e = { 0 };
+	char text[8] = "1234567";
+
+	(void)state;
+	close(next);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(rt_msg_send(pair[0], text, sizeof(text), fds, 2, &e), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	less = (struct rlimit) { (rlim_t)next + 3,
+				 old.rlim_max }; /* the pair, and one of the two */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &less), 0);
+	assert_int_equal(rt_msg_recv(pair[1], text, sizeof(text), got, 2, &e), -1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(e.kind, HR_SYS);
+	assert_int_equal(e.sys, EMFILE);
+	close(pair[0]);
+	close(pair[1]);
+	assert_int_equal(dup(0), next); /* the one that came was closed */
+	close(next);
+}
+
 /* Which cause is named when several could be meant. */
 static void refused_user_namespaces(void **state)
 {
@@ -689,6 +715,7 @@ int main(void)
 		cmocka_unit_test(keys),
 		cmocka_unit_test(key_digest),
 		cmocka_unit_test(packets),
+		cmocka_unit_test(packets_beyond_the_limit_of_descriptors),
 		cmocka_unit_test(refused_user_namespaces),
 	};
 
