@@ -182,7 +182,7 @@ touch_library() {
 }
 
 @test "paging: wrong bytes, wherever they come from, never reach a program" { # E10 E12 E13
-	for bad in flip html elsewhere short; do
+	for bad in flip html elsewhere short 'status 404'; do
 		cache_remove
 		conf 'outage_wait = 1'
 		run_image true
@@ -190,6 +190,19 @@ touch_library() {
 		run ! run_image cat /data/large
 		fault
 	done
+}
+
+@test "paging: bytes that were chosen for their check sum are told by their digest" { # E13
+	local got=$BATS_TEST_TMPDIR/got
+	run_image true
+	conf 'outage_wait = 1' 'prefetch = none' 'upstream = no'
+	fault forge
+	# those that a program waits for, and those that nobody does
+	run_image cat /data/large >"$got" && return 1
+	cmp -n "$(stat -c %s "$got")" "$got" "$SCRATCH/root/data/large"
+	run -125 "$HPCRUN" prefetch lab/paged:1
+	fault
+	read_all
 }
 
 @test "paging: a server whose dates, tags and sizes change with each reply is believed for its bytes" { # E12

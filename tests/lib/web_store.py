@@ -10,6 +10,7 @@ names what is wrong with replies for packs: nothing when it is empty, else one o
     status N      that status, no content          silent       accept, and say nothing
     reset         close without a reply            short        close in the middle of the body
     flip [N]      one wrong byte, N times          whole        200 and everything, whatever was asked
+    forge         other bytes with the same check sum (crc64), where a pack has them as they are
     elsewhere     a 206 that begins 7 bytes later  html         200 and a page in place of the bytes
     slow S        wait S seconds before the reply
     moved         another ETag, date and total size with each reply, the right bytes
@@ -28,6 +29,16 @@ root, where = sys.argv[1], sys.argv[2]
 lock = threading.Lock()
 flips = itertools.count()
 replies = itertools.count(1)
+
+
+def forged(data, first):
+    """DATA, from FIRST on, with the generator polynomial of crc64 added here and there: no sum tells."""
+    neutral = bytes.fromhex("851e0eaf2bafd89201")
+    out = bytearray(data)
+    for at in range(-first % 32768 + 77, len(data) - len(neutral), 32768):
+        for i, b in enumerate(neutral):
+            out[at + i] ^= b
+    return bytes(out)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -84,6 +95,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def read(self, f, first, last, fault):
         f.seek(first)
         data = f.read(last - first + 1)
+        if fault == "forge":
+            return forged(data, first)
         return bytes(b ^ (i % 997 == 5) for i, b in enumerate(data, first)) if fault == "flip" else data
 
     def content(self, f, size, fault):
