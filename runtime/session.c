@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,7 +73,7 @@ static void init(struct rt_session *s, const struct rt_session_args *args)
 	s->lock_fd = (int)args->lock_fd;
 	s->dir_fd = (int)args->dir_fd;
 	s->init = s->init_sock = s->overlay_fd = -1;
-	s->builder = s->builder_sock = s->signal_fd = s->native_fd = -1;
+	s->builder = s->builder_sock = s->signal_fd = s->native_fd = s->task_fd = -1;
 	s->fuse_fd = s->targets_fd = s->params_fd = s->user_ns = s->mnt_ns = -1;
 	s->in_step = getenv("SLURM_JOB_ID") && getenv("SLURM_STEP_ID");
 	s->ranks = rt_slurm_ranks_here();
@@ -244,7 +245,8 @@ static void remove_names(struct rt_session *s)
 	(void)unlinkat(s->dir_fd, name, 0);
 	hr_fd_cleanup(&s->listen_fd);
 	hr_fd_cleanup(&s->lock_fd);
-	s->listen_fd = s->lock_fd = -1;
+	hr_fd_cleanup(&s->task_fd);
+	s->listen_fd = s->lock_fd = s->task_fd = -1;
 	s->closed = true;
 }
 
@@ -307,6 +309,14 @@ static void count_ranks(struct rt_session *s)
 	file->ranks_joined = s->phase == RT_FAILED_PHASE ? 0 : s->clients.answered;
 }
 
+/* A step ends with its last task, and what is left of it then is often killed within a millisecond:
+ * the next look is not to wait for its time. */
+static void watch_task(struct rt_session *s, pid_t task)
+{
+	hr_fd_cleanup(&s->task_fd);
+	s->task_fd = task > 0 ? (int)syscall(SYS_pidfd_open, task, 0) : -1;
+}
+
 /*
  * In a step: when all its tasks here run in containers, or have ended, no rank will come any more.
  * Names that are removed then are not left behind by the SIGKILL that ends many a step; and a
@@ -316,13 +326,16 @@ static void count_ranks(struct rt_session *s)
 static void look_at_tasks(struct rt_session *s)
 {
 	uint64_t now = rt_session_now_ms(), most = s->idle_since_ms ? LOOK_IDLE_MS : LOOK_MAX_MS;
+	pid_t left;
 
 	if (!s->launcher || s->closed || now < s->look_at_ms || rt_clients_pending(&s->clients) > 0)
 		return;
-	if (!rt_tasks_left(s->launcher)) {
+	left = rt_tasks_left(s->launcher);
+	if (left == 0) {
 		remove_names(s);
 		return;
 	}
+	watch_task(s, left);
 	s->look_pause_ms = s->look_pause_ms ? s->look_pause_ms * 2 : LOOK_MIN_MS;
 	if (s->look_pause_ms > most)
 		s->look_pause_ms = most;
@@ -420,7 +433,16 @@ static bool may_leave(struct rt_session *s)
 	return false;
 }
 
-enum { POLL_SIGNAL, POLL_SERVER, POLL_LOG, POLL_BUILDER, POLL_LISTEN, POLL_FUSE, POLL_FIXED };
+enum {
+	POLL_SIGNAL,
+	POLL_SERVER,
+	POLL_LOG,
+	POLL_BUILDER,
+	POLL_LISTEN,
+	POLL_TASK,
+	POLL_FUSE,
+	POLL_FIXED
+};
 
 /*
  * Behind the fixed ones those of the clients, in order: the socket, and the process if there is one
@@ -434,6 +456,7 @@ static int wait_events(struct rt_session *s, struct pollfd **set, size_t *n, str
 		[POLL_LOG] = s->server.log,
 		[POLL_BUILDER] = s->builder_sock,
 		[POLL_LISTEN] = s->clients.full ? -1 : s->listen_fd,
+		[POLL_TASK] = s->task_fd,
 		[POLL_FUSE] = leaves_first(s) ? s->fuse_fd : -1,
 	};
 
@@ -477,6 +500,10 @@ static void handle_events(struct rt_session *s, const struct pollfd *set, size_t
 		rt_session_on_builder(s);
 	if (set[POLL_SIGNAL].revents)
 		rt_session_on_child(s);
+	if (set[POLL_TASK].revents) {
+		watch_task(s, 0);
+		s->look_at_ms = 0;
+	}
 	rt_clients_expire(&s->clients, now);
 }
 

@@ -47,6 +47,7 @@ struct rt_session {
 	bool in_step, tracked; /* tracked: Slurm ends what is left of the step, slurm.h */
 	uint32_t ranks;	       /* that will come, 0: unknown */
 	pid_t launcher;	       /* of the step's tasks, 0: unknown */
+	int task_fd;	       /* one of them that may still start hpcrun, or -1: its end is seen */
 	uint64_t look_at_ms, look_pause_ms; /* when to look at the tasks again */
 	bool closed; /* no rank will come any more, nor could it: the names are removed */
 	struct hr_conf conf;

@@ -94,14 +94,14 @@ static bool is_outside(int proc, const char *pid, ino_t ours)
 	return st.st_ino == ours;
 }
 
-bool rt_tasks_left(pid_t launcher)
+pid_t rt_tasks_left(pid_t launcher)
 {
 	hr_autodir DIR *d = opendir("/proc");
 	struct stat ours, st;
 	struct dirent *entry;
 
 	if (!d || stat("/proc/self/ns/mnt", &ours) < 0)
-		return true;
+		return -1;
 	while ((entry = readdir(d))) {
 		struct rt_proc p;
 
@@ -110,7 +110,7 @@ bool rt_tasks_left(pid_t launcher)
 			continue;
 		if (look(dirfd(d), entry->d_name, &p) && is_task(&p, launcher) &&
 		    is_outside(dirfd(d), entry->d_name, ours.st_ino))
-			return true;
+			return (pid_t)strtol(entry->d_name, NULL, 10);
 	}
-	return false;
+	return 0;
 }

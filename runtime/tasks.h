@@ -38,9 +38,9 @@ pid_t rt_tasks_launcher(void);
 bool rt_tasks_is_one(pid_t launcher, pid_t pid);
 
 /*
- * Whether a task that LAUNCHER started lives outside of containers; true also if that cannot be
- * told. Looks at every process of this machine: not for every event.
+ * A task that LAUNCHER started and that lives outside of containers; 0: there is none, -1: that
+ * cannot be told. Looks at every process of this machine: not for every event.
  */
-bool rt_tasks_left(pid_t launcher);
+pid_t rt_tasks_left(pid_t launcher);
 
 #endif

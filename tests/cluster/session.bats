@@ -12,6 +12,8 @@ teardown() { cancel_all; }
 # How many different values a column of $output has.
 count() { awk -v f="$1" '{ print $f }' <<<"$output" | sort -u | wc -l; }
 servers_on() { on_node "$1" sh -c 'for p in /proc/[0-9]*/exe; do readlink $p; done 2>/dev/null' | grep -c '/hpcrun-serve$'; }
+names_on() { on_node "$1" find "/tmp/hpcrun-$(id -u "$TEST_USER")" -name '*.sock'; }
+no_names_on() { [ -z "$(names_on "$1")" ]; }
 # A requeued job is made to wait for minutes, unless it is told not to.
 started_again() {
 	arrived run-1 2 || {
@@ -76,6 +78,18 @@ started_again() {
 		wait'
 	[ "${#lines[@]}" = 2 ]
 	[ "$(count 1)" = 1 ]
+	assert_nothing_left
+}
+
+@test "step: a session has no name any more as soon as the last task that might come has ended" {
+	# it looks for such tasks rarely: 3 s and 6 s after the beginning
+	job srun -n 2 sh -c "[ \$SLURM_PROCID = 0 ] || { sleep 4; exit 0; }; exec \$HPCRUN app:1 sh -c '$WAIT'" 3>&- &
+	wait_until 30 arrived here 1
+	sleep 2
+	[ -n "$(names_on 1)" ]
+	wait_until 3 no_names_on 1
+	touch go
+	wait $!
 	assert_nothing_left
 }
 
