@@ -348,6 +348,30 @@ static void restart_server(struct rt_session *s)
 	s->fuse_fd = -1;
 }
 
+/* A request that a server does not end with is sent to the next one again; and then no more. */
+void rt_session_on_beat(struct rt_session *s)
+{
+	uint64_t now = rt_session_now_ms();
+	const char *what = "the server of the image hangs in a request: another takes its place";
+
+	if (s->server.pid < 0 || now < s->beat_at_ms)
+		return;
+	s->beat_at_ms = now + RT_BEAT_MS;
+	if (!rt_beat_hangs(&s->beat, s->stats.file, s->server.pid, RT_BEAT_CPU_MS))
+		return;
+	if (now - s->hung_at_ms > RT_HANG_WINDOW_MS)
+		s->hangs = 0;
+	s->hung_at_ms = now;
+	if (++s->hangs > RT_HANGS) {
+		what = "one server of the image after the other hangs in a request: "
+		       "reading the image fails from now on";
+		hr_fd_cleanup(&s->fuse_fd);
+		s->fuse_fd = -1;
+	}
+	rt_clients_say(&s->clients, what);
+	kill_child(s->server.pid);
+}
+
 static void server_died(struct rt_session *s, int status)
 {
 	struct hr_err e = { 0 };

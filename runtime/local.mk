@@ -2,7 +2,7 @@
 # alone, hpcrun-session the rest.
 noinst_LIBRARIES += libruntime.a
 libruntime_a_SOURCES = \
-	runtime/bind.c runtime/bind.h runtime/caps.c runtime/caps.h runtime/cdi.c runtime/cdi.h \
+	runtime/beat.c runtime/beat.h runtime/bind.c runtime/bind.h runtime/caps.c runtime/caps.h runtime/cdi.c runtime/cdi.h \
 	runtime/cdi_hook.c runtime/cdi_hook.h runtime/cdi_merge.c runtime/child.c runtime/child.h \
 	runtime/clients.c runtime/clients.h runtime/cmd_run.c runtime/cmd_run.h \
 	runtime/cmd_completion.c runtime/cmd_completion.h \

@@ -393,7 +393,7 @@ static int timeout_ms(const struct rt_session *s)
 	int t = TICK_MS;
 
 	if (s->phase == RT_READY && s->clients.n > 0)
-		t = rt_clients_pending(&s->clients) > 0 || s->clients.full ? TICK_MS : -1;
+		t = rt_clients_pending(&s->clients) > 0 || s->clients.full ? TICK_MS : RT_BEAT_MS;
 	else if (s->phase == RT_READY && patience < TICK_MS)
 		t = (int)patience;
 	if (s->phase == RT_LEAVING || !s->launcher || s->closed ||
@@ -401,7 +401,7 @@ static int timeout_ms(const struct rt_session *s)
 		return t;
 	if (s->look_at_ms <= now)
 		return 0;
-	if (t < 0 || (uint64_t)t > s->look_at_ms - now)
+	if ((uint64_t)t > s->look_at_ms - now)
 		t = (int)(s->look_at_ms - now);
 	return t;
 }
@@ -519,6 +519,7 @@ static int loop(struct rt_session *s, struct hr_err *e)
 		if (wait_events(s, &set, &n, e) < 0)
 			return -1;
 		handle_events(s, set, n, clients);
+		rt_session_on_beat(s);
 		rt_session_pull(s);
 		close_if_all_here(s);
 		answer(s);

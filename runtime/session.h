@@ -9,6 +9,7 @@
 #ifndef RT_SESSION_H
 #define RT_SESSION_H
 
+#include "runtime/beat.h"
 #include "runtime/clients.h"
 #include "runtime/gpu.h"
 #include "runtime/hooks.h"
@@ -37,6 +38,8 @@ enum rt_phase { RT_STARTING, RT_READY, RT_FAILED_PHASE, RT_LEAVING };
 
 #define RT_RESTARTS	     5 /* of the server, within RT_RESTART_WINDOW_MS; more often is hopeless */
 #define RT_RESTART_WINDOW_MS 60000
+#define RT_HANGS	     2 /* of it, likewise; who hangs on it then hears EIO */
+#define RT_HANG_WINDOW_MS    600000
 
 struct rt_session {
 	const struct rt_session_args *args;
@@ -70,6 +73,9 @@ struct rt_session {
 	bool image_known;
 	uint64_t restarts_ms[RT_RESTARTS];
 	size_t restarts;
+	struct rt_beat beat;
+	uint64_t beat_at_ms, hung_at_ms;
+	unsigned int hangs; /* within RT_HANG_WINDOW_MS */
 	enum rt_pull_phase pull;
 	uint64_t pull_since_ms;
 	bool pull_told; /* a rank that waits knows what for */
@@ -101,6 +107,8 @@ void rt_session_fail(struct rt_session *s, const struct hr_err *cause);
 void rt_session_on_server(struct rt_session *s);
 void rt_session_on_builder(struct rt_session *s);
 void rt_session_on_child(struct rt_session *s);
+/* Now and then: see that the server gets on. */
+void rt_session_on_beat(struct rt_session *s);
 /*
  * first_run.c: the server found the image in no store (WHY). 0: it will be pulled; -1, *e filled:
  * it is not to be, or was and is missing still.

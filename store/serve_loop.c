@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
@@ -32,7 +33,7 @@
 #include "util/poison.h"
 
 #define THREADS_MIN  2
-#define THREADS_MAX  16 /* each may hold a decompressor and a frame, about 1.3 MiB */
+#define THREADS_MAX  HR_STATS_LOOPS /* each may hold a decompressor and a frame, about 1.3 MiB */
 #define BUFFER_BYTES ((1u << 20) + 4096) /* what the kernel asks for: max_write and headers */
 #define STACK_BYTES  (256u << 10)
 #define END_S	     3 /* for what is to be done when the connection is over */
@@ -47,6 +48,7 @@ struct loop {
 	struct serve *s;
 	struct fuse_session *se;
 	int fd;
+	atomic_uint threads;
 };
 
 /* 1: a request; 0: the connection is over; -1 with errno. */
@@ -85,17 +87,35 @@ static void leave(struct serve *s)
 	_exit(0); /* what libraries would clear up costs the end of a job step its time */
 }
 
+/* What the session looks at to see whether we get on. */
+static void begin_turns(struct hr_stats_loop *me)
+{
+	uint32_t turn = __atomic_load_n(&me->turn, __ATOMIC_RELAXED);
+
+	me->tid = (uint32_t)syscall(SYS_gettid);
+	__atomic_store_n(&me->turn, turn + 1 + (~turn & 1), __ATOMIC_RELEASE);
+}
+
+static void next_turn(struct hr_stats_loop *me)
+{
+	__atomic_store_n(&me->turn, me->turn + 1, __ATOMIC_RELAXED);
+}
+
 static void *serve_requests(void *arg)
 {
 	struct loop *l = arg;
+	struct hr_stats_loop *me = &l->s->stats->loops[atomic_fetch_add(&l->threads, 1)];
 	hr_autofree void *buf = malloc(BUFFER_BYTES);
 	size_t len;
 	int r = buf ? 1 : -1;
 
+	begin_turns(me);
 	while (r > 0 && (r = receive(l->fd, buf, BUFFER_BYTES, &len)) > 0) {
 		struct fuse_buf fb = { .size = len, .mem = buf };
 
+		next_turn(me);
 		fuse_session_process_buf(l->se, &fb);
+		next_turn(me);
 	}
 	if (r == 0)
 		leave(l->s);
@@ -190,6 +210,8 @@ int serve_loop(struct serve *s, int fd, const uint8_t *init, size_t init_len, st
 		return hr_fail(e, HR_SYS, 0, "libfuse cannot make a session");
 	if (fuse_session_mount(l.se, mountpoint) != 0)
 		return hr_fail(e, HR_SYS, 0, "libfuse does not take the mounted descriptor");
+	begin_turns(&s->stats->loops[0]);
+	next_turn(&s->stats->loops[0]); /* ends when the first thread takes that place */
 	/* who takes over without the lost requests would leave their processes waiting for ever;
 	 * when this server ends, too, the session gives up the connection and they fail */
 	if (init_len >= sizeof(struct fuse_in_header)) {

@@ -20,9 +20,10 @@
 #include "util/err.h"
 
 #define HR_STATS_MAGIC	 0x73747268u /* "hrts" */
-#define HR_STATS_VERSION 1	     /* of the layout of struct hr_stats */
+#define HR_STATS_VERSION 2	     /* of the layout of struct hr_stats */
 #define HR_STATS_STEPS	 32
 #define HR_STATS_ORIGINS 16
+#define HR_STATS_LOOPS	 16
 #define HR_STATS_DIR	 "stats" /* in the directory of the sessions (util/rundir.h) */
 
 /* Where the bytes that a reader got had to be brought from; memory: read in full before. */
@@ -40,6 +41,12 @@ struct hr_stats_origin {
 	char name[200]; /* a path or a URL, cut */
 	uint64_t requests, failures;
 	uint64_t bytes; /* as they come, compressed */
+};
+
+/* A thread that answers requests; it changes TURN when it takes one, and when it is done with it.
+ */
+struct hr_stats_loop {
+	uint32_t tid, turn; /* turn: odd while there is one; it goes on where a former server was */
 };
 
 struct hr_stats {
@@ -65,6 +72,7 @@ struct hr_stats {
 	uint32_t origins_n;
 	uint32_t outage_now; /* 1 while no origin answers */
 	struct hr_stats_origin origins[HR_STATS_ORIGINS];
+	struct hr_stats_loop loops[HR_STATS_LOOPS];
 };
 
 /*

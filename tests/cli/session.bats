@@ -167,6 +167,35 @@ wrap() {
 	fail_with 'hpcrun-serve was killed by signal 11' own true
 }
 
+@test "session: a server that computes for ever on a request is replaced, and the request answered" { # G2
+	command -v cc >/dev/null || skip 'no C compiler'
+	local dir=$BATS_TEST_TMPDIR/libexec
+	# in place of its first answer after there is the file "armed"
+	cc -shared -fPIC -o hang.so -x c - <<-HANG
+		#define _GNU_SOURCE
+		#include <sys/syscall.h>
+		#include <sys/uio.h>
+		#include <unistd.h>
+		ssize_t writev(int fd, const struct iovec *v, int n)
+		{
+			if (unlink("$BATS_TEST_TMPDIR/armed") == 0)
+				for (volatile int i = 0;; i++)
+					;
+			return syscall(SYS_writev, fd, v, n);
+		}
+	HANG
+	mkdir "$dir"
+	ln -s "$REAL_LIBEXEC"/hpcrun-* "$dir/"
+	rm "$dir/hpcrun-serve"
+	printf '#!/bin/sh\nLD_PRELOAD=%s exec %s "$@"\n' "$PWD/hang.so" "$REAL_LIBEXEC/hpcrun-serve" >"$dir/hpcrun-serve"
+	chmod 755 "$dir/hpcrun-serve"
+	HPCRUN_LIBEXECDIR=$dir run -0 --separate-stderr timeout 50 \
+		"$HPCRUN" run --bind "$BATS_TEST_TMPDIR" app:1 sh -c "touch '$BATS_TEST_TMPDIR/armed'; cat /etc/where"
+	[ "$output" = 'inside the image' ]
+	[[ $stderr == *'the server of the image hangs in a request: another takes its place'* ]]
+	[ ! -e "$BATS_TEST_TMPDIR/armed" ]
+}
+
 @test "session: programs go on when the holder is killed, and new ranks start another" {
 	own sh -c 'sleep 2; cat /etc/where; ls /etc | wc -l' >"$BATS_TEST_TMPDIR/out" 3>&- &
 	program=$!
