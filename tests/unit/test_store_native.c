@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -416,6 +417,46 @@ static void test_wrong_chunk(void **state)
 	assert_int_equal(state_now(), STORE_CACHE_FILE_NONE);
 }
 
+/* The same of a store on files, of which chunks come as frames. */
+static int frame(void *arg, uint32_t chunk, uint8_t *out, size_t cap, size_t *len, struct hr_err *e)
+{
+	static uint8_t copy[MIB];
+	uint32_t n;
+	const uint8_t *p = content(chunk, &n);
+
+	(void)arg;
+	(void)e;
+	memcpy(copy, p, n);
+	copy[n - 1] ^= wrong;
+	*len = ZSTD_compress(out, cap, copy, n, 1);
+	return ZSTD_isError(*len) ? -1 : 0;
+}
+
+static void test_wrong_frame(void **state)
+{
+	struct store_native_maker_options o = { .ix = ix,
+						.cache = cache,
+						.sha256 = fetch_digest_of,
+						.source = { .frame = frame },
+						.cache_bytes = 64 * MIB,
+						.go_on = go_on };
+	struct store_native_maker *of_frames = store_native_maker_new(&o);
+	struct store_inode big = inode_of(BIG);
+	struct store_cache_file *f = NULL;
+	struct hr_err e = { 0 };
+
+	(void)state;
+	wrong = true;
+	assert_int_equal(store_native_make(of_frames, &big, &f, &e), STORE_NATIVE_NOT);
+	assert_int_equal(e.kind, HR_CORRUPT);
+	assert_int_equal(state_now(), STORE_CACHE_FILE_NONE);
+	hr_err_clear(&e);
+	wrong = false;
+	assert_int_equal(store_native_make(of_frames, &big, &f, &e), STORE_NATIVE_WHOLE);
+	store_cache_file_close(f);
+	store_native_maker_free(of_frames);
+}
+
 static void test_goes_on(void **state)
 {
 	struct store_cache_file *f = NULL;
@@ -545,6 +586,21 @@ static void change_time(const char *path)
 static void change_size(const char *path)
 {
 	assert_int_equal(truncate(path, MIB), 0);
+	change_content(path, 0); /* and the time is as it was */
+}
+
+static void change_type(const char *path)
+{
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0751), 0);
+}
+
+static void change_owner(const char *path) /* nobody but root can */
+{
+	if (geteuid() != 0)
+		change_type(path);
+	else if (chown(path, 12345, (gid_t)-1) < 0 || chmod(path, 0751) < 0)
+		fail();
 }
 
 static void change_mode(const char *path)
@@ -566,10 +622,8 @@ static void test_changed(void **state)
 		const char *what;
 		void (*change)(const char *path);
 	} rows[] = {
-		{ "time", change_time },
-		{ "size", change_size },
-		{ "mode", change_mode },
-		{ "links", add_link },
+		{ "time", change_time },   { "size", change_size }, { "type", change_type },
+		{ "owner", change_owner }, { "mode", change_mode }, { "links", add_link },
 	};
 	char path[256];
 
@@ -582,6 +636,66 @@ static void test_changed(void **state)
 		if (state_now() != STORE_CACHE_FILE_NONE || access(path, F_OK) == 0)
 			fail_msg("%s", rows[i].what);
 	}
+}
+
+/* An access control list that files of a directory get, "user 1: rwx", as the file system keeps it.
+ */
+static bool give_acl(const char *dir)
+{
+	static const char acl[] =
+		"\2\0\0\0\1\0\7\0\377\377\377\377\2\0\7\0\1\0\0\0\4\0\0\0\377\377\377\377"
+		"\20\0\7\0\377\377\377\377\40\0\0\0\377\377\377\377";
+
+	return setxattr(dir, "system.posix_acl_default", acl, sizeof(acl) - 1, 0) == 0;
+}
+
+/* A group that is not ours, which files of a directory get. */
+static bool give_group(const char *dir)
+{
+	return geteuid() == 0 && chown(dir, (uid_t)-1, 12345) == 0 && chmod(dir, 02700) == 0;
+}
+
+/* What a directory gives to its files would be seen in the container: no such file is made. */
+static void test_inherited(void **state)
+{
+	static const struct {
+		const char *what;
+		bool (*give)(const char *dir);
+	} rows[] = { { "another set of extended attributes", give_acl },
+		     { "another group", give_group } };
+	char dir[80];
+
+	(void)state;
+	snprintf(dir, sizeof(dir), "%s/files", top);
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		struct store_cache_file *f = NULL;
+		struct hr_err e = { 0 };
+
+		assert_int_equal(mkdir(dir, 0700), 0);
+		if (rows[i].give(dir) && (make_big(&f, &e) != STORE_NATIVE_NOT ||
+					  e.kind != HR_DENIED || !strstr(e.text, rows[i].what)))
+			fail_msg("%s: '%s'", rows[i].what, e.text);
+		assert_int_equal(nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	}
+}
+
+/* A file that was given to another group since is left where it is, unused. */
+static void test_regrouped(void **state)
+{
+	HR_CLEANUP(store_cache_file_closep) struct store_cache_file *f = NULL;
+	struct store_cache_file_want want = big_want();
+	struct hr_err e = { 0 };
+	char path[256];
+
+	(void)state;
+	if (geteuid() != 0) /* nobody else can */
+		return;
+	make_it();
+	path_of("", path);
+	assert_int_equal(chown(path, (uid_t)-1, 12345), 0);
+	assert_int_equal(chmod(path, 0751), 0);
+	assert_int_equal(store_cache_file_open(cache, &want, true, &f, &e), -1);
+	assert_int_equal(e.kind, HR_DENIED);
 }
 
 /* A seal of another boot: the node may have lost power since. */
@@ -668,12 +782,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_made, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_made_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wrong_chunk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_wrong_frame, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_possible, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_list_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_beforehand, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_maker, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_changed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_inherited, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_regrouped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_old, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_old_part, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_evicted, setup, teardown),
