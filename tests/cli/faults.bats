@@ -491,6 +491,27 @@ time.sleep(600)' "$BATS_TEST_TMPDIR/held" "$HPCRUN_CACHE" 3>&- &
 	kill $!
 }
 
+@test "faults: a process that says of what it claims that it is there, and lies, is not believed" { # F4 F13
+	HPCRUN_STORE=$WEB
+	run_image sh -c :
+	wait_until 20 none_left
+	find "$HPCRUN_CACHE/packs" -name '*.data' -exec truncate -s 0 {} +
+	/usr/bin/python3 -c '
+import fcntl, glob, os, struct, sys, time
+held = [open(name, "r+b") for name in glob.glob(sys.argv[2] + "/packs/*/*.map")]
+for f in held:
+    fcntl.fcntl(f, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 64, 0, 0))
+open(sys.argv[1], "w").close()
+time.sleep(1.5)
+for f in held:
+    os.truncate(f.name[:-4] + ".data", 10 << 20)
+    os.pwrite(f.fileno(), bytes([1]) * (os.fstat(f.fileno()).st_size - 64), 64)
+time.sleep(1)' "$BATS_TEST_TMPDIR/held" "$HPCRUN_CACHE" 3>&- &
+	wait_until 20 test -e "$BATS_TEST_TMPDIR/held"
+	is_right
+	wait $!
+}
+
 @test "faults: whatever the umask, nobody else can look into the cache, or learn what is there" { # F19 F20
 	HPCRUN_STORE=$WEB HPCRUN_CACHE=$SCRATCH/ours
 	(umask 000 && run_image busybox cat /data/f40 >/dev/null)

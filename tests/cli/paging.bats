@@ -205,6 +205,30 @@ touch_library() {
 	read_all
 }
 
+@test "paging: a store that says of a frame that it is larger than any can be is not believed" { # F18
+	local err=$BATS_TEST_TMPDIR/err
+	cp -r "$SCRATCH/site" "$BATS_TEST_TMPDIR/site"
+	rm -r "$BATS_TEST_TMPDIR/site/meta"
+	find "$BATS_TEST_TMPDIR/site/packs" -type f -exec truncate -s 40M {} +
+	/usr/bin/python3 -c '
+import struct, sys
+with open(sys.argv[1], "r+b") as f:
+    loc = bytearray(f.read())
+    packs, chunks = struct.unpack_from("<II", loc, 8)
+    for i in range(chunks):  # offsets in the pack and uncompressed, length: hpcrun-store(5)
+        struct.pack_into("<QQI", loc, 16 + 40 * packs + 32 * i, 0, 0, 30 << 20)
+    f.seek(0)
+    f.write(loc)' "$(find "$BATS_TEST_TMPDIR/site/index" -name '*.loc')"
+	web_store_start "$BATS_TEST_TMPDIR/site" "$BATS_TEST_TMPDIR/web"
+	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
+	conf 'outage_wait = 1' 'prefetch = none' 'upstream = no'
+	run ! run_image cat /data/large
+	run -125 "$HPCRUN" prefetch lab/paged:1
+	web_store_stop "$BATS_TEST_TMPDIR/web"
+	[[ $output == *'the location file says a frame of 31457280 bytes'* ]]
+	! grep -q /packs/ "$BATS_TEST_TMPDIR/web/log" # nor asked for
+}
+
 @test "paging: a server whose dates, tags and sizes change with each reply is believed for its bytes" { # E12
 	fault moved
 	read_all
