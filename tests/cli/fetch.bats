@@ -457,6 +457,17 @@ no_login_left_home() {
 	[ "$(logged 'r["path"].startswith("/token")')" -eq 2 ]
 }
 
+@test "fetch: a token that runs out under 64 downloads is renewed once, for all of them" { # E2
+	script '{"auth":{"scheme":"Bearer","user":"a","password":"b","anonymous":true,"lives":64},
+		"rules":[{"path":"^/token","hang":0.5},{"path":"blobs","times":128,"cut":100000}]}'
+	fetch blobs 64 "$ref:1" "$BLOB" "$SIZE"
+	[ "$status" -eq 0 ]
+	# one for 64 requests, and there are no more than 64 + 128 that a token serves; each goes on where it was
+	[ "$(logged 'r["path"].startswith("/token")')" -ge 2 ]
+	[ "$(logged 'r["path"].startswith("/token")')" -le 3 ]
+	[ "$(logged '"blobs" in r["path"] and h.get("Range") == "bytes=100000-"')" -ge 64 ]
+}
+
 @test "fetch: odd challenges are understood or refused, never obeyed blindly" { # E5
 	local good='Bearer realm=\"http://127.0.0.1:{port}/token\"'
 	for c in "[\"Negotiate\",\"Basic realm=x\",\"$good\"]" "[\"Negotiate abc==, $good,service=a\"]" \

@@ -14,7 +14,8 @@ DIR/script is read at each request:
     {"auth": {"scheme": "Bearer" | "Basic", "user": U, "password": P,   # absent: no login wanted
               "anonymous": true,             # the token server serves strangers, too
               "challenge": [TEXT, ...],      # in place of the right WWW-Authenticate
-              "reject": N},                  # so many good logins are refused all the same
+              "reject": N,                   # so many good logins are refused all the same
+              "lives": N,                    # a token serves for so many requests
               "scoped": true},               # a token serves the scope it was asked for, and no other
      "rules": [{"on": "registry", "method": "PUT", "path": REGEX, "skip": N, "times": N, ...ACTIONS}, ...]}
 
@@ -106,7 +107,7 @@ class World:
         self.directory, self.image = directory, image
         self.ports, self.lock = {}, threading.Lock()
         self.text, self.script, self.used, self.rejected, self.tokens = None, {}, {}, 0, 0
-        self.scopes = {}
+        self.scopes, self.served = {}, {}
 
     def fill(self, text):
         for name, port in self.ports.items():
@@ -225,6 +226,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             repo = re.match(r"/v2/(.*?)/(?:blobs|manifests)/", self.path)
             good = not repo or "repository:%s:%s" % (repo[1], action) in world.scopes.get(given[7:], "")
         with world.lock:
+            if good and "lives" in auth:
+                world.served[given] = world.served.get(given, 0) + 1
+                good = world.served[given] <= auth["lives"]
             if good and world.rejected < auth.get("reject", 0):
                 world.rejected += 1
                 return False
