@@ -12,6 +12,7 @@
 #include <curl/curl.h>
 
 #include "fetch/fetch.h"
+#include "fetch/hold.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
 
@@ -44,6 +45,7 @@ struct fetch_http {
 	pthread_mutex_t lock; /* of idle, n_idle */
 	struct line idle[IDLE_MAX];
 	size_t n_idle;
+	struct fetch_holds holds;
 };
 
 /* One request on its way. */
@@ -140,6 +142,7 @@ int fetch_http_new(const struct fetch_http_options *o, struct fetch_http **out, 
 	h->cancel = o->cancel;
 	h->stall_s = o->stall_s;
 	pthread_mutex_init(&h->lock, NULL);
+	fetch_holds_init(&h->holds);
 	for (size_t i = 0; i < HR_COUNT(h->share_locks); i++)
 		pthread_mutex_init(&h->share_locks[i], NULL);
 	h->share = curl_share_init();
@@ -174,6 +177,7 @@ void fetch_http_free(struct fetch_http *h)
 	for (size_t i = 0; i < HR_COUNT(h->share_locks); i++)
 		pthread_mutex_destroy(&h->share_locks[i]);
 	pthread_mutex_destroy(&h->lock);
+	fetch_holds_release(&h->holds);
 	free(h->ca_file);
 	free(h->proxy);
 	free(h);
@@ -616,11 +620,17 @@ int fetch_http_perform(struct fetch_http *h, const struct fetch_http_request *q,
 
 	if (is_cancelled(h))
 		return interrupted(e);
+	if (fetch_hold_check(&h->holds, q->url, e) < 0) {
+		r->again = FETCH_AGAIN_BUSY;
+		return -1;
+	}
 	result = try(&x, e);
 	if (result == 1) {
 		atomic_store(&h->ca_bundle, true);
 		result = try(&x, e);
 	}
+	if (result == 0)
+		fetch_hold_note(&h->holds, q->url, r);
 	return result;
 }
 

@@ -346,6 +346,18 @@ no_login_left_home() {
 	done
 }
 
+@test "fetch: what one download is told of Retry-After holds for the others" { # E15
+	rule '"path":"blobs","times":1,"status":429,"headers":{"Retry-After":"2"}},{"path":"blobs","times":8,"cut":100000'
+	fetch blobs 8 "$ref:1" "$BLOB" "$SIZE"
+	[ "$status" -eq 0 ]
+	# who had been there before goes on after it
+	/usr/bin/python3 -c '
+import json, sys
+seen = [json.loads(line) for line in open(sys.argv[1])]
+late = [r["at"] - seen[0]["at"] for r in seen if "Range" in r["headers"]]
+assert len(late) >= 7 and min(late) >= 1.9, late' "$MOCK/log"
+}
+
 # ---- redirects
 
 @test "fetch: a redirect to another origin is followed without our login" { # E6

@@ -226,7 +226,7 @@ with open(sys.argv[1], "r+b") as f:
 	run -125 "$HPCRUN" prefetch lab/paged:1
 	web_store_stop "$BATS_TEST_TMPDIR/web"
 	[[ $output == *'the location file says a frame of 31457280 bytes'* ]]
-	! grep -q /packs/ "$BATS_TEST_TMPDIR/web/log" # nor asked for
+	run ! grep -q /packs/ "$BATS_TEST_TMPDIR/web/log" # nor asked for
 }
 
 @test "paging: a server whose dates, tags and sizes change with each reply is believed for its bytes" { # E12
@@ -267,6 +267,23 @@ with open(sys.argv[1], "r+b") as f:
 		read_all || { echo "with fault $bad"; return 1; }
 		wait $!
 	done
+}
+
+@test "paging: a server that says when to come back is asked by nobody before" { # E15
+	local asked
+	run_image true
+	conf 'prefetch = none'
+	fault busy 4
+	: >"$SCRATCH/web/log"
+	run_image cat /data/large /data/f300 /data/f1 >"$BATS_TEST_TMPDIR/got" 3>&- &
+	wait_until 10 grep -q /packs/ "$SCRATCH/web/log"
+	sleep 0.5 # those that were under way
+	asked=$(packs_asked)
+	sleep 1.5 # three times what it would pause for
+	[ "$(packs_asked)" -eq "$asked" ]
+	fault
+	wait $!
+	cat "$SCRATCH/root/data/"{large,f300,f1} | cmp - "$BATS_TEST_TMPDIR/got"
 }
 
 @test "paging: an outage ends as an input/output error, never as a missing or short file" { # E16

@@ -41,7 +41,7 @@ The first rule that matches, is past its skip and not used up, acts:
 
 Uploads go to any repository; a layer that one repository has can be mounted into another.
 
-Each request is one line of DIR/log: {"on", "method", "path", "headers"}.
+Each request is one line of DIR/log: {"on", "method", "path", "headers", "at"}, the time in seconds.
 """
 import argparse
 import base64
@@ -140,7 +140,7 @@ class World:
 
     def log(self, handler):
         line = json.dumps({"on": handler.server.name, "method": handler.command,
-                           "path": handler.path, "headers": dict(handler.headers)})
+                           "path": handler.path, "headers": dict(handler.headers), "at": time.time()})
         with self.lock:
             with open(os.path.join(self.directory, "log"), "a", encoding="utf-8") as f:
                 f.write(line + "\n")

@@ -13,6 +13,7 @@ names what is wrong with replies for packs: nothing when it is empty, else one o
     forge         other bytes with the same check sum (crc64), where a pack has them as they are
     elsewhere     a 206 that begins 7 bytes later  html         200 and a page in place of the bytes
     slow S        wait S seconds before the reply
+    busy S        429, with Retry-After: S
     moved         another ETag, date and total size with each reply, the right bytes
 
 and "all" before it applies it to metadata, too. Each request is one line of DIR/log: METHOD PATH RANGE.
@@ -74,6 +75,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = os.path.normpath(root + "/" + self.path)
         if fault[0] == "status":
             return self.send(int(fault[1]), b"", {})
+        if fault[0] == "busy":
+            return self.send(429, b"", {"Retry-After": fault[1]})
         if fault[0] == "reset":
             self.close_connection = True
             return None
