@@ -23,7 +23,7 @@
 struct store_inflate;
 typedef int inflate_step(struct store_inflate *s, const uint8_t *p, size_t n, struct hr_err *e);
 
-enum gzip_state { GZIP_MEMBER, GZIP_BETWEEN, GZIP_PADDING };
+enum gzip_state { GZIP_HEADER, GZIP_MEMBER, GZIP_BETWEEN, GZIP_PADDING };
 
 struct store_inflate {
 	enum fetch_compression type;
@@ -34,6 +34,7 @@ struct store_inflate {
 	uint64_t fed;	    /* bytes of the blob before the current piece, for messages */
 
 	struct inflate_state *gzip;
+	struct isal_gzip_header gzip_header;
 	enum gzip_state gzip_state;
 	ZSTD_DCtx *zstd;
 	size_t zstd_left; /* 0 between frames */
@@ -135,13 +136,41 @@ static int gzip_fail(const struct store_inflate *s, const char *what, struct hr_
 		       what);
 }
 
+/*
+ * The decoder would read headers as well, but forgets what it has read of one where a piece of the
+ * blob ends within its optional fields (ISA-L 2.30: it is a variable of isal_inflate()).
+ */
+static void gzip_expect(struct store_inflate *s)
+{
+	isal_gzip_header_init(&s->gzip_header);
+	s->gzip->crc_flag = ISAL_GZIP_NO_HDR_VER;
+	s->gzip_state = GZIP_HEADER;
+}
+
+static int gzip_header(struct store_inflate *s, const uint8_t **p, size_t *n, struct hr_err *e)
+{
+	struct inflate_state *z = s->gzip;
+	uint32_t in = *n > UINT32_MAX ? UINT32_MAX : (uint32_t)*n;
+	int r;
+
+	z->next_in = (uint8_t *)(uintptr_t)*p;
+	z->avail_in = in;
+	r = isal_read_gzip_header(z, &s->gzip_header);
+	*p += in - z->avail_in;
+	*n -= in - z->avail_in;
+	if (r != ISAL_DECOMP_OK && r != ISAL_END_INPUT)
+		return gzip_fail(s, gzip_error(r), e);
+	if (r == ISAL_DECOMP_OK)
+		s->gzip_state = GZIP_MEMBER;
+	return 0;
+}
+
 /* Behind a member: another one, or zeros to the end. */
 static int gzip_between(struct store_inflate *s, const uint8_t **p, size_t *n, struct hr_err *e)
 {
 	if (s->gzip_state == GZIP_BETWEEN && (*p)[0] == 0x1f) {
 		isal_inflate_reset(s->gzip);
-		s->gzip->crc_flag = ISAL_GZIP;
-		s->gzip_state = GZIP_MEMBER;
+		gzip_expect(s);
 		return 0;
 	}
 	s->gzip_state = GZIP_PADDING;
@@ -184,8 +213,9 @@ static int gzip_step(struct store_inflate *s, const uint8_t *p, size_t n, struct
 	bool full = false;
 
 	while (n > 0 || (full && s->gzip_state == GZIP_MEMBER)) {
-		if (s->gzip_state == GZIP_MEMBER ? gzip_member(s, &p, &n, e) < 0
-						 : gzip_between(s, &p, &n, e) < 0)
+		if (s->gzip_state == GZIP_HEADER   ? gzip_header(s, &p, &n, e) < 0
+		    : s->gzip_state == GZIP_MEMBER ? gzip_member(s, &p, &n, e) < 0
+						   : gzip_between(s, &p, &n, e) < 0)
 			return -1;
 		full = s->used == s->cap;
 	}
@@ -196,7 +226,7 @@ static void gzip_begin(struct store_inflate *s)
 {
 	s->gzip = hr_xmalloc(sizeof(*s->gzip));
 	isal_inflate_init(s->gzip);
-	s->gzip->crc_flag = ISAL_GZIP;
+	gzip_expect(s);
 	s->step = gzip_step;
 }
 
@@ -339,7 +369,7 @@ int store_inflate_end(struct store_inflate *s, struct hr_err *e)
 	if (!s->step &&
 	    (begin(s, e) < 0 || (s->head_len > 0 && s->step(s, s->head, s->head_len, e) < 0)))
 		return -1;
-	if (s->gzip && s->gzip_state == GZIP_MEMBER)
+	if (s->gzip && (s->gzip_state == GZIP_HEADER || s->gzip_state == GZIP_MEMBER))
 		return hr_fail(e, HR_CORRUPT, 0, "the gzip data end too early, at byte %" PRIu64,
 			       s->fed);
 	if (s->zstd && s->zstd_left > 0)

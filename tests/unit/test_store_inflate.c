@@ -42,6 +42,15 @@ static int on_done(void *arg, size_t n, struct hr_err *e)
 	return 0;
 }
 
+/* What callers leave on the stack between two pieces: a decoder that keeps state there fails. */
+static __attribute__((noinline)) void dirty_stack(uint8_t with)
+{
+	volatile uint8_t rubbish[8192];
+
+	for (size_t i = 0; i < sizeof(rubbish); i++)
+		rubbish[i] = with;
+}
+
 /* Inflate P in pieces of STEP bytes. */
 static int inflate_all(enum fetch_compression type, const uint8_t *p, size_t n, size_t step,
 		       struct hr_buf *got, struct hr_err *e)
@@ -51,8 +60,10 @@ static int inflate_all(enum fetch_compression type, const uint8_t *p, size_t n, 
 	HR_CLEANUP(store_inflate_freep) struct store_inflate *s = store_inflate_new(type, &out);
 	int r = 0;
 
-	for (size_t at = 0; r == 0 && at < n; at += step)
+	for (size_t at = 0; r == 0 && at < n; at += step) {
+		dirty_stack((uint8_t)(0xff - at));
 		r = store_inflate_feed(s, p + at, n - at < step ? n - at : step, e);
+	}
 	if (r == 0)
 		r = store_inflate_end(s, e);
 	*got = o.got;
@@ -93,8 +104,22 @@ static void add_zstd(struct hr_buf *b, const uint8_t *p, size_t n)
 	b->len += r;
 }
 
+/* An empty member with all optional fields but the check sum, as eStargz ends a layer with one. */
+static void add_gzip_fields(struct hr_buf *b)
+{
+	static const uint8_t member[] = {
+		0x1f, 0x8b, 8,	 0x1c, 0, 0, 0, 0,   0,	  255, /* FEXTRA, FNAME, FCOMMENT */
+		7,    0,    'S', 'G',  3, 0, 1, 2,   3,	       /* extra field */
+		'n',  0,    'c', 0,    1, 0, 0, 255, 255,      /* name, comment, block */
+		0,    0,    0,	 0,    0, 0, 0, 0,	       /* CRC32, ISIZE */
+	};
+
+	hr_buf_add(b, member, sizeof(member));
+}
+
 /* What is in the blob: g, z: half of the plain bytes each time; s: a skippable frame; 0: zeros;
- * j: junk; p: all of it plain; e: an empty member or frame of the kind before. */
+ * j: junk; p: all of it plain; e: an empty member or frame of the kind before; f: an empty member
+ * with many fields. */
 static void make_blob(const char *recipe, const struct hr_buf *plain, struct hr_buf *b)
 {
 	size_t half = plain->len / 2, at = 0;
@@ -114,6 +139,8 @@ static void make_blob(const char *recipe, const struct hr_buf *plain, struct hr_
 			hr_buf_add(b, "\0\0\0\0\0\0\0\0", 8);
 		else if (*c == 'j')
 			hr_buf_str(b, "junk");
+		else if (*c == 'f')
+			add_gzip_fields(b);
 		else if (*c == 'e' && recipe[0] == 'g')
 			add_gzip(b, plain->p, 0);
 		else if (*c == 'e')
@@ -135,6 +162,8 @@ static const struct {
 } rows[] = {
 	{ "two members", "gg", FETCH_GZIP, NULL },
 	{ "an empty member between", "geg", FETCH_GZIP, NULL },
+	{ "a member with fields behind", "ggf", FETCH_GZIP, NULL },
+	{ "a member with fields between", "gfg", FETCH_GZIP, NULL },
 	{ "zeros behind", "gg0", FETCH_GZIP, NULL },
 	{ "junk behind", "ggj", FETCH_GZIP, "other data behind the end" },
 	{ "a member behind zeros", "g0g", FETCH_GZIP, "other data behind the end" },
