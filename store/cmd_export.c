@@ -287,15 +287,17 @@ static int make_oci(struct job *j, struct hr_err *e)
 			 *index_path = hr_xasprintf("%s/index.json", j->tmp),
 			 *layout_path = hr_xasprintf("%s/oci-layout", j->tmp);
 	char a[FETCH_DIGEST_TEXT];
-	struct store_oci_part layer, conf, man;
+	struct store_oci_layer layer = { .compression = FETCH_PLAIN };
+	struct store_oci_part conf, man;
 
 	if (make_dir(j, j->tmp, e) < 0 || make_dir(j, blobs, e) < 0 || make_dir(j, sha, e) < 0 ||
-	    put_layer(j, &layer, e) < 0)
+	    put_layer(j, &layer.blob, e) < 0)
 		return -1;
-	config = store_oci_config(j->image.ix, &layer.digest, e);
+	layer.diff_id = layer.blob.digest;
+	config = store_oci_config(j->image.ix, &layer, 1, e);
 	if (!config || put_blob(j, config, &conf, e) < 0)
 		return -1;
-	manifest = store_oci_manifest(&conf, &layer, STORE_OCI_TAR);
+	manifest = store_oci_manifest(&conf, &layer, 1);
 	if (put_blob(j, manifest, &man, e) < 0)
 		return -1;
 	j->manifest = man.digest;

@@ -41,6 +41,7 @@ libstore_a_SOURCES = \
 	store/job.c store/job.h \
 	store/layer.c store/layer.h \
 	store/layer_build.c store/layer_format.h \
+	store/layer_tar.c store/layer_tar.h \
 	store/layout.c store/layout.h \
 	store/layout_each.c store/layout_names.h \
 	store/layout_ref.c \

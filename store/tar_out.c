@@ -77,6 +77,18 @@ int tar_out_data(struct tar_out *t, const void *p, size_t n, struct hr_err *e)
 	return archive_write_data(t->a, p, n) != (la_ssize_t)n ? failed(t, e) : 0;
 }
 
+int tar_out_zeros(struct tar_out *t, uint64_t n, struct hr_err *e)
+{
+	static const uint8_t zeros[64 << 10];
+
+	for (size_t len; n > 0; n -= len) {
+		len = n < sizeof(zeros) ? (size_t)n : sizeof(zeros);
+		if (tar_out_data(t, zeros, len, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int tar_out_close(struct tar_out *t, struct hr_err *e)
 {
 	return archive_write_close(t->a) != ARCHIVE_OK ? failed(t, e) : 0;

@@ -28,6 +28,7 @@ int tar_out_entry(struct tar_out *t, const char *path, const struct store_attr *
 		  const char *link, bool hardlink, const struct store_xattr *xattrs,
 		  size_t n_xattrs, struct hr_err *e) HR_MUST_USE;
 int tar_out_data(struct tar_out *t, const void *p, size_t n, struct hr_err *e) HR_MUST_USE;
+int tar_out_zeros(struct tar_out *t, uint64_t n, struct hr_err *e) HR_MUST_USE;
 int tar_out_close(struct tar_out *t, struct hr_err *e) HR_MUST_USE;
 void tar_out_release(struct tar_out *t);
 

@@ -43,18 +43,6 @@ static int damaged(const struct walk *w, struct hr_err *e)
 		       text.p ? (const char *)text.p : "");
 }
 
-static int put_zeros(struct walk *w, uint64_t n, struct hr_err *e)
-{
-	static const uint8_t zeros[64 << 10];
-
-	for (size_t len; n > 0; n -= len) {
-		len = n < sizeof(zeros) ? (size_t)n : sizeof(zeros);
-		if (tar_out_data(&w->out, zeros, len, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 static int put_content(struct walk *w, const struct store_inode *file, struct hr_err *e)
 {
 	struct store_piece piece;
@@ -66,7 +54,7 @@ static int put_content(struct walk *w, const struct store_inode *file, struct hr
 		if (!store_index_piece(w->ix, file, off, &piece))
 			return damaged(w, e);
 		if (piece.chunk == STORE_HOLE) {
-			if (put_zeros(w, piece.len, e) < 0)
+			if (tar_out_zeros(&w->out, piece.len, e) < 0)
 				return -1;
 			continue;
 		}

@@ -58,6 +58,43 @@ sent() { grep -cE "\"$1 /v2/[^\"]* HTTP" "$REG_LOG" || :; }
 	[ "$output" != "$(cat digest)" ]
 }
 
+# elsewhere IMAGE: the image under a name that does not tell the registry where it has the layers
+elsewhere() {
+	"$HPCRUN" pull -q "$REGISTRY/test/$1:1" >/dev/null
+	"$HPCRUN" tag "$REGISTRY/test/$1:1" "lab/$1:1" >/dev/null
+	"$HPCRUN" rmi "$REGISTRY/test/$1:1" >/dev/null
+}
+layers_of() { skopeo inspect --tls-verify=false "docker://$1" | jq -r '.Layers[]'; }
+
+@test "push: an image keeps its layers where the registry lacks them, and shares them with the next" {
+	need skopeo
+	local image
+	export HPCRUN_STORE=$BATS_TEST_TMPDIR/store
+	for image in whiteouts hardlinks busybox; do
+		publish "$image"
+		elsewhere "$image"
+		run -0 --separate-stderr "$HPCRUN" push "lab/$image:1" "$REGISTRY/lab/kept:$image"
+		[ "$(layers_of "$REGISTRY/lab/kept:$image" | wc -l)" = "$(layers_of "$REGISTRY/test/$image:1" | wc -l)" ]
+		# the same image comes back, by us and by others
+		HPCRUN_STORE=$BATS_TEST_TMPDIR/other "$HPCRUN" pull -q "$REGISTRY/lab/kept:$image" >/dev/null
+		HPCRUN_STORE="$BATS_TEST_TMPDIR/other $HPCRUN_STORE" run -0 "$HPCRUN" diff -q "$REGISTRY/lab/kept:$image" "lab/$image:1"
+		[ "${lines[0]}" = '0 added (0 B), 0 removed (0 B), 0 changed (0 B)' ]
+	done
+	# of the last one all was there: the lowest layer of the first
+	[[ $stderr == *'already there'*'as one layer, '* ]]
+	[ "$(layers_of "$REGISTRY/lab/kept:busybox")" = "$(layers_of "$REGISTRY/lab/kept:whiteouts" | head -n 1)" ]
+	# links into another layer are in no archive by itself
+	publish hardlinks-across-layers
+	elsewhere hardlinks-across-layers
+	run -0 --separate-stderr "$HPCRUN" push lab/hardlinks-across-layers:1 "$REGISTRY/lab/kept:4"
+	[[ $stderr == *"pushed as one layer: layer sha256:"*"is a link to a file of another layer"* ]]
+	# made again it is the same, and what is pulled again is pushed as it is
+	"$HPCRUN" push --json lab/whiteouts:1 "$REGISTRY/lab/kept:2" | jq -e '.uploaded == 0 and (.as_it_was | not)'
+	HPCRUN_STORE=$BATS_TEST_TMPDIR/other "$HPCRUN" push --json "$REGISTRY/lab/kept:whiteouts" "$REGISTRY/lab/kept:3" | jq -e .as_it_was
+	skopeo inspect --config --tls-verify=false "docker://$REGISTRY/lab/kept:2" | jq .history >a
+	skopeo inspect --config --tls-verify=false "docker://$REGISTRY/test/whiteouts:1" | jq .history | cmp - a
+}
+
 @test "push: with a login, and without one a message that says how" {
 	export HOME=$BATS_TEST_TMPDIR/home
 	mkdir -p "$HOME"
