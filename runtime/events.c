@@ -143,18 +143,53 @@ static int begin_if_both(struct rt_session *s, struct hr_err *e)
 			       s->ids.gid_inside, e);
 }
 
+/* What was chosen for this image before, into BYTES. */
+static void recall(struct rt_session *s, const struct hr_buf *env, struct hr_buf *bytes)
+{
+	if (!s->memo_use)
+		return;
+	rt_hostlibs_key_image(s->stats.file->manifest, env, &s->memo);
+	if (!rt_memo_recall(&s->memo, s->dir_fd))
+		return;
+	note_time(s, "which libraries of the host fit is known from before");
+	rt_memo_write(&s->memo, bytes);
+}
+
 /* The builder searches libraries as the image's programs will. */
 static int let_builder_go(struct rt_session *s, struct hr_err *e)
 {
 	struct rt_progress go = { .type = BUILD_GO };
-	hr_autobuf struct hr_buf env = { 0 };
-	hr_autofd int fd = -1;
+	hr_autobuf struct hr_buf env = { 0 }, memo = { 0 };
+	hr_autofd int env_fd = -1, memo_fd = -1;
 
 	if (s->builder_sock < 0)
 		return 0;
 	rt_params_list(&env, &s->image.env);
-	fd = rt_msg_memfd(env.p, env.len, e);
-	return fd < 0 ? -1 : rt_msg_send(s->builder_sock, &go, sizeof(go), &fd, 1, e);
+	recall(s, &env, &memo);
+	env_fd = rt_msg_memfd(env.p, env.len, e);
+	memo_fd = env_fd < 0 ? -1 : rt_msg_memfd(memo.p, memo.len, e);
+	if (memo_fd < 0)
+		return -1;
+	return rt_msg_send(s->builder_sock, &go, sizeof(go), (int[]) { env_fd, memo_fd }, 2, e);
+}
+
+/* What the builder has chosen, for sessions to come. */
+static void take_memo(struct rt_session *s, int fd)
+{
+	hr_autobuf struct hr_buf bytes = { 0 };
+	struct hr_err lost = { 0 }; /* then the next one chooses, too */
+	struct rt_memo m = { 0 };
+
+	if (!s->memo_use || rt_msg_read_memfd(fd, RT_MEMO_MAX, &bytes, &lost) < 0 ||
+	    rt_memo_parse(bytes.p, bytes.len, &m, &lost) < 0) {
+		rt_memo_release(&m);
+		return;
+	}
+	m.key = s->memo.key;
+	s->memo.key = (struct hr_strv) { 0 };
+	rt_memo_release(&s->memo);
+	s->memo = m;
+	s->memo_new = true;
 }
 
 /* What the builder puts into the container brings variables with it. */
@@ -263,6 +298,9 @@ static void handle_builder(struct rt_session *s, struct rt_progress *p, int fds[
 	case BUILD_HOST:
 		if (take_host(s, p, fds, &e) < 0)
 			rt_session_fail(s, &e);
+		return;
+	case BUILD_MEMO:
+		take_memo(s, fds[0]);
 		return;
 	case BUILD_NOTE:
 		rt_clients_note(&s->clients, (enum hr_level)p->us, "%s", p->err.text);

@@ -10,6 +10,7 @@
 #include "runtime/gpu_apply.h"
 #include "runtime/gpu_cdi.h"
 #include "runtime/gpu_list.h"
+#include "runtime/memo.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -191,13 +192,60 @@ static void set_label(const struct choice *c, struct rt_gpu *out)
 	out->label = hr_xstrdup((const char *)b.p);
 }
 
-static int apply(const struct choice *c, struct rt_gpu *out, struct hr_err *e)
+/* What decides which libraries it is, besides files of the host. */
+static void key_libraries(const struct choice *c, const struct rt_gpu *out, struct rt_memo *m)
 {
-	if (rt_gpu_apply_cdi(&c->edits, &c->lists, out, e) < 0)
+	rt_memo_begin(m, "libraries of a GPU");
+	for (size_t i = 0; i < c->edits.folders.n; i++)
+		rt_memo_key(m, "folder", c->edits.folders.v[i]);
+	for (size_t i = 0; i < out->binds.n && c->edits.folders.n > 0; i++) {
+		rt_memo_key(m, "source", out->binds.v[i].src);
+		rt_memo_key(m, "target", out->binds.v[i].dst);
+	}
+	for (size_t i = 0; i < c->lists.n; i++) {
+		const struct rt_gpu_list *l = &c->lists.v[i];
+
+		rt_memo_key(m, c->used[i] ? "used" : "list", l->vendor);
+		for (size_t j = 0; j < l->require.n; j++)
+			rt_memo_key(m, "require", l->require.v[j]);
+		for (size_t j = 0; j < l->library.n && c->used[i]; j++)
+			rt_memo_key(m, "library", l->library.v[j]);
+	}
+}
+
+/* In the cache of this node they are as they were found before. */
+static int find_libraries(const struct choice *c, int dirfd, struct rt_gpu *out, struct hr_err *e)
+{
+	struct rt_memo m = { 0 };
+	int r;
+
+	key_libraries(c, out, &m);
+	if (rt_memo_recall(&m, dirfd) && rt_gpu_recall_libs(&m, out)) {
+		out->recalled = true;
+		rt_memo_release(&m);
+		return 0;
+	}
+	hr_strv_release(&m.seen);
+	hr_strv_release(&m.answer);
+	r = rt_gpu_find_folders(&c->edits, &c->lists, &m, out, e);
+	for (size_t i = 0; i < c->lists.n && r == 0; i++)
+		if (c->used[i])
+			r = rt_gpu_find_list(&c->lists.v[i], &m, out, e);
+	if (r == 0 && out->n_libs > 0) {
+		rt_gpu_answer_libs(out, &m);
+		rt_memo_keep(&m, dirfd);
+	}
+	rt_memo_release(&m);
+	return r;
+}
+
+static int apply(const struct choice *c, int dirfd, struct rt_gpu *out, struct hr_err *e)
+{
+	if (rt_gpu_apply_cdi(&c->edits, out, e) < 0 || find_libraries(c, dirfd, out, e) < 0)
 		return -1;
 	for (size_t i = 0; i < c->lists.n; i++)
-		if (c->used[i] && rt_gpu_apply_list(&c->lists.v[i], out, e) < 0)
-			return -1;
+		if (c->used[i])
+			rt_gpu_apply_list(&c->lists.v[i], out);
 	for (size_t i = 0; i < c->lists.n; i++) {
 		set_visible(c, &c->lists.v[i], out);
 		rt_gpu_compare_versions(&c->lists.v[i], out);
@@ -209,7 +257,7 @@ static int apply(const struct choice *c, struct rt_gpu *out, struct hr_err *e)
 	return 0;
 }
 
-static int find(const char *request, const struct hr_conf *conf, struct rt_gpu *out,
+static int find(const char *request, const struct hr_conf *conf, int dirfd, struct rt_gpu *out,
 		struct hr_err *e)
 {
 	const char *dir = conf->gpu_lists ? conf->gpu_lists : HPCRUN_DATADIR "/gpu";
@@ -222,12 +270,12 @@ static int find(const char *request, const struct hr_conf *conf, struct rt_gpu *
 		r = choose_words(&c, request, e);
 	}
 	if (r == 0)
-		r = apply(&c, out, e);
+		r = apply(&c, dirfd, out, e);
 	release(&c);
 	return r;
 }
 
-int rt_gpu_find(const char *request, const struct hr_conf *conf, struct rt_gpu *out,
+int rt_gpu_find(const char *request, const struct hr_conf *conf, int dirfd, struct rt_gpu *out,
 		struct hr_err *e)
 {
 	struct hr_err why = { 0 };
@@ -236,7 +284,7 @@ int rt_gpu_find(const char *request, const struct hr_conf *conf, struct rt_gpu *
 	out->wanted = request || conf->gpu == HR_GPU_ALL;
 	if ((request && strcmp(request, "none") == 0) || (!request && conf->gpu == HR_GPU_NONE))
 		return 0;
-	if (find(request ? request : "all", conf, out, &why) == 0)
+	if (find(request ? request : "all", conf, dirfd, out, &why) == 0)
 		return 0;
 	rt_gpu_release(out);
 	if (request || conf->gpu == HR_GPU_ALL) {

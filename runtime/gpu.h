@@ -33,17 +33,19 @@ struct rt_gpu {
 	struct hr_strv env;    /* NAME=VALUE, for all ranks */
 	struct rt_gpu_lib *libs;
 	size_t n_libs;
+	bool recalled;			/* libs, from what an earlier session found */
 	struct hr_strv warnings, notes; /* for people */
 };
 
 /*
- * Find what REQUEST (the value of --gpu; NULL: as CONF says) means on this node.
+ * Find what REQUEST (the value of --gpu; NULL: as CONF says) means on this node. What was found out
+ * about its libraries is kept in the directory DIRFD (memo.h).
  *
  * Owns:    *OUT; rt_gpu_release, also after an error.
  * Errors:  HR_NOTFOUND when there is no such GPU, HR_USAGE when REQUEST is ambiguous, and what is
  *          wrong with a CDI file or a list. With "gpu = auto" none: it is a warning, and no GPU.
  */
-int rt_gpu_find(const char *request, const struct hr_conf *conf, struct rt_gpu *out,
+int rt_gpu_find(const char *request, const struct hr_conf *conf, int dirfd, struct rt_gpu *out,
 		struct hr_err *e) HR_MUST_USE;
 void rt_gpu_release(struct rt_gpu *g);
 

@@ -207,9 +207,8 @@ static bool is_required(const struct rt_gpu_lists *lists, const char *soname)
 	return false;
 }
 
-/* What the loader's cache would have: the libraries in its folders, by soname and by link. */
-static int apply_folders(const struct rt_cdi_edits *x, const struct rt_gpu_lists *lists,
-			 struct rt_gpu *out, struct hr_err *e)
+int rt_gpu_find_folders(const struct rt_cdi_edits *x, const struct rt_gpu_lists *lists,
+			struct rt_memo *memo, struct rt_gpu *out, struct hr_err *e)
 {
 	struct rt_elf self = { 0 };
 
@@ -222,7 +221,10 @@ static int apply_folders(const struct rt_cdi_edits *x, const struct rt_gpu_lists
 		struct rt_elf elf = { 0 };
 		struct rt_gpu_lib *lib;
 
-		if (!in_folder(x, b->dst) || !read_lib(b->src, &self, &elf))
+		if (!in_folder(x, b->dst))
+			continue;
+		rt_memo_saw(memo, b->src);
+		if (!read_lib(b->src, &self, &elf))
 			continue;
 		lib = add_lib(out, b->src);
 		if (elf.soname)
@@ -253,14 +255,11 @@ static void apply_gids(const struct rt_cdi_edits *x, struct rt_gpu *out)
 	}
 }
 
-int rt_gpu_apply_cdi(const struct rt_cdi_edits *x, const struct rt_gpu_lists *lists,
-		     struct rt_gpu *out, struct hr_err *e)
+int rt_gpu_apply_cdi(const struct rt_cdi_edits *x, struct rt_gpu *out, struct hr_err *e)
 {
 	if (apply_nodes(x, out, e) < 0 || apply_mounts(x, out, e) < 0)
 		return -1;
 	apply_links(x, out);
-	if (apply_folders(x, lists, out, e) < 0)
-		return -1;
 	apply_gids(x, out);
 	for (size_t i = 0; i < x->env.n; i++)
 		hr_strv_add(&out->env, x->env.v[i]);
@@ -327,7 +326,15 @@ static void add_nodes(struct rt_gpu *out)
 	}
 }
 
-int rt_gpu_apply_list(const struct rt_gpu_list *list, struct rt_gpu *out, struct hr_err *e)
+void rt_gpu_apply_list(const struct rt_gpu_list *list, struct rt_gpu *out)
+{
+	add_nodes(out);
+	for (size_t i = 0; i < list->file.n; i++)
+		rt_binds_add(&out->binds, list->file.v[i], list->file.v[i], true, true);
+}
+
+int rt_gpu_find_list(const struct rt_gpu_list *list, struct rt_memo *memo, struct rt_gpu *out,
+		     struct hr_err *e)
 {
 	hr_autofd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	HR_CLEANUP(rt_libtree_closep) struct rt_libtree *host = NULL;
@@ -336,14 +343,55 @@ int rt_gpu_apply_list(const struct rt_gpu_list *list, struct rt_gpu *out, struct
 
 	if (root < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot open the root directory");
-	if (rt_libtree_open(root, "the host", NULL, NULL, &host, e) == 0 &&
+	if (rt_libtree_open(root, "the host", NULL, NULL, memo, &host, e) == 0 &&
 	    read_self(&self, e) == 0)
 		r = find_libs(list, host, &self, out, e);
 	rt_elf_release(&self);
-	add_nodes(out);
-	for (size_t i = 0; i < list->file.n; i++)
-		rt_binds_add(&out->binds, list->file.v[i], list->file.v[i], true, true);
 	return r;
+}
+
+/* Each file, with its names behind it, and whether it must be there. */
+enum tag { TAG_FILE = 'f', TAG_NAME = 'n', TAG_MUST = 'm' };
+
+void rt_gpu_answer_libs(const struct rt_gpu *out, struct rt_memo *memo)
+{
+	for (size_t i = 0; i < out->n_libs; i++) {
+		const struct rt_gpu_lib *lib = &out->libs[i];
+
+		rt_memo_answer(memo, TAG_FILE, lib->path);
+		for (size_t j = 0; j < lib->names.n; j++)
+			rt_memo_answer(memo, TAG_NAME, lib->names.v[j]);
+		if (lib->must)
+			rt_memo_answer(memo, TAG_MUST, "");
+	}
+}
+
+bool rt_gpu_recall_libs(const struct rt_memo *memo, struct rt_gpu *out)
+{
+	struct rt_gpu found = { 0 };
+	struct rt_gpu_lib *lib = NULL;
+	bool good = memo->answer.n > 0;
+
+	for (size_t i = 0; i < memo->answer.n && good; i++) {
+		const char *s = memo->answer.v[i];
+
+		if (s[0] == TAG_FILE && s[1] == '/')
+			lib = add_lib(&found, s + 1);
+		else if (s[0] == TAG_NAME && lib && s[1] && !strchr(s, '/'))
+			add_name(lib, s + 1);
+		else if (s[0] == TAG_MUST && lib)
+			lib->must = true;
+		else
+			good = false;
+	}
+	if (!good) {
+		rt_gpu_release(&found);
+		return false;
+	}
+	HR_BUG_ON(out->n_libs > 0);
+	out->libs = found.libs;
+	out->n_libs = found.n_libs;
+	return true;
 }
 
 /* "535.104.05" of "/usr/lib/libcuda.so.535.104.05", through links; NULL: the name has none. */

@@ -102,7 +102,8 @@ static int choose_all(const struct rt_gpu *gpu, const struct trees *t, struct rt
 }
 
 int rt_gpu_libs_add(const struct rt_gpu *gpu, int host_root, int image_root, const char *image_path,
-		    struct rt_inject *in, struct hr_strv *warnings, struct hr_err *e)
+		    struct rt_memo *memo, struct rt_inject *in, struct hr_strv *warnings,
+		    struct hr_err *e)
 {
 	HR_CLEANUP(rt_libtree_closep) struct rt_libtree *host = NULL, *image = NULL;
 	struct rt_closure c = { 0 };
@@ -112,8 +113,8 @@ int rt_gpu_libs_add(const struct rt_gpu *gpu, int host_root, int image_root, con
 
 	if (gpu->n_libs == 0)
 		return 0;
-	if (rt_libtree_open(host_root, "the host", NULL, NULL, &host, e) < 0 ||
-	    rt_libtree_open(image_root, "the image", image_path, NULL, &image, e) < 0)
+	if (rt_libtree_open(host_root, "the host", NULL, NULL, memo, &host, e) < 0 ||
+	    rt_libtree_open(image_root, "the image", image_path, NULL, NULL, &image, e) < 0)
 		return -1;
 	r = rt_libtree_find(image, "libc.so.6", NULL, &libc, e);
 	rt_lib_release(&libc);

@@ -8,17 +8,20 @@
 
 #include "runtime/gpu.h"
 #include "runtime/inject.h"
+#include "runtime/memo.h"
 #include "util/err.h"
 
 /*
  * Add to IN the libraries of GPU, and what they need of the host, as far as the image's C library
  * and its others have the symbol versions that they want. IMAGE_PATH is the image's
- * LD_LIBRARY_PATH, or NULL. What does not fit is left out, and added to WARNINGS if it matters.
+ * LD_LIBRARY_PATH, or NULL; MEMO as of rt_libtree_open. What does not fit is left out, and added to
+ * WARNINGS if it matters.
  *
  * Errors:  HR_USAGE when a library does not fit that the GPU is of no use without, and the GPU was
  *          asked for; HR_SYS.
  */
 int rt_gpu_libs_add(const struct rt_gpu *gpu, int host_root, int image_root, const char *image_path,
-		    struct rt_inject *in, struct hr_strv *warnings, struct hr_err *e) HR_MUST_USE;
+		    struct rt_memo *memo, struct rt_inject *in, struct hr_strv *warnings,
+		    struct hr_err *e) HR_MUST_USE;
 
 #endif

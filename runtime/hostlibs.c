@@ -110,17 +110,110 @@ static int make_report(const struct rt_hostlibs_job *job, struct rt_mpi *m, int 
 	return 0;
 }
 
-static void take_chosen(const struct rt_stack *s, const struct rt_closure *c,
-			struct rt_hostlibs *out)
+/* What goes with the libraries of a definition. */
+static void take_chosen(const struct rt_stack *s, struct rt_hostlibs *out)
 {
-	rt_inject_add(&out->inject, c);
+	out->chosen = s;
 	add_binds(s, &out->binds);
 	for (size_t i = 0; i < s->env.n; i++)
 		hr_strv_add(&out->env, s->env.v[i]);
 }
 
+/*
+ * The choice as an answer: the number of the definition, each file with the names and the paths of
+ * the image that follow it, what there is to say.
+ */
+enum tag {
+	TAG_CHOSEN = 's',
+	TAG_FILE = 'f',
+	TAG_NAME = 'n',
+	TAG_COVER = 'c',
+	TAG_NOTE = 'i',	   /* the notice */
+	TAG_MATTERS = 'm', /* likewise, when it matters */
+	TAG_WARNING = 'w'
+};
+
+static void put_list(struct rt_memo *m, enum tag tag, const struct hr_strv *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		rt_memo_answer(m, (char)tag, l->v[i]);
+}
+
+static void put_answer(const struct rt_hostlibs_job *job, const struct rt_hostlibs *h,
+		       struct rt_memo *m)
+{
+	if (h->chosen) {
+		hr_autofree char *number = hr_xasprintf("%td", h->chosen - job->stacks);
+
+		rt_memo_answer(m, TAG_CHOSEN, number);
+	}
+	for (size_t i = 0; i < h->inject.n; i++) {
+		rt_memo_answer(m, TAG_FILE, h->inject.v[i].src);
+		put_list(m, TAG_NAME, &h->inject.v[i].names);
+		put_list(m, TAG_COVER, &h->inject.v[i].covers);
+	}
+	if (h->notice)
+		rt_memo_answer(m, h->notice_matters ? TAG_MATTERS : TAG_NOTE, h->notice);
+	put_list(m, TAG_WARNING, &h->warnings);
+}
+
+static int take_answer(const struct rt_hostlibs_job *job, const char *s, struct rt_hostlibs *out,
+		       struct hr_err *e)
+{
+	struct rt_inject_item *item = out->inject.n ? &out->inject.v[out->inject.n - 1] : NULL;
+	const char *text = s + 1;
+	uint64_t number;
+
+	switch (s[0]) {
+	case TAG_CHOSEN:
+		if (out->chosen || job->n == 0 ||
+		    hr_parse_u64(text, "definition", 0, job->n - 1, &number, e) < 0)
+			break;
+		take_chosen(&job->stacks[number], out);
+		return 0;
+	case TAG_FILE:
+		if (text[0] != '/')
+			break;
+		rt_inject_file(&out->inject, text);
+		return 0;
+	case TAG_NAME:
+		if (!item || text[0] == '\0' || text[0] == '.' || strchr(text, '/'))
+			break;
+		hr_strv_add(&item->names, text);
+		return 0;
+	case TAG_COVER:
+		if (!item || text[0] != '/')
+			break;
+		hr_strv_add(&item->covers, text);
+		return 0;
+	case TAG_NOTE:
+	case TAG_MATTERS:
+		if (out->notice)
+			break;
+		out->notice = hr_xstrdup(text);
+		out->notice_matters = s[0] == TAG_MATTERS;
+		return 0;
+	case TAG_WARNING:
+		hr_strv_add(&out->warnings, text);
+		return 0;
+	}
+	hr_err_clear(e);
+	return hr_fail(e, HR_CORRUPT, 0, "no part of an answer: '%s'", s);
+}
+
+int rt_hostlibs_recall(const struct rt_hostlibs_job *job, const struct rt_memo *memo,
+		       struct rt_hostlibs *out, struct hr_err *e)
+{
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i < memo->answer.n; i++)
+		if (take_answer(job, memo->answer.v[i], out, e) < 0)
+			return -1;
+	return 0;
+}
+
 static int choose_mpi(const struct rt_hostlibs_job *job, int host_root, int image_root,
-		      const char *path, struct rt_hostlibs *out, struct hr_err *e)
+		      const char *path, struct rt_memo *memo, struct rt_hostlibs *out,
+		      struct hr_err *e)
 {
 	bool check = job->check != RT_MPI_CHECK_NONE;
 	struct rt_mpi m = { 0 };
@@ -128,13 +221,16 @@ static int choose_mpi(const struct rt_hostlibs_job *job, int host_root, int imag
 
 	if (job->n == 0 && job->mode != RT_MPI_HOST && !check)
 		return 0;
-	r = rt_mpi_look(job->stacks, job->n, job->mode, check, host_root, image_root, path, &m, e);
+	r = rt_mpi_look(job->stacks, job->n, job->mode, check, host_root, image_root, path, memo,
+			&m, e);
 	if (r == 0 && check)
 		r = make_report(job, &m, image_root, path, &out->report, e);
 	else if (r == 0)
 		r = rt_mpi_choose(&m, job->mode, e);
-	if (r == 0 && !check && m.chosen)
-		take_chosen(m.chosen->stack, &m.chosen->closure, out);
+	if (r == 0 && !check && m.chosen) {
+		take_chosen(m.chosen->stack, out);
+		rt_inject_add(&out->inject, &m.chosen->closure);
+	}
 	out->notice = hr_steal(&m.notice);
 	out->notice_matters = m.notice_matters;
 	rt_mpi_release(&m);
@@ -142,15 +238,62 @@ static int choose_mpi(const struct rt_hostlibs_job *job, int host_root, int imag
 }
 
 int rt_hostlibs_choose(const struct rt_hostlibs_job *job, int host_root, int image_root,
-		       const struct hr_buf *env, struct rt_hostlibs *out, struct hr_err *e)
+		       const struct hr_buf *env, struct rt_memo *memo, struct rt_hostlibs *out,
+		       struct hr_err *e)
 {
 	const char *path = library_path(env);
 
 	memset(out, 0, sizeof(*out));
-	if (choose_mpi(job, host_root, image_root, path, out, e) < 0)
+	if (choose_mpi(job, host_root, image_root, path, memo, out, e) < 0 ||
+	    rt_gpu_libs_add(job->gpu, host_root, image_root, path, memo, &out->inject,
+			    &out->warnings, e) < 0)
 		return -1;
-	return rt_gpu_libs_add(job->gpu, host_root, image_root, path, &out->inject, &out->warnings,
-			       e);
+	put_answer(job, out, memo);
+	return 0;
+}
+
+static void key_gpu(const struct rt_gpu *gpu, struct rt_memo *memo)
+{
+	rt_memo_key(memo, "gpu", gpu->label ? gpu->label : "");
+	rt_memo_key(memo, "wanted", gpu->wanted ? "yes" : "no");
+	for (size_t i = 0; i < gpu->n_libs; i++) {
+		const struct rt_gpu_lib *lib = &gpu->libs[i];
+
+		rt_memo_key(memo, lib->must ? "must" : "may", lib->path);
+		for (size_t j = 0; j < lib->names.n; j++)
+			rt_memo_key(memo, "name", lib->names.v[j]);
+	}
+}
+
+bool rt_hostlibs_key(const struct rt_hostlibs_job *job, const struct hr_buf *targets,
+		     struct rt_memo *memo)
+{
+	const char *t = (const char *)targets->p;
+
+	if ((job->n == 0 && job->gpu->n_libs == 0) || job->check != RT_MPI_CHECK_NONE)
+		return false;
+	rt_memo_begin(memo, "libraries of an image");
+	rt_memo_key(memo, "mpi", rt_mpi_words[job->mode]);
+	for (size_t i = 0; i < job->n; i++) {
+		rt_memo_key(memo, job->stacks[i].name, job->stacks[i].text);
+		for (size_t j = 0; j < job->stacks[i].devices.n; j++)
+			rt_memo_key(memo, job->stacks[i].devices.v[j],
+				    rt_mpi_device(job->stacks[i].devices.v[j]) ? "yes" : "no");
+	}
+	key_gpu(job->gpu, memo);
+	/* the server shows them, empty, in the place of what the image has there */
+	for (size_t at = 0; at < targets->len; at += strlen(t + at) + 1)
+		if (strstr(t + at, ".so"))
+			rt_memo_key(memo, "target", t + at);
+	return true;
+}
+
+void rt_hostlibs_key_image(const char *manifest, const struct hr_buf *env, struct rt_memo *memo)
+{
+	const char *path = library_path(env);
+
+	rt_memo_key(memo, "image", manifest);
+	rt_memo_key(memo, "path", path ? path : "");
 }
 
 void rt_hostlibs_release(struct rt_hostlibs *h)

@@ -25,7 +25,7 @@ static void add_strings(struct hr_strv *l, const struct hr_strv *from)
 	}
 }
 
-static struct rt_inject_item *item_of(struct rt_inject *in, const char *src)
+struct rt_inject_item *rt_inject_file(struct rt_inject *in, const char *src)
 {
 	for (size_t i = 0; i < in->n; i++)
 		if (strcmp(in->v[i].src, src) == 0)
@@ -42,7 +42,7 @@ void rt_inject_add(struct rt_inject *in, const struct rt_closure *c)
 
 		if (c->v[i].verdict != RT_LIB_HOST || c->v[i].bound)
 			continue;
-		item = item_of(in, c->v[i].lib.path);
+		item = rt_inject_file(in, c->v[i].lib.path);
 		add_strings(&item->names, &c->v[i].names);
 		add_strings(&item->covers, &c->v[i].covers);
 	}

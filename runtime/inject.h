@@ -32,6 +32,9 @@ struct rt_inject {
 	size_t n;
 };
 
+/* A file of the host that is to be had in the container, with no name yet unless it is known. */
+struct rt_inject_item *rt_inject_file(struct rt_inject *in, const char *src);
+
 /* Take over what C has with the verdict RT_LIB_HOST; a file that is there already only gets the
  * names and paths that are new. */
 void rt_inject_add(struct rt_inject *in, const struct rt_closure *c);

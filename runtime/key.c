@@ -55,18 +55,27 @@ void rt_key_hex(const struct rt_key *k, char text[RT_KEY_SIZE])
 	text[RT_KEY_SIZE - 1] = '\0';
 }
 
+int rt_key_boot(char boot[RT_KEY_BOOT_SIZE], struct hr_err *e)
+{
+	static const char path[] = "/proc/sys/kernel/random/boot_id";
+	hr_autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	memset(boot, 0, RT_KEY_BOOT_SIZE);
+	/* masked in some containers; then the namespaces alone must do */
+	if (fd >= 0 && read(fd, boot, RT_KEY_BOOT_SIZE - 1) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot read '%s'", path);
+	return 0;
+}
+
 /* A session of another boot, or of another view of the host, is another session. */
 static int add_machine(struct rt_key *k, struct hr_err *e)
 {
 	static const char *const spaces[] = { "/proc/self/ns/user", "/proc/self/ns/mnt" };
-	static const char boot_path[] = "/proc/sys/kernel/random/boot_id";
-	hr_autofd int fd = open(boot_path, O_RDONLY | O_CLOEXEC);
-	char boot[64] = "";
+	char boot[RT_KEY_BOOT_SIZE];
 	struct stat st;
 
-	/* masked in some containers; then the namespaces alone must do */
-	if (fd >= 0 && read(fd, boot, sizeof(boot) - 1) < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot read '%s'", boot_path);
+	if (rt_key_boot(boot, e) < 0)
+		return -1;
 	rt_key_add(k, "boot", boot);
 	for (size_t i = 0; i < HR_COUNT(spaces); i++) {
 		if (stat(spaces[i], &st) < 0) {

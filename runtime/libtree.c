@@ -24,6 +24,7 @@ struct rt_libtree {
 	struct hr_strv front, behind;
 	struct hr_buf bytes; /* of its ld.so.cache */
 	struct rt_ldcache cache;
+	struct rt_memo *memo; /* or NULL */
 };
 
 /* What the loader searches at last: Debian's directories of one machine each, RHEL's, and those of
@@ -74,15 +75,17 @@ static void add_dirs(struct hr_strv *l, const char *text)
 }
 
 int rt_libtree_open(int root, const char *label, const char *front, const char *behind,
-		    struct rt_libtree **out, struct hr_err *e)
+		    struct rt_memo *memo, struct rt_libtree **out, struct hr_err *e)
 {
 	HR_CLEANUP(rt_libtree_closep) struct rt_libtree *t = hr_xmalloc(sizeof(*t));
 	struct hr_err bad = { 0 };
 
 	t->root = root;
 	t->label = hr_xstrdup(label);
+	t->memo = memo;
 	add_dirs(&t->front, front);
 	add_dirs(&t->behind, behind);
+	rt_memo_saw(memo, RT_LDCACHE_PATH);
 	if (rt_path_read(root, RT_LDCACHE_PATH, RT_LDCACHE_MAX, &t->bytes, e) < 0)
 		return hr_wrap(e, "cannot search the libraries of %s", label);
 	if (t->bytes.len > 0 && rt_ldcache_parse(t->bytes.p, t->bytes.len, &t->cache, &bad) < 0) {
@@ -119,6 +122,11 @@ int rt_libtree_root(const struct rt_libtree *t)
 	return t->root;
 }
 
+struct rt_memo *rt_libtree_memo(const struct rt_libtree *t)
+{
+	return t->memo;
+}
+
 /* The name of the file behind a descriptor, for people: its last part. */
 static char *real_name(int fd, const char *path)
 {
@@ -138,8 +146,10 @@ static char *real_name(int fd, const char *path)
 static int open_library(struct rt_libtree *t, const char *path, struct hr_err *e)
 {
 	struct hr_err why = { 0 };
-	int fd = rt_path_open(t->root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &why);
+	int fd;
 
+	rt_memo_saw(t->memo, path);
+	fd = rt_path_open(t->root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &why);
 	if (fd >= 0)
 		return fd;
 	switch (why.sys) {

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "runtime/elf.h"
+#include "runtime/memo.h"
 #include "util/err.h"
 #include "util/mem.h"
 
@@ -31,17 +32,19 @@ struct rt_libtree;
 /*
  * ROOT is the root directory of the tree and borrowed. FRONT is searched first, in the form of
  * LD_LIBRARY_PATH (relative and empty parts are left out); BEHIND last; both may be NULL. LABEL
- * stands in messages: "the host", "the image".
+ * stands in messages: "the host", "the image". What is looked at of the host, by the paths of this
+ * process, is noted in MEMO, which is borrowed; NULL: in none.
  *
  * Errors:  HR_SYS. A damaged ld.so.cache is a note at the debug level and not used.
  */
 int rt_libtree_open(int root, const char *label, const char *front, const char *behind,
-		    struct rt_libtree **out, struct hr_err *e) HR_MUST_USE;
+		    struct rt_memo *memo, struct rt_libtree **out, struct hr_err *e) HR_MUST_USE;
 void rt_libtree_close(struct rt_libtree *t);
 void rt_libtree_closep(struct rt_libtree **t);
 
 const char *rt_libtree_label(const struct rt_libtree *t);
 int rt_libtree_root(const struct rt_libtree *t);
+struct rt_memo *rt_libtree_memo(const struct rt_libtree *t);
 
 /*
  * The first library NAME, a soname; files that are no library, or made for another machine than

@@ -19,7 +19,7 @@ libruntime_a_SOURCES = \
 	runtime/hooks.c runtime/hooks.h runtime/identity.c runtime/identity.h \
 	runtime/imgconf.c runtime/imgconf.h runtime/join.c runtime/join.h runtime/init.c runtime/init.h runtime/json.c runtime/json.h \
 	runtime/key.c runtime/key.h runtime/ldcache.c runtime/ldcache.h runtime/lend.c runtime/lsm.c runtime/lsm.h \
-	runtime/mount.c runtime/mount.h runtime/msg.c runtime/msg.h \
+	runtime/memo.c runtime/memo.h runtime/mount.c runtime/mount.h runtime/msg.c runtime/msg.h \
 	runtime/native.c runtime/native.h \
 	runtime/overlay.c runtime/overlay.h runtime/params.c runtime/params.h runtime/path.c runtime/path.h \
 	runtime/place.c runtime/place.h runtime/plan.c runtime/plan.h \

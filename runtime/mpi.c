@@ -233,10 +233,13 @@ static int add_library(struct look *l, const char *name, const struct hr_strv *n
 static int add_plugins(struct look *l, const char *dir, struct hr_err *e)
 {
 	struct hr_err missing = { 0 }; /* no such directory: no modules */
-	int fd = rt_path_open(rt_libtree_root(l->host), dir, O_RDONLY | O_DIRECTORY, &missing);
-	hr_autodir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	hr_autodir DIR *d = NULL;
 	struct dirent *entry;
+	int fd;
 
+	rt_memo_saw(rt_libtree_memo(l->host), dir);
+	fd = rt_path_open(rt_libtree_root(l->host), dir, O_RDONLY | O_DIRECTORY, &missing);
+	d = fd < 0 ? NULL : fdopendir(fd);
 	if (!d)
 		return 0;
 	while ((entry = readdir(d)) != NULL) {
@@ -274,15 +277,20 @@ static int make_closure(struct look *l, const struct rt_elf_symbols *ours,
 	return 0;
 }
 
+bool rt_mpi_device(const char *pattern)
+{
+	glob_t found = { 0 };
+	bool there = glob(pattern, GLOB_NOSORT, NULL, &found) == 0;
+
+	globfree(&found);
+	return there;
+}
+
 static void check_devices(struct rt_mpi_try *t)
 {
-	for (size_t i = 0; i < t->stack->devices.n; i++) {
-		glob_t found = { 0 };
-
-		if (glob(t->stack->devices.v[i], GLOB_NOSORT, NULL, &found) != 0)
+	for (size_t i = 0; i < t->stack->devices.n; i++)
+		if (!rt_mpi_device(t->stack->devices.v[i]))
 			misfit(t, "device '%s' is not on this node", t->stack->devices.v[i]);
-		globfree(&found);
-	}
 }
 
 /* Both sides have it: may the one stand for the other? */
@@ -365,7 +373,7 @@ static char *joined(const struct hr_strv *dirs)
 }
 
 static int look_at_stack(struct rt_mpi_try *t, int host_root, int image_root,
-			 const char *image_path, struct hr_err *e)
+			 const char *image_path, struct rt_memo *memo, struct hr_err *e)
 {
 	HR_CLEANUP(rt_libtree_closep) struct rt_libtree *host = NULL;
 	HR_CLEANUP(rt_libtree_closep) struct rt_libtree *image = NULL;
@@ -373,8 +381,8 @@ static int look_at_stack(struct rt_mpi_try *t, int host_root, int image_root,
 	hr_autofree char *behind = joined(&t->stack->image_path);
 	struct look l = { .t = t };
 
-	if (rt_libtree_open(host_root, "the host", front, NULL, &host, e) < 0 ||
-	    rt_libtree_open(image_root, "the image", image_path, behind, &image, e) < 0)
+	if (rt_libtree_open(host_root, "the host", front, NULL, memo, &host, e) < 0 ||
+	    rt_libtree_open(image_root, "the image", image_path, behind, NULL, &image, e) < 0)
 		return -1;
 	l.host = host;
 	l.image = image;
@@ -382,8 +390,8 @@ static int look_at_stack(struct rt_mpi_try *t, int host_root, int image_root,
 }
 
 int rt_mpi_look(const struct rt_stack *stacks, size_t n, enum rt_mpi_mode mode, bool all,
-		int host_root, int image_root, const char *image_path, struct rt_mpi *out,
-		struct hr_err *e)
+		int host_root, int image_root, const char *image_path, struct rt_memo *memo,
+		struct rt_mpi *out, struct hr_err *e)
 {
 	memset(out, 0, sizeof(*out));
 	out->tries = hr_xmalloc(n * sizeof(*out->tries) + 1);
@@ -391,7 +399,7 @@ int rt_mpi_look(const struct rt_stack *stacks, size_t n, enum rt_mpi_mode mode, 
 		struct rt_mpi_try *t = &out->tries[out->n++];
 
 		t->stack = &stacks[i];
-		if (look_at_stack(t, host_root, image_root, image_path, e) < 0)
+		if (look_at_stack(t, host_root, image_root, image_path, memo, e) < 0)
 			return hr_wrap(e, "mpi_stack '%s'", stacks[i].name);
 		if (mode == RT_MPI_IMAGE && t->kind != RT_KIND_OTHER)
 			misfit(t, "--mpi=image keeps the image's MPI");
@@ -405,7 +413,7 @@ int rt_mpi_survey(struct rt_mpi *m, int image_root, const char *image_path, stru
 {
 	HR_CLEANUP(rt_libtree_closep) struct rt_libtree *image = NULL;
 
-	if (rt_libtree_open(image_root, "the image", image_path, NULL, &image, e) < 0)
+	if (rt_libtree_open(image_root, "the image", image_path, NULL, NULL, &image, e) < 0)
 		return -1;
 	for (size_t i = 0; i < HR_COUNT(mpi_names); i++) {
 		struct rt_elf_symbols s;

@@ -50,18 +50,22 @@ struct rt_mpi {
 	bool notice_matters;		 /* it is a warning; else for the curious */
 };
 
+/* PATTERN, a device that a definition asks for, is on this node. */
+bool rt_mpi_device(const char *pattern);
+
 bool rt_mpi_fits(const struct rt_mpi_try *t);
 
 /*
  * Compare the N definitions at STACKS with the image until one fits; all of them if ALL. IMAGE_PATH
- * is the LD_LIBRARY_PATH that the image's configuration sets, or NULL.
+ * is the LD_LIBRARY_PATH that the image's configuration sets, or NULL. Files of the host that are
+ * looked at are noted in MEMO, if there is one.
  *
  * Owns:    *OUT borrows STACKS; rt_mpi_release, also after an error.
  * Errors:  HR_SYS. What does not fit, or is not there, is no error here.
  */
 int rt_mpi_look(const struct rt_stack *stacks, size_t n, enum rt_mpi_mode mode, bool all,
-		int host_root, int image_root, const char *image_path, struct rt_mpi *out,
-		struct hr_err *e) HR_MUST_USE;
+		int host_root, int image_root, const char *image_path, struct rt_memo *memo,
+		struct rt_mpi *out, struct hr_err *e) HR_MUST_USE;
 
 /* Find all that is known to be an MPI in the image, by the names that MPIs have. */
 int rt_mpi_survey(struct rt_mpi *m, int image_root, const char *image_path,

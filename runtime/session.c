@@ -133,6 +133,8 @@ static int make_targets(struct rt_session *s, struct hr_err *e)
 
 	rt_view_targets(&s->binds, &text);
 	rt_hostlibs_targets(&s->hostlibs, &text);
+	/* what is changed with --overlay is not the image's */
+	s->memo_use = !s->overlay && rt_hostlibs_key(&s->hostlibs, &text, &s->memo);
 	s->targets_fd = memfd_create("hpcrun-targets", MFD_CLOEXEC);
 	if (s->targets_fd < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot make a memory file");
@@ -144,10 +146,13 @@ static int find_gpu(struct rt_session *s, struct hr_err *e)
 {
 	if (s->args->gpu && hr_conf_check_override(&s->conf, "gpu", "--gpu", e) < 0)
 		return -1;
-	if (rt_gpu_find(s->args->gpu, &s->conf, &s->gpu, e) < 0)
+	if (rt_gpu_find(s->args->gpu, &s->conf, s->dir_fd, &s->gpu, e) < 0)
 		return hr_wrap(e, "--gpu");
 	if (s->gpu.label)
 		rt_clients_note(&s->clients, HR_LOG_INFO, "GPU: %s", s->gpu.label);
+	if (s->gpu.recalled)
+		rt_clients_note(&s->clients, HR_LOG_DEBUG,
+				"session: the libraries of the GPU are known from before");
 	for (size_t i = 0; i < s->gpu.warnings.n; i++)
 		rt_clients_note(&s->clients, HR_LOG_WARN, "%s", s->gpu.warnings.v[i]);
 	for (size_t i = 0; i < s->gpu.notes.n; i++)
@@ -530,6 +535,8 @@ static int loop(struct rt_session *s, struct hr_err *e)
 		if (s->phase == RT_READY && !swept) {
 			rt_place_sweep(s->dir_fd); /* the ranks have what they wait for */
 			rt_stats_sweep(s->dir_fd);
+			if (s->memo_new)
+				rt_memo_keep(&s->memo, s->dir_fd);
 			swept = true;
 		}
 		if (s->phase != RT_LEAVING && is_over(s, rt_session_now_ms()))
@@ -568,6 +575,7 @@ static void release(struct rt_session *s)
 	rt_image_release(&s->image);
 	rt_host_release(&s->host);
 	rt_hostlibs_job_release(&s->hostlibs);
+	rt_memo_release(&s->memo);
 	hr_conf_release(&s->conf);
 }
 

@@ -67,6 +67,9 @@ struct rt_session {
 	struct rt_server server;
 	struct rt_image image; /* its configuration, once the server has sent it */
 	struct rt_hostlibs_job hostlibs;
+	struct rt_memo memo; /* of the choice among them */
+	bool memo_use;	     /* there is one to be made that can be kept */
+	bool memo_new;	     /* it was made now */
 	struct rt_host host; /* what the builder told of libraries of the host */
 	struct rt_stats stats;
 	bool server_greeted, server_begun; /* its HELLO came, its START was sent */

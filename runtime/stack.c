@@ -171,6 +171,7 @@ int rt_stack_parse(const char *name, const char *text, struct rt_stack *out, str
 
 	memset(out, 0, sizeof(*out));
 	out->name = short_name(name);
+	out->text = hr_xstrdup(text);
 	line = ini_parse_string(text, on_key, &p);
 	if (line == 0 && e->kind == HR_OK && out->n_libs == 0)
 		return hr_fail(e, HR_USAGE, 0, "%s: no library is named", name);
@@ -225,5 +226,6 @@ void rt_stack_release(struct rt_stack *s)
 		hr_strv_release(lists[i]);
 	rt_binds_release(&s->binds);
 	free(s->name);
+	free(s->text);
 	memset(s, 0, sizeof(*s));
 }

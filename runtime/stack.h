@@ -20,6 +20,7 @@ struct rt_stack_lib {
 
 struct rt_stack {
 	char *name; /* for messages: of the file, without ".conf" */
+	char *text; /* the definition as it was read */
 	struct rt_stack_lib *libs;
 	size_t n_libs;		/* at least one; the first decides */
 	struct hr_strv extra;	/* libraries that are always added: what is loaded by dlopen */

@@ -40,6 +40,7 @@ struct build {
 	unsigned int below;	 /* mounts of ours that it lies on */
 	int *trees;		 /* copies of the bind sources; -1 for those made later */
 	struct hr_buf image_env; /* "NAME=VALUE\0" each */
+	struct hr_buf memo;	 /* of a session before, or empty */
 	struct rt_hostlibs libs; /* of the host, for this image */
 	int proc_tree;		 /* of init, to be attached; -1: none, or done */
 	int host_hooks;		 /* to the process in the host's namespaces, -1: none is needed */
@@ -160,11 +161,12 @@ static int mount_image(struct build *b, struct hr_err *e)
 static int wait_for_server(struct build *b, struct hr_err *e)
 {
 	struct rt_progress p;
-	hr_autofd int env = -1;
+	int fds[2]; /* this process has no others to mind when it ends */
 
-	if (rt_msg_recv(SOCK_FD, &p, sizeof(p), &env, 1, e) < 0)
+	if (rt_msg_recv(SOCK_FD, &p, sizeof(p), fds, 2, e) < 0 ||
+	    rt_msg_read_memfd(fds[0], RT_PARAMS_MAX, &b->image_env, e) < 0)
 		return -1;
-	return rt_msg_read_memfd(env, RT_PARAMS_MAX, &b->image_env, e);
+	return rt_msg_read_memfd(fds[1], RT_MEMO_MAX, &b->memo, e);
 }
 
 static int open_overlay(struct build *b, struct hr_err *e)
@@ -299,13 +301,43 @@ static int tell_libraries(const struct rt_hostlibs *h, struct hr_err *e)
 	return rt_msg_send(SOCK_FD, &host, sizeof(host), fds, 2, e);
 }
 
+/* As a session before has chosen. */
+static bool recall_libraries(struct build *b)
+{
+	struct rt_memo m = { 0 };
+	struct hr_err bad = { 0 }; /* then they are chosen anew */
+	bool good = b->memo.len > 0 && rt_memo_parse(b->memo.p, b->memo.len, &m, &bad) == 0 &&
+		    rt_hostlibs_recall(b->job->hostlibs, &m, &b->libs, &bad) == 0;
+
+	rt_memo_release(&m);
+	if (!good)
+		rt_hostlibs_release(&b->libs);
+	return good;
+}
+
+static int tell_memo(struct rt_memo *m, struct hr_err *e)
+{
+	struct rt_progress p = { .type = BUILD_MEMO };
+	hr_autobuf struct hr_buf bytes = { 0 };
+	hr_autofd int fd = -1;
+
+	if (m->unsure)
+		return 0;
+	rt_memo_write(m, &bytes);
+	fd = rt_msg_memfd(bytes.p, bytes.len, e);
+	return fd < 0 ? -1 : rt_msg_send(SOCK_FD, &p, sizeof(p), &fd, 1, e);
+}
+
 static int choose_libraries(struct build *b, struct hr_err *e)
 {
 	hr_autofd int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct rt_memo m = { 0 };
 
 	if (host < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot open the root directory");
-	if (rt_hostlibs_choose(b->job->hostlibs, host, b->root, &b->image_env, &b->libs, e) < 0)
+	if (!recall_libraries(b) && (rt_hostlibs_choose(b->job->hostlibs, host, b->root,
+							&b->image_env, &m, &b->libs, e) < 0 ||
+				     tell_memo(&m, e) < 0))
 		return -1;
 	return tell_libraries(&b->libs, e);
 }

@@ -23,7 +23,8 @@
 enum rt_progress_type {
 	BUILD_STEP = 1, /* step, us: a step was done */
 	BUILD_FUSE,	/* descriptor: /dev/fuse with the image's mount on it */
-	BUILD_GO,	/* session -> child; descriptor: the image's environment */
+	BUILD_GO,	/* session -> child; descriptors: the image's environment, a memo or none */
+	BUILD_MEMO,	/* descriptor: a memo (memo.h) of the libraries that were chosen */
 	BUILD_HOST,  /* us: RT_INJECT_DIR is used; descriptors: variables, and mpi-check's report */
 	BUILD_NOTE,  /* us: an enum hr_level; err.text: for the user */
 	BUILD_INIT,  /* us: its pid; descriptor: its socket, see init.h */

@@ -377,3 +377,40 @@ newer_make() {
 	run -0 "$HPCRUN" run --gpu old:1 ask /usr/lib/libcuda.so.1
 	[ "$output" = 'driver 5' ]
 }
+
+@test "gpu: H20: the libraries of a list are found once a boot, anew after an update of the driver" {
+	need strace
+	cp "$DRIVER/libcuda.so.5.0" "$BATS_TEST_TMPDIR/libcuda.so.5.0"
+	echo 'int driver_version(void) { return 6; }' >"$BATS_TEST_TMPDIR/new.c"
+	cc -shared -fPIC -o "$BATS_TEST_TMPDIR/libcuda.so.6.0" -Wl,-soname,libcuda.so.1 "$BATS_TEST_TMPDIR/new.c"
+	DRIVER=$BATS_TEST_TMPDIR/driver
+	mkdir "$DRIVER"
+	ln -s ../libcuda.so.5.0 "$DRIVER/libcuda.so.5.0"
+	settled "$BATS_TEST_TMPDIR"/libcuda*
+	list_make
+	# a label, so that none joins a session that is still there
+	from_before() {
+		run -0 "$HPCRUN" run -vv --gpu --label "n=$((++n))" app:1 true
+		[[ $output == *'the libraries of the GPU are known from before'*'which libraries of the host fit is known'* ]]
+	}
+	anew() {
+		run -0 "$HPCRUN" run -vv --gpu --label "n=$((++n))" app:1 true
+		[[ $output == *"step 'choose host libraries'"* && $output != *'known from before'* ]]
+	}
+	anew
+	from_before
+	run -0 "$HPCRUN" run --gpu app:1 ask
+	[ "$output" = 'driver 5' ]
+	strace -f -qq -e trace=open,openat,openat2 -o "$BATS_TEST_TMPDIR/trace" "$HPCRUN" run --gpu app:1 true
+	run ! grep -E '"/[^"]*libcuda[^"]*", [^P]*$' "$BATS_TEST_TMPDIR/trace"
+	ln -sf ../libcuda.so.6.0 "$DRIVER/libcuda.so.5.0"
+	anew
+	run -0 "$HPCRUN" run --gpu app:1 ask
+	[ "$output" = other ]
+	from_before
+	list_make 'library = libz.so.1'
+	anew
+	from_before
+	rm "$DRIVER/libcuda.so.5.0"
+	fail_with "no library '.*libcuda.so.5.0'" "$HPCRUN" run --gpu app:1 true
+}

@@ -356,3 +356,80 @@ has_musl() { false; }
 	[[ $output == *$'\nMPI       it cannot be told here; \'hpcrun mpi-check\' says why\n'* ]]
 	registry_stop
 }
+
+# from_before OPTION... IMAGE: a run that need not look at the host's libraries, as one before it has. With a label,
+# so that it does not join a session that is still there.
+from_before() {
+	run -0 "$HPCRUN" run -vv --label "n=$((++n))" "$@" true
+	[[ $output == *"which libraries of the host fit is known from before"* ]]
+}
+anew() {
+	run -0 "$HPCRUN" run -vv --label "n=$((++n))" "$@" true
+	[[ $output == *"step 'choose host libraries'"* && $output != *'known from before'* ]]
+}
+
+@test "mpi: H19: what fits is known to the next session, until a file, the image or the definition changes" {
+	need strace
+	mkdir early late
+	ln -s ../host/libmpi.so.12.2.0 late/libmpi.so.12
+	ln -s ../host/libdep.so.1 late/
+	lib host/newer.so libmpi.so.12 'const char *dep(void); int MPI_Init(void) { return 0; }
+		const char *MPI_version(void) { return "host 4.1"; }' host/libdep.so.1
+	settled host/*
+	define linked "library = libmpi.so.12" "path = $PWD/early" "path = $PWD/late"
+	anew app:1
+	from_before app:1
+	runs_with 'host 4.0' app:1
+	# and none of them is read then
+	strace -f -qq -e trace=open,openat,openat2 -o trace "$HPCRUN" run app:1 true
+	run ! grep -E '^[^"]*"[^"]*(late|host)/lib[^"]*", [^P]*$' trace
+	# another file under the same name, as after an update; one that comes before it
+	ln -sf ../host/newer.so late/libmpi.so.12
+	anew app:1
+	runs_with 'host 4.1' app:1
+	from_before app:1
+	ln -s ../host/libmpi.so.12.2.0 early/libmpi.so.12
+	ln -s ../host/libdep.so.1 early/
+	anew app:1
+	runs_with 'host 4.0' app:1
+	# what is asked
+	anew --mpi=image app:1
+	anew fabric:1
+	anew --bind "$PWD/host:/lib/x.so" app:1
+	from_before app:1
+	echo 'env = FABRIC=fast' >>"$BATS_TEST_TMPDIR/linked.conf"
+	anew app:1
+	from_before app:1
+	run -0 "$HPCRUN" app:1 sh -c 'echo $FABRIC'
+	[ "$output" = fast ]
+}
+
+@test "mpi: H19: an entry of the cache that is damaged, or not ours alone, is found anew" {
+	define_fitting
+	settled host/*
+	run -0 "$HPCRUN" app:1 true
+	from_before app:1
+	for entry in "$XDG_RUNTIME_DIR"/hpcrun/libs.*; do
+		head -c 300 "$entry" >torn
+		cat torn >"$entry"
+	done
+	anew app:1
+	runs_with 'host 4.0' app:1
+	from_before app:1
+	chmod 644 "$XDG_RUNTIME_DIR"/hpcrun/libs.*
+	anew app:1
+	runs_with 'host 4.0' app:1
+}
+
+@test "mpi: H19: a misfit is told by the next session, too" {
+	define future "library = $SCRATCH/host/new.so"
+	settled host/*
+	for _ in 1 2; do
+		run -0 --separate-stderr "$HPCRUN" app:1 /bin/app
+		[ "$output" = 'image 3.4' ]
+		[[ $stderr == *"warning: the image's own MPI is used, not 'future' of the host: 'new.so' of the host needs GLIBC_9.9"* ]]
+	done
+	from_before app:1
+	fail_with "'future' cannot be used" "$HPCRUN" run --mpi=host app:1 true
+	fail_with "'future' cannot be used" "$HPCRUN" run --mpi=host app:1 true
+}

@@ -226,6 +226,16 @@ file_teardown() {
 	scratch_remove
 }
 
+# settled FILE...: wait until the last change of each is so long ago that what hpcrun sees of it is trusted
+settled() {
+	local file
+	for file; do
+		while (($(date +%s) - $(stat -Lc %Z "$file") < 3)); do
+			sleep 0.2
+		done
+	done
+}
+
 # fail_with TEXT COMMAND...: COMMAND must exit 125 with one message that has TEXT (an extended regular
 # expression), and no line of a crash.
 fail_with() {

@@ -93,3 +93,14 @@ TESTS += tests/unit/test_runtime_walk
 tests_unit_test_runtime_walk_SOURCES = tests/unit/test_runtime_walk.c
 tests_unit_test_runtime_walk_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_runtime_walk_LDADD = libruntime.a libutil.a $(CMOCKA_LIBS)
+
+# what is kept about libraries of the host
+check_PROGRAMS += tests/unit/test_runtime_memo tests/fuzz/fuzz_memo
+TESTS += tests/unit/test_runtime_memo tests/fuzz/fuzz_memo
+tests_unit_test_runtime_memo_SOURCES = tests/unit/test_runtime_memo.c
+tests_unit_test_runtime_memo_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_runtime_memo_LDADD = libruntime.a libutil.a $(CMOCKA_LIBS)
+tests_fuzz_fuzz_memo_SOURCES = tests/fuzz/fuzz_memo.c $(FUZZ_REPLAY)
+tests_fuzz_fuzz_memo_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/memo"'
+tests_fuzz_fuzz_memo_CFLAGS = $(AM_CFLAGS)
+tests_fuzz_fuzz_memo_LDADD = libruntime.a libutil.a $(JANSSON_LIBS) $(YAML_LIBS) $(ELF_LIBS) $(INIH_LIBS)

@@ -118,7 +118,7 @@ static struct rt_libtree *open_tree(const char *name)
 	struct hr_err e = { 0 };
 
 	assert_int_equal(rt_libtree_open(fd, strcmp(name, "host") == 0 ? "the host" : "the image",
-					 NULL, NULL, &t, &e),
+					 NULL, NULL, NULL, &t, &e),
 			 0);
 	return t;
 }
