@@ -210,7 +210,7 @@ runs_with() {
 
 @test "mpi: functions that programs of the image may call must be there" {
 	define poor "library = $SCRATCH/host/poor.so"
-	fail_with "lacks 1 functions of the image's \(libmpi.so.12.1.0, interface 13, back to 12\), the first is 'MPI_version'" \
+	fail_with "lacks 1 function of the image's \(libmpi.so.12.1.0, interface 13, back to 12\), the first is 'MPI_version'" \
 		"$HPCRUN" run --mpi=host app:1 true
 }
 
