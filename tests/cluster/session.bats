@@ -14,6 +14,11 @@ count() { awk -v f="$1" '{ print $f }' <<<"$output" | sort -u | wc -l; }
 servers_on() { on_node "$1" sh -c 'for p in /proc/[0-9]*/exe; do readlink $p; done 2>/dev/null' | grep -c '/hpcrun-serve$'; }
 names_on() { on_node "$1" find "/tmp/hpcrun-$(id -u "$TEST_USER")" -name '*.sock'; }
 no_names_on() { [ -z "$(names_on "$1")" ]; }
+# What the processes of hpcrun on a node have of its memory, in kB; pages that are shared count in parts.
+hpcrun_memory() {
+	on_node "$1" sh -c 'for p in /proc/[0-9]*; do case $(readlink $p/exe) in
+		*/hpcrun*) cat $p/smaps_rollup ;; esac; done 2>/dev/null' | awk '/^Pss:/ { n += $2 } END { print n + 0 }'
+}
 # A requeued job is made to wait for minutes, unless it is told not to.
 started_again() {
 	arrived run-1 2 || {
@@ -41,6 +46,25 @@ started_again() {
 	[ "$(node_processes | grep -c 'hpcrun-session ')" = 2 ]
 	touch go
 	wait $!
+	assert_nothing_left
+}
+
+@test "step: hpcrun has memory for the node, not for each rank, and none in a rank" {
+	local n
+	local -A kilobytes
+	for n in 2 64; do
+		job srun -N 1 -n "$n" "$HPCRUN" app:1 sh -c "grep hpcrun /proc/self/maps; $WAIT" >out 3>&- &
+		wait_until 30 arrived here "$n"
+		kilobytes[$n]=$(hpcrun_memory 1)
+		touch go
+		wait $!
+		rm -f go here.*
+		[ ! -s out ]
+	done
+	echo "${kilobytes[2]} kB with 2 ranks, ${kilobytes[64]} kB with 64"
+	[ "${kilobytes[2]}" -gt 1000 ]
+	# what the server has at a moment is some MB more or less; a rank that cost 64 kB would be seen
+	[ $((kilobytes[64] - kilobytes[2])) -lt 4000 ]
 	assert_nothing_left
 }
 
