@@ -17,6 +17,13 @@ tests_fuzz_fuzz_ref_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fu
 tests_fuzz_fuzz_ref_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS)
 tests_fuzz_fuzz_ref_LDADD = libfetch.a libutil.a $(CURL_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS)
 
+check_PROGRAMS += tests/fuzz/fuzz_header
+TESTS += tests/fuzz/fuzz_header
+tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c $(FUZZ_REPLAY)
+tests_fuzz_fuzz_header_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/header"'
+tests_fuzz_fuzz_header_CFLAGS = $(AM_CFLAGS)
+tests_fuzz_fuzz_header_LDADD = libfetch.a libutil.a
+
 check_PROGRAMS += tests/fuzz/fuzz_manifest
 TESTS += tests/fuzz/fuzz_manifest
 tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(FUZZ_REPLAY)
