@@ -29,7 +29,7 @@ static int keep_directories(const struct store_paths *all, bool given, struct hr
 		} else if (given) {
 			hr_fail(e, HR_USAGE, 0, "the store '%s' is a URL, not a directory",
 				all->v[i]);
-			hr_hint(e, "what is behind a URL can be run, and nothing else");
+			hr_hint(e, "stores behind URLs are for 'run' and 'prefetch' alone");
 			return -1;
 		}
 	}
@@ -46,7 +46,7 @@ int store_cmd_paths(const struct store_cmd_common *c, struct hr_conf *conf,
 	if (hr_conf_load(conf, e) < 0 || store_list(&c->stores, conf, &all, e) < 0)
 		return -1;
 	r = keep_directories(&all, c->stores.n > 0, &kept, e);
-	*paths = (struct store_paths) { kept.v, kept.n, all.trusted };
+	*paths = (struct store_paths) { kept.v, kept.n, all.trusted, all.n - kept.n };
 	return r;
 }
 

@@ -205,7 +205,7 @@ static uint64_t free_bytes(const char *path)
 static void look_inside(struct report *r, const struct store_cmd_common *c,
 			const struct hr_conf *conf, const struct store_paths *paths)
 {
-	const struct store_paths first = { paths->v, 1, paths->trusted };
+	const struct store_paths first = { .v = paths->v, .n = 1, .trusted = paths->trusted };
 	HR_CLEANUP(store_cmd_image_release) struct store_cmd_image image = { .img = NULL };
 	char digest[FETCH_DIGEST_TEXT];
 	struct hr_err none = { 0 };

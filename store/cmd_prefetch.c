@@ -336,7 +336,7 @@ static int from_directory(struct job *j, const struct store_paths *stores, const
 	struct hr_err no_cache = { 0 };
 	HR_CLEANUP(store_image_closep) struct store_image *img = NULL;
 	char *only[] = { (char *)(uintptr_t)path, NULL };
-	const struct store_paths one = { only, 1, stores->trusted };
+	const struct store_paths one = { .v = only, .n = 1, .trusted = stores->trusted };
 
 	if (store_image_open(&one, j->image, &img, e) < 0)
 		return -1;

@@ -212,7 +212,8 @@ int store_image_missing(const struct store_paths *stores, const char *name, stru
 
 	for (size_t i = 0; i < stores->n; i++)
 		hr_buf_printf(&list, "%s'%s'", i == 0 ? "" : ", ", stores->v[i]);
-	hr_hint(e, "fetch it with 'hpcrun pull %s'", name);
+	hr_hint(e, "fetch it with 'hpcrun pull %s'%s", name,
+		stores->urls > 0 ? "; stores behind URLs are for 'run' and 'prefetch' alone" : "");
 	return hr_fail(e, HR_NOTFOUND, 0, "image '%s' is not in the store%s %s", name,
 		       HR_PLURAL(stores->n), list.len > 0 ? (const char *)list.p : "(none)");
 }

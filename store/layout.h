@@ -40,6 +40,7 @@ struct store_paths {
 	char **v; /* as in struct hr_strv */
 	size_t n;
 	struct store_owners trusted;
+	size_t urls; /* stores left out, for messages: URLs */
 };
 
 /* An open store, for any number of threads. */

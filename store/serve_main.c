@@ -295,7 +295,7 @@ static int open_files(struct serve *s, const struct serve_web *w, const char *pa
 		      struct hr_err *e)
 {
 	char *only[] = { (char *)(uintptr_t)path, NULL };
-	const struct store_paths one = { only, 1, w->stores->trusted };
+	const struct store_paths one = { .v = only, .n = 1, .trusted = w->stores->trusted };
 	struct store_chunk_source source;
 	store_chunk_sha256 *sha256 = NULL;
 	struct store_upstream *upstream;

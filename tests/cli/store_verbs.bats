@@ -72,6 +72,8 @@ objects() { (cd "$HPCRUN_STORE" && find docs blobs layers images index packs -ty
 	image h.example/a:1 a
 	HPCRUN_STORE="http://127.0.0.1:1/s $HPCRUN_STORE" run -0 "$HPCRUN" images -q
 	[ "$output" = h.example/a:1 ]
+	HPCRUN_STORE="$HPCRUN_STORE http://127.0.0.1:1/s" fail_with "hint: .*; stores behind URLs are for 'run' and 'prefetch' alone" \
+		"$HPCRUN" export h.example/b:1 b.tar
 	HPCRUN_STORE=http://127.0.0.1:1/s fail_with 'all stores are URLs' "$HPCRUN" gc
 	fail_with "'http://127.0.0.1:1/s' is a URL" "$HPCRUN" images --store http://127.0.0.1:1/s
 }
