@@ -20,7 +20,9 @@
 
 #define NONE		0xffffffffu
 #define REFUSED_MS	1000 /* how long a chunk that could not be had is not asked for again */
-#define GUESSES_MAX	2    /* at a time */
+#define GUESSES_FEW	2    /* at a time, while guesses are often wrong */
+#define GUESSES_MANY	8    /* how far ahead to look once they are right */
+#define PROVEN_PART	8    /* of all that was guessed, 1/8 at most was not wanted so far */
 #define GUESS_TENTHS	3
 #define GUESS_TENTHS_OF 10
 #define MARK_SEEN	1
@@ -100,15 +102,27 @@ static bool guess(struct store_pager *p, uint32_t chunk)
 	    (p->guessed_bytes + at.frame_len) * GUESS_TENTHS_OF > p->seen_bytes * GUESS_TENTHS)
 		return false;
 	p->guessed_bytes += at.frame_len;
+	p->guessed_total += at.frame_len;
 	p->mark[chunk] |= MARK_GUESSED;
 	p->busy++;
 	return true;
 }
 
+/*
+ * Whether so many guesses were right that one more may be made, however many are out: who reads the
+ * image as it lies in its packs is served by few large requests, who does not makes none of them.
+ */
+static bool proven(const struct store_pager *p)
+{
+	return p->guessed_bytes * PROVEN_PART < p->guessed_total;
+}
+
 /* With the lock held: a guess was right, so there is more to be had where it came from. */
 static void guess_on(struct store_pager *p, uint32_t chunk)
 {
-	for (unsigned int i = 0; i < GUESSES_MAX; i++) {
+	unsigned int far = proven(p) ? GUESSES_MANY : GUESSES_FEW;
+
+	for (unsigned int i = 0; i < far; i++) {
 		chunk = p->neighbour[chunk];
 		if (chunk == NONE)
 			return;
@@ -154,7 +168,7 @@ static void take_batch(struct store_pager *p, struct pager_batch *b, uint32_t fi
 		if (bytes > p->batch_bytes)
 			return;
 		if (p->state[c] != PAGER_WANTED && p->state[c] != PAGER_LATER &&
-		    (!wanted || guesses++ == GUESSES_MAX || !guess(p, c)))
+		    !(((wanted && guesses++ < GUESSES_FEW) || proven(p)) && guess(p, c)))
 			return;
 		fly(p, b, c);
 	}

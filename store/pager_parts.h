@@ -52,9 +52,10 @@ struct store_pager {
 	uint8_t *mark;	      /* by chunk: whether it was touched, or guessed */
 	/* compressed: touched; guessed, or likely, and not touched yet */
 	uint64_t seen_bytes, guessed_bytes, likely_bytes;
-	unsigned int ahead;   /* threads that fetch what nobody waits for */
-	unsigned int asking;  /* requests on their way */
-	uint64_t batch_bytes; /* of one request, as the link wants it */
+	uint64_t guessed_total; /* with those touched since */
+	unsigned int ahead;	/* threads that fetch what nobody waits for */
+	unsigned int asking;	/* requests on their way */
+	uint64_t batch_bytes;	/* of one request, as the link wants it */
 	struct pager_queue wanted, soon, later;
 	pthread_cond_t landed; /* somebody waits in store_pager_bring() */
 	uint32_t busy;	       /* chunks that are not idle */

@@ -135,6 +135,33 @@ touch_library() {
 	[ "$copied" -lt $((none + 500000)) ]
 }
 
+# walk ORDER: how many requests it takes to read 170 files of 600, sorted so, which is less than what brings all
+walk() {
+	: >"$BATS_TEST_TMPDIR/web/log"
+	timeout 60 "$HPCRUN" --no-home lab/walk:1 sh -c "cd /data && ls | sort $1 | head -n 170 | sed s,.*,\&/file, | xargs cat" >/dev/null
+	wait_until 10 no_leftovers
+	rm -rf "$HPCRUN_CACHE"
+	SCRATCH=$BATS_TEST_TMPDIR packs_asked
+}
+
+@test "paging: who reads files as they lie in the image is served by few large requests" {
+	local root=$BATS_TEST_TMPDIR/root there back
+	mkdir -p "$root/data"
+	busybox_root "$root" sh ls sort head sed xargs cat
+	for i in $(seq 1000 1599); do
+		mkdir "$root/data/$i" # it is not listed, so that nothing but the pack tells what comes next
+		head -c 100000 /dev/urandom >"$root/data/$i/file"
+	done
+	"$HPCRUN_BUILD/tests/lib/mkstore" "$BATS_TEST_TMPDIR/site" lab/walk:1 "$root" >/dev/null
+	web_store_start "$BATS_TEST_TMPDIR/site" "$BATS_TEST_TMPDIR/web"
+	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
+	there=$(walk)
+	back=$(walk -r)
+	web_store_stop "$BATS_TEST_TMPDIR/web"
+	echo "$there requests in order, $back against it"
+	[ $((there * 10)) -lt $((back * 7)) ]
+}
+
 @test "paging: the next cold start of a program fetches ahead what it will read" {
 	local go=$BATS_TEST_TMPDIR/go # /tmp is the host's
 	local app="until [ -e $go ]; do sleep 0.1; done; for i in 9 7 5 3 1; do cat /data/f2\$i; done; cat /data/large"
