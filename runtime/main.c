@@ -85,12 +85,14 @@ static int open_standard_streams(struct hr_err *e)
 	return 0;
 }
 
-/* Make "hpcrun help store sync" into "hpcrun store sync --help". */
+/* Make "hpcrun help store sync" into "hpcrun store sync --help"; "hpcrun help --help" stays. */
 static int ask_for_help(int argc, char **argv, struct hr_err *e)
 {
 	static char option[] = "--help";
 	const char *word = argv[2], *near = rt_verb_near(word);
 
+	if (word[0] == '-' || strcmp(word, "help") == 0)
+		return 0;
 	if (rt_verb_find(word)) {
 		memmove(argv + 1, argv + 2, (size_t)(argc - 2) * sizeof(*argv));
 		argv[argc - 1] = option;

@@ -223,6 +223,7 @@ trees() {
 
 @test "help: as a verb, too, with the verbs or what one takes" {
 	[ "$("$HPCRUN" help)" = "$("$HPCRUN" --help)" ]
+	[ "$("$HPCRUN" help help)" = "$("$HPCRUN" help --help)" ]
 	[ "$("$HPCRUN" help run)" = "$("$HPCRUN" run --help)" ]
 	[ "$("$HPCRUN" help pull)" = "$("$HPCRUN" pull --help)" ]
 	[ "$("$HPCRUN" help store sync)" = "$("$HPCRUN" store sync --help)" ]
