@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -79,11 +80,11 @@ static const struct hr_opt init_opts[] = {
 	HR_OPT_FLAG(0, "json", struct init_args, json, "print a JSON object"), HR_OPT_END
 };
 
-static void print_init(const struct store *st)
+static void print_init(const char *where)
 {
 	hr_autobuf struct hr_buf path = { 0 };
 
-	hr_buf_untrusted(&path, st->path, strlen(st->path));
+	hr_buf_untrusted(&path, where, strlen(where));
 	printf("'%s' is a store; add images with 'hpcrun store add', then run 'hpcrun store sync'\n"
 	       "in hpcrun.conf of the nodes: store = %s\n",
 	       (const char *)path.p, (const char *)path.p);
@@ -91,11 +92,11 @@ static void print_init(const struct store *st)
 		printf("                             store_owner = %u\n", (unsigned int)geteuid());
 }
 
-static void print_init_json(const struct store *st, const char *readers)
+static void print_init_json(const char *where, const char *readers)
 {
 	json_t *o = json_object();
 
-	store_json_set(o, "store", json_string(st->path));
+	store_json_set(o, "store", json_string(where));
 	store_json_set(o, "owner", store_json_u64(geteuid()));
 	store_json_set(o, "readers", json_string(readers));
 	store_json_print(o);
@@ -105,6 +106,7 @@ static int init_main(void *args, int argc, char **argv, struct hr_err *e)
 {
 	HR_CLEANUP(store_closep) struct store *st = NULL;
 	const struct init_args *a = args;
+	hr_autofree char *where = NULL;
 
 	(void)argc;
 	if (store_is_url(argv[0]))
@@ -114,10 +116,14 @@ static int init_main(void *args, int argc, char **argv, struct hr_err *e)
 	/* who gets in is decided here alone: all below can be read by everyone */
 	if (fchmod(st->fd, readers_modes[a->readers]) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot change the mode of '%s'", st->path);
+	/* hpcrun.conf takes absolute paths alone */
+	where = realpath(argv[0], NULL);
+	if (!where)
+		return hr_fail(e, HR_SYS, errno, "cannot find the way to '%s'", argv[0]);
 	if (a->json)
-		print_init_json(st, readers_words[a->readers]);
+		print_init_json(where, readers_words[a->readers]);
 	else
-		print_init(st);
+		print_init(where);
 	return 0;
 }
 

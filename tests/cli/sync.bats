@@ -30,6 +30,8 @@ digests() { "$HPCRUN" images --json | jq -r '.[].digest' | sort -u; }
 	[ "$(stat -c %a "$SCRATCH/mine")" = 700 ]
 	"$HPCRUN" store init --json "$SCRATCH/mine" |
 		jq -e --arg s "$SCRATCH/mine" '.store == $s and .owner == '"$(id -u)"' and .readers == "all"'
+	# hpcrun.conf wants absolute paths
+	[[ $(cd "$SCRATCH" && "$HPCRUN" store init mine) == *"hpcrun.conf of the nodes: store = $SCRATCH/mine"* ]]
 	# again: the list stays
 	"$HPCRUN" store add "$REGISTRY/test/busybox:1"
 	"$HPCRUN" store init "$HPCRUN_STORE"
