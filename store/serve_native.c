@@ -168,7 +168,7 @@ static void flush(struct serve_native *n)
 }
 
 /* A file is there: remember it, have it mounted, and keep it open, so that nobody evicts it. */
-static void announce(struct serve_native *n, uint32_t ino, const char *path,
+static void announce(struct serve_native *n, uint32_t ino, uint64_t bytes, const char *path,
 		     struct store_cache_file *f)
 {
 	hr_autofree char *source = hr_xasprintf("%s/%s", n->o.cache_dir, store_cache_file_path(f));
@@ -183,6 +183,8 @@ static void announce(struct serve_native *n, uint32_t ino, const char *path,
 		return;
 	}
 	hr_native_add(&n->batch, &r);
+	hr_stats_add(&n->s->stats->natives, 1);
+	hr_stats_add(&n->s->stats->native_bytes, bytes);
 }
 
 /* ---- at the start: what earlier runs read ---- */
@@ -204,7 +206,7 @@ static void recall_one(struct serve_native *n, const struct store_native *known)
 		return;
 	if (store_cache_file_state(f) == STORE_CACHE_FILE_WHOLE) {
 		slot->state = SLOT_OVER;
-		announce(n, ino, known->path, f);
+		announce(n, ino, file.size, known->path, f);
 		return;
 	}
 	if (store_cache_file_state(f) == STORE_CACHE_FILE_OLD) {
@@ -228,6 +230,8 @@ static void recall(struct serve_native *n)
 	HR_CLEANUP(store_native_list_release) struct store_native_list known = { 0 };
 	struct hr_err e = { 0 };
 
+	/* of a server before this one, which gave the same */
+	n->s->stats->natives = n->s->stats->native_bytes = 0;
 	if (load_list(n, &known, &e) < 0) {
 		hr_debug("no list of large files: %s", e.text);
 		return;
@@ -294,7 +298,7 @@ static enum slot_state make(struct serve_native *n, uint32_t ino, const struct s
 
 	switch (store_native_make(n->maker, file, &f, &e)) {
 	case STORE_NATIVE_WHOLE:
-		announce(n, ino, path, f);
+		announce(n, ino, file->size, path, f);
 		forget_chunks(n, file);
 		return SLOT_OVER;
 	case STORE_NATIVE_LATER:

@@ -114,6 +114,10 @@ static void print_reads(const struct hr_stats *s)
 		printf("%-10s %s in %" PRIu64 " piece%s from %s\n", "",
 		       store_size_text(s->from[i].bytes, size), s->from[i].pieces,
 		       HR_PLURAL(s->from[i].pieces), from_words[i]);
+	if (s->natives > 0)
+		printf("%-10s %" PRIu64 " large file%s, %s, mounted from the cache: not counted\n",
+		       "", s->natives, HR_PLURAL(s->natives),
+		       store_size_text(s->native_bytes, size));
 	printf("%-10s %s by %" PRIu64 " read%s, the longest %s\n", "waited", waited, s->waits,
 	       HR_PLURAL(s->waits), longest);
 }
@@ -213,7 +217,7 @@ static json_t *json_start(const struct hr_stats *s)
 
 static json_t *json_reads(const struct hr_stats *s)
 {
-	json_t *o = json_object();
+	json_t *o = json_object(), *mounted = json_object();
 
 	set_u64(o, "requests", s->reads);
 	for (size_t i = 0; i < HR_FROMS; i++) {
@@ -223,6 +227,9 @@ static json_t *json_reads(const struct hr_stats *s)
 		set_u64(from, "bytes", s->from[i].bytes);
 		store_json_set(o, from_words[i], from);
 	}
+	set_u64(mounted, "files", s->natives);
+	set_u64(mounted, "bytes", s->native_bytes);
+	store_json_set(o, "mounted", mounted);
 	store_json_set(o, "hit_rate", s->reads ? json_real(sessions_hit_rate(s)) : NULL);
 	set_u64(o, "waited", s->waits);
 	set_us(o, "wait_seconds", s->wait_us);

@@ -20,7 +20,7 @@
 #include "util/err.h"
 
 #define HR_STATS_MAGIC	 0x73747268u /* "hrts" */
-#define HR_STATS_VERSION 2	     /* of the layout of struct hr_stats */
+#define HR_STATS_VERSION 3	     /* of the layout of struct hr_stats */
 #define HR_STATS_STEPS	 32
 #define HR_STATS_ORIGINS 16
 #define HR_STATS_LOOPS	 16
@@ -69,6 +69,8 @@ struct hr_stats {
 	uint64_t waits, wait_us, wait_longest_us; /* reads of what was not in memory */
 	uint64_t outages, outage_us;
 	uint64_t damaged; /* chunks that broke their digest */
+	uint64_t natives,
+		native_bytes; /* large files given to be mounted: no read of them is seen */
 	uint32_t origins_n;
 	uint32_t outage_now; /* 1 while no origin answers */
 	struct hr_stats_origin origins[HR_STATS_ORIGINS];

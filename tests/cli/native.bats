@@ -96,6 +96,13 @@ server() { leftovers | sed -n 's/ .*hpcrun-serve.*//p'; }
 	inside true
 }
 
+# Of the session that runs, as 'hpcrun stats' tells: /data/large and /bin/busybox, and their bytes.
+two_are_mounted() {
+	"$HPCRUN" stats --json | python3 -c 'import json, os, sys
+now = [s["reads"]["mounted"] for s in json.load(sys.stdin) if s["state"] == "running"][-1]
+sys.exit(now != {"files": 2, "bytes": 5000003 + os.path.getsize(sys.argv[1])})' "$SCRATCH/root/bin/busybox"
+}
+
 @test "native: the next session has it from its start, and it is there once" {
 	make_native
 	[ "$("$HPCRUN" cache --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["files"])')" -ge 1 ]
@@ -103,6 +110,10 @@ server() { leftovers | sed -n 's/ .*hpcrun-serve.*//p'; }
 	start sh -c 'exec sleep 1000'
 	wait_until 60 large
 	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+	wait_until 20 two_are_mounted
+	kill -9 "$(server)" # the next one tells the same, once
+	wait_until 20 inside true
+	wait_until 20 two_are_mounted
 	release
 	[ "$(stat -c %i "$(file_of)")" = "$number" ]
 }
