@@ -209,6 +209,104 @@ static void a_map_that_does_not_fit_is_made_anew(void **state)
 	store_cache_pack_close(p);
 }
 
+/* The header alone says nothing of the bytes behind it, nor these of it. */
+static void a_map_of_another_number_is_made_anew(void **state)
+{
+	static const struct {
+		const char *what;
+		off_t size;
+		uint8_t number; /* in the header */
+	} rows[] = {
+		{ "short", 64 + FRAMES - 1, FRAMES },
+		{ "long", 64 + FRAMES + 1, FRAMES },
+		{ "other number", 64 + FRAMES, FRAMES + 1 },
+	};
+	char path[256];
+
+	(void)state;
+	file_of(3, ".map", path);
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		struct store_cache_pack *p = pack_open(3);
+		struct hr_err e = { 0 };
+		struct stat st;
+		int fd;
+
+		assert_int_equal(store_cache_put(p, 0, 0, "x", 1, &e), 0);
+		store_cache_pack_close(p);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		assert_int_equal(ftruncate(fd, rows[i].size), 0);
+		assert_int_equal(pwrite(fd, &rows[i].number, 1, 8), 1);
+		close(fd);
+		p = pack_open(3);
+		if (store_cache_has(p, 0) || stat(path, &st) < 0 || st.st_size != 64 + FRAMES)
+			fail_msg("%s", rows[i].what);
+		store_cache_pack_close(p);
+	}
+}
+
+#define WRITERS 128
+
+/* One of many at once: opens the pack, claims what it can and puts it; how many frames it put. */
+static int write_pack(int start)
+{
+	struct store_cache_pack *p;
+	struct hr_err e = { 0 };
+	char byte;
+	int n = 0;
+
+	if (read(start, &byte, 1) != 0)
+		return 100;
+	p = pack_open(3);
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		char text[8] = "frame 0";
+
+		text[6] = (char)('0' + i);
+		if (!store_cache_claim(p, i))
+			continue;
+		if (!store_cache_has(p, i) && ++n &&
+		    store_cache_put(p, i, 1000 * i, text, sizeof(text), &e) < 0)
+			return 100;
+		store_cache_unclaim(p, i);
+	}
+	return n;
+}
+
+static void many_writers_of_a_new_pack_write_each_frame_once(void **state)
+{
+	int start[2], status, put = 0;
+	struct store_cache_pack *p;
+	struct hr_err e = { 0 };
+	pid_t pids[WRITERS];
+	char path[256], got[8];
+
+	(void)state;
+	file_of(3, ".map", path);
+	unlink(path);
+	assert_int_equal(pipe(start), 0);
+	for (size_t i = 0; i < WRITERS; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i] == 0) {
+			close(start[1]);
+			_exit(write_pack(start[0]));
+		}
+	}
+	close(start[1]); /* go */
+	for (size_t i = 0; i < WRITERS; i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) <= FRAMES);
+		put += WEXITSTATUS(status);
+	}
+	close(start[0]);
+	assert_int_equal(put, FRAMES);
+	p = pack_open(3);
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		assert_int_equal(store_cache_get(p, i, 1000 * i, got, sizeof(got), &e), 0);
+		assert_int_equal(got[6], '0' + (int)i);
+	}
+	store_cache_pack_close(p);
+}
+
 static void a_directory_of_others_is_refused(void **state)
 {
 	struct store_cache *c = NULL;
@@ -253,6 +351,8 @@ int main(void)
 		cmocka_unit_test(a_claim_excludes_other_processes_and_dies_with_its_owner),
 		cmocka_unit_test(eviction_takes_the_oldest_and_leaves_what_is_open),
 		cmocka_unit_test(a_map_that_does_not_fit_is_made_anew),
+		cmocka_unit_test(a_map_of_another_number_is_made_anew),
+		cmocka_unit_test(many_writers_of_a_new_pack_write_each_frame_once),
 		cmocka_unit_test(a_directory_of_others_is_refused),
 		cmocka_unit_test(a_turn_that_does_not_come_is_gone_without),
 	};
