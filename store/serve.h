@@ -62,6 +62,7 @@ struct serve {
 struct serve_web {
 	const char *image;    /* as the user named it */
 	const char *manifest; /* what it means, if that is settled already; else NULL */
+	bool goes_on;	      /* where a former server was: programs have it open */
 	const struct store_paths *stores;
 	const char *app;   /* the program that the session was started for, or "" */
 	const char *cache; /* as on the command line, or NULL */

@@ -413,6 +413,7 @@ static int run(const struct serve_args *a, const struct hr_conf *conf,
 	const struct serve_web w = {
 		.image = image,
 		.manifest = settled(a, stores, image, manifest),
+		.goes_on = a->manifest != NULL,
 		.stores = stores,
 		.app = a->app ? a->app : "",
 		.cache = a->cache,

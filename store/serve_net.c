@@ -195,11 +195,17 @@ static int open_net(const struct serve_web *w, const char *url, struct net *n, s
 	return copy_in_memory(n, url, e);
 }
 
-static int sync_copy(const char *url, const struct store_name *name, struct net *n,
-		     struct hr_err *e)
+static int sync_copy(const struct serve_web *w, const char *url, const struct store_name *name,
+		     struct net *n, struct hr_err *e)
 {
 	if (store_web_sync(n->client, url, name, n->copy, e) == 0)
 		return 0;
+	if (w->goes_on && e->kind == HR_NOTFOUND && store_web_has(n->copy, name)) {
+		/* removed since; packs, as long as there are any, are what they were */
+		hr_warn("%s; going on with the copy on this node", e->text);
+		hr_err_clear(e);
+		return 0;
+	}
 	if (copy_in_memory(n, url, e) < 0)
 		return -1;
 	return store_web_sync(n->client, url, name, n->copy, e);
@@ -239,7 +245,7 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	n = hr_xmalloc(sizeof(*n));
 	if (open_net(w, url, n, e) < 0)
 		return -1;
-	if (sync_copy(url, &name, n, e) < 0) {
+	if (sync_copy(w, url, &name, n, e) < 0) {
 		/* another store of the chain may have it */
 		fetch_client_free(n->client);
 		store_cache_close(n->cache);

@@ -187,8 +187,7 @@ static bool is_usable(const struct store *copy, const struct fetch_digest *index
 	return fetch_digest_equal(&got, index);
 }
 
-/* Whether the copy alone can show the image. */
-static bool is_complete(const struct store *copy, const struct store_name *name)
+bool store_web_has(const struct store *copy, const struct store_name *name)
 {
 	HR_CLEANUP(store_image_record_release) struct store_image_record record = { 0 };
 	struct fetch_digest manifest = name->manifest;
@@ -210,7 +209,7 @@ int store_web_sync(struct fetch_client *c, const char *url, const struct store_n
 		hr_warn("%s; taken as: the image is not there", e->text);
 		e->kind = HR_NOTFOUND;
 	}
-	if (r == 0 || e->kind != HR_NET || !is_complete(copy, name))
+	if (r == 0 || e->kind != HR_NET || !store_web_has(copy, name))
 		return r;
 	hr_warn("%s; going on with the copy on this node", e->text);
 	hr_err_clear(e);

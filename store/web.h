@@ -46,4 +46,7 @@ void store_web_origins(const struct hr_conf *conf, const char *url, struct hr_st
 int store_web_sync(struct fetch_client *c, const char *url, const struct store_name *name,
 		   struct store *copy, struct hr_err *e) HR_MUST_USE;
 
+/* Whether COPY alone can show the image. */
+bool store_web_has(const struct store *copy, const struct store_name *name);
+
 #endif

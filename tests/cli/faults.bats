@@ -201,6 +201,24 @@ right_with_failing() {
 	[ "$(run_image busybox cat /data/f1)" = other ]
 }
 
+@test "faults: an image that is removed from its store under a program goes on, and does not start again" { # E23
+	cp -r "$SCRATCH/site" "$BATS_TEST_TMPDIR/site"
+	web_store_start "$BATS_TEST_TMPDIR/site" "$BATS_TEST_TMPDIR/web"
+	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
+	go=$BATS_TEST_TMPDIR/go
+	printf 'session_linger = 0\nprefetch = none\n' >"$HPCRUN_CONF"
+	run_image sh -c "echo; until [ -e $go ]; do sleep 0.1; done; cd / && $list" >"$BATS_TEST_TMPDIR/got" 3>&- &
+	pid=$!
+	wait_until 20 test -s "$BATS_TEST_TMPDIR/got"
+	rm -r "$BATS_TEST_TMPDIR/site/"{refs,images,index,meta}
+	kill -9 "$(leftovers | sed -n 's/ .*hpcrun-serve.*//p')"
+	touch "$go"
+	wait "$pid"
+	tail -n +2 "$BATS_TEST_TMPDIR/got" | cmp "$SCRATCH/want" -
+	wait_until 20 none_left
+	fail_with "image 'lab/fault:1' is not in the store '$HPCRUN_STORE'" run_image sh -c :
+}
+
 @test "faults: a cache on a clock that went back, or with times to come, is as good as any" { # F16
 	HPCRUN_STORE=$WEB
 	is_right
@@ -514,9 +532,13 @@ time.sleep(1)' "$BATS_TEST_TMPDIR/held" "$HPCRUN_CACHE" 3>&- &
 
 @test "faults: whatever the umask, nobody else can look into the cache, or learn what is there" { # F19 F20
 	HPCRUN_STORE=$WEB HPCRUN_CACHE=$SCRATCH/ours
-	(umask 000 && run_image busybox cat /data/f40 >/dev/null)
-	wait_until 20 none_left
-	[ "$(stat -c %a "$HPCRUN_CACHE")" = 700 ]
+	for mask in 077 0777 000; do
+		wait_until 20 none_left
+		rm -rf "$HPCRUN_CACHE"
+		(umask $mask && run_image busybox cat /data/f40 >/dev/null)
+		wait_until 20 none_left
+		[ "$(stat -c %a "$HPCRUN_CACHE")" = 700 ]
+	done
 	# another user, by the path or in our name
 	if [ "$(id -u)" = 0 ]; then
 		chmod 755 "$SCRATCH"
@@ -525,6 +547,28 @@ time.sleep(1)' "$BATS_TEST_TMPDIR/held" "$HPCRUN_CACHE" 3>&- &
 		! as_user test -r "$HPCRUN_CACHE"
 		fail_with 'cannot open the cache .*: Permission denied' as_user env -u HPCRUN_CONF HOME=/ TMPDIR=/tmp XDG_RUNTIME_DIR= "$HPCRUN" --no-home lab/fault:1 sh -c :
 	fi
+}
+
+@test "faults: a directory that gives its files a group and an access list gives them to nobody" { # F20
+	HPCRUN_CACHE=$BATS_TEST_TMPDIR/given/cache
+	mkdir -m 2755 "$BATS_TEST_TMPDIR/given"
+	# an access list, user 1 and all others: everything; as the file system keeps it
+	/usr/bin/python3 -c '
+import os, struct, sys
+acl = b"".join(struct.pack("<HHI", tag, 7, who) for tag, who in
+               ((1, 2**32 - 1), (2, 1), (4, 2**32 - 1), (16, 2**32 - 1), (32, 2**32 - 1)))
+os.setxattr(sys.argv[1], "system.posix_acl_default", struct.pack("<I", 2) + acl)' "$BATS_TEST_TMPDIR/given" ||
+		skip "no access control lists here"
+	HPCRUN_STORE=$BATS_TEST_TMPDIR/given/store
+	"$HPCRUN" import -q "$SCRATCH/root" lab/fault:1
+	[ -z "$(find "$HPCRUN_STORE" -perm /022)" ]
+	is_right
+	wait_until 20 none_left
+	HPCRUN_STORE=$WEB
+	is_right
+	wait_until 20 none_left
+	[ -n "$(find "$HPCRUN_CACHE/packs" -type f)" ]
+	[ -z "$(find "$HPCRUN_CACHE" "$HPCRUN_CACHE/packs" -maxdepth 0 -perm /077)" ]
 }
 
 @test "faults: an image costs the cache a handful of files, however many it has" { # F22
