@@ -133,18 +133,50 @@ static int make_store(struct pull_env *env, struct hr_err *e)
 		       : store_open(env->paths.v[0], STORE_WRITE, &env->paths.trusted, &env->st, e);
 }
 
+/* A source that was asked already what the name of the image means, and is not asked again. */
+struct asked {
+	const struct store_import_source *from;
+	struct hr_buf document;
+	struct fetch_digest digest;
+};
+
+static int asked_document(void *arg, const struct fetch_digest *which, struct hr_buf *doc,
+			  struct fetch_digest *digest, struct hr_err *e)
+{
+	const struct asked *k = arg;
+
+	if (which)
+		return k->from->document(k->from->arg, which, doc, digest, e);
+	hr_buf_add(doc, k->document.p, k->document.len);
+	*digest = k->digest;
+	return 0;
+}
+
+static int asked_blob(void *arg, const struct fetch_descriptor *d, fetch_sink *sink, void *sink_arg,
+		      struct hr_err *e)
+{
+	const struct asked *k = arg;
+
+	return k->from->blob(k->from->arg, d, sink, sink_arg, e);
+}
+
 /* Pull from SOURCE. Who mistypes a name gets no store: one is made for what is there. */
 static int pull_from(const struct pull_args *a, struct pull_env *env,
 		     const struct store_import_source *source, struct hr_err *e)
 {
-	hr_autobuf struct hr_buf document = { 0 };
-	struct fetch_digest digest;
+	struct asked k = { .from = source };
+	const struct store_import_source again = { asked_document, asked_blob, &k, source->name };
+	int r = -1;
 
-	if (find_store(env, e) < 0 ||
-	    (!env->st && source->document(source->arg, NULL, &document, &digest, e) < 0) ||
-	    make_store(env, e) < 0)
+	if (find_store(env, e) < 0)
 		return -1;
-	return pull(a, env, source, e);
+	if (env->st)
+		return pull(a, env, source, e);
+	if (source->document(source->arg, NULL, &k.document, &k.digest, e) == 0 &&
+	    make_store(env, e) == 0)
+		r = pull(a, env, &again, e);
+	hr_buf_release(&k.document);
+	return r;
 }
 
 /* Whatever call noticed that the user stopped us, the user did it. */
