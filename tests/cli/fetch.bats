@@ -522,6 +522,9 @@ assert len(late) >= 7 and min(late) >= 1.9, late' "$MOCK/log"
 		fails "cannot get a token from '127.0.0.1:$PORT'" manifest "$ref:1"
 	done
 	script '{"auth":{"scheme":"Bearer","user":"a","password":"b","anonymous":true},
+		"rules":[{"path":"^/token","token":{},"more":10000000}]}'
+	fails "the reply is larger than" manifest "$ref:1"
+	script '{"auth":{"scheme":"Bearer","user":"a","password":"b","anonymous":true},
 		"rules":[{"path":"^/token","token":{"access_token":"good","expires_in":-1}}]}'
 	fetch manifest "$ref:1"
 	[ "$status" -eq 0 ]

@@ -144,6 +144,14 @@ nothing_changed() {
 	fail_with 'damaged|layer|digest|corrupt' "$HPCRUN" import damaged lab/none
 	rm -f "$blob"
 	fail_with 'blobs/sha256' "$HPCRUN" import damaged lab/none
+	# documents that are as well formed as before, but not what their names say
+	rm -r damaged && cp -r "$SCRATCH/layout" damaged && chmod -R u+w damaged
+	blob=$(grep -rl diff_ids damaged/blobs) && sed -i 's/PATH=/path=/' "$blob"
+	run -1 cmp "$blob" "$SCRATCH/layout/${blob#damaged/}"
+	fail_with 'its content is not that of its digest' "$HPCRUN" import damaged lab/none
+	rm -r damaged && cp -r "$SCRATCH/layout" damaged && chmod -R u+w damaged
+	blob=$(grep -rl '"digest"' damaged/blobs) && echo >>"$blob"
+	fail_with 'is not what its name says' "$HPCRUN" import damaged lab/none
 	printf '[{"Config":"../../../etc/passwd","Layers":[]}]' >manifest.json
 	tar -cf evil.tar manifest.json
 	fail_with 'etc/passwd' "$HPCRUN" import evil.tar lab/none

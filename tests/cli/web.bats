@@ -109,6 +109,7 @@ refused() { # RULE TEXT
 	refused '"on":"registry","status":503' 'the server answers 503'
 	refused '"on":"registry","status":404' 'the server answers 404'
 	refused '"on":"registry","status":403' 'the server answers 403'
+	refused '"on":"registry","status":404,"more":3000000' 'the reply with status 404 does not end'
 }
 
 @test "web: follows a redirect, and not for ever" { # E8
