@@ -135,6 +135,19 @@ some_files() {
 	[ "$(sha256sum <"$layer")" = "$before" ]
 }
 
+@test "store: a config that is damaged is fetched again, not built into an index" { # F4
+	"$HPCRUN" pull -q "$REGISTRY/test/busybox:1"
+	"$HPCRUN" inspect "$REGISTRY/test/busybox:1" >"$BATS_TEST_TMPDIR/before"
+	"$HPCRUN" rmi "$REGISTRY/test/busybox:1"
+	rm -r "$HPCRUN_STORE/images" "$HPCRUN_STORE/index"
+	config=$(grep -rl diff_ids "$HPCRUN_STORE/docs")
+	sed -i 's/PATH=/path=/' "$config"
+	"$HPCRUN" pull -q "$REGISTRY/test/busybox:1"
+	"$HPCRUN" inspect "$REGISTRY/test/busybox:1" | grep -v pulled >"$BATS_TEST_TMPDIR/after"
+	grep -v pulled "$BATS_TEST_TMPDIR/before" | cmp - "$BATS_TEST_TMPDIR/after"
+	[ "$(sha256sum <"$config" | cut -c1-64)" = "$(basename "$config")" ]
+}
+
 @test "store: modes do not depend on the umask" { # F20
 	(umask 077 && "$HPCRUN" pull -q "$REGISTRY/test/busybox:1")
 	[ "$(stat -c %a "$HPCRUN_STORE")" = 700 ]
