@@ -18,3 +18,12 @@ bashcompletiondir = $(datadir)/bash-completion/completions
 zshcompletiondir = $(datadir)/zsh/site-functions
 dist_bashcompletion_DATA = etc/completion/hpcrun.bash
 dist_zshcompletion_DATA = etc/completion/_hpcrun
+
+# to be loaded by the administrator: the programs are where the prefix is
+apparmordir = $(pkgdatadir)/apparmor
+nodist_apparmor_DATA = etc/apparmor/hpcrun
+etc/apparmor/hpcrun: etc/apparmor/hpcrun.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) etc/apparmor && sed -e 's,%bindir%,$(bindir),' -e 's,%libexecdir%,$(pkglibexecdir),' \
+		-e 's,%datadir%,$(pkgdatadir),' $(srcdir)/etc/apparmor/hpcrun.in >$@-t && mv -f $@-t $@
+EXTRA_DIST += etc/apparmor/hpcrun.in
+CLEANFILES += etc/apparmor/hpcrun

@@ -59,8 +59,8 @@ static void look_at(struct rt_userns_site *s)
 
 #define HINT_APPARMOR                                                                              \
 	"kernel.apparmor_restrict_unprivileged_userns=1 takes capabilities from user "             \
-	"namespaces; the administrator must load an AppArmor profile for "                         \
-	"hpcrun-session with 'flags=(unconfined) { userns, }'"
+	"namespaces; the administrator must load the AppArmor profile '" HPCRUN_DATADIR            \
+	"/apparmor/hpcrun', see hpcrun-admin(7)"
 
 void rt_userns_hint_lsm(struct hr_err *e)
 {

@@ -94,3 +94,24 @@ assert found["store"]["text"].startswith("\u0027http://127.0.0.1:"), found["stor
 	rmdir /dev/shm/hpcrun-doctor.$$
 	[[ $output == *'warn  node cache '*'memory (tmpfs)'* ]]
 }
+
+@test "doctor: H14: the AppArmor profile that comes along is one, for the programs of this prefix" {
+	local prefix profile parser program programs
+	prefix=$(realpath "$(dirname "$(command -v "$HPCRUN")")/..")
+	profile=$prefix/share/hpcrun/apparmor/hpcrun
+	eval "programs=($(sed -n 's/^@{hpcrun_programs} = //p' "$profile"))"
+	[ "${#programs[@]}" = 3 ]
+	for program in "${programs[@]}"; do
+		[ -x "$program" ]
+	done
+	grep -qx '  userns,' "$profile"
+	need apparmor
+	parser=$(PATH=$PATH:/usr/sbin command -v apparmor_parser)
+	cp "$profile" "$BATS_TEST_TMPDIR/profile"
+	# before AppArmor 4.0 there is no such rule: the rest, then
+	printf 'profile x {\n  userns,\n}\n' | "$parser" -QSK >/dev/null 2>&1 ||
+		sed -i '/^abi /d; /^  userns,$/d' "$BATS_TEST_TMPDIR/profile"
+	run -0 "$parser" -QK "$BATS_TEST_TMPDIR/profile"
+	sed -i 's/^profile/profil/' "$BATS_TEST_TMPDIR/profile"
+	run -1 "$parser" -QK "$BATS_TEST_TMPDIR/profile"
+}

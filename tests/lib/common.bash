@@ -136,6 +136,7 @@ has_fuse() { [ -r /dev/fuse ] && [ -w /dev/fuse ]; }
 has_umoci() { command -v umoci >/dev/null; }
 has_skopeo() { command -v skopeo >/dev/null; }
 has_strace() { command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; }
+has_apparmor() { PATH=$PATH:/usr/sbin command -v apparmor_parser >/dev/null; }
 has_python3() { command -v python3 >/dev/null; }
 # overlayfs in a user namespace: Linux 5.11 and later, where nothing forbids it
 has_overlay() {
