@@ -201,7 +201,7 @@ other_make() {
 	[[ $stderr = *'may be written by others (mode 0664); it is passed over'* ]]
 }
 
-@test "gpu: what the CDI file names and the node does not have stops the start" {
+@test "gpu: what the CDI file names and the node does not have stops the start" { # H20
 	nvidia_make
 	sed -i 's,/dev/zero,/dev/no-such-gpu,' "$CDI/nvidia.yaml"
 	fail_with "cannot look at GPU device '/dev/no-such-gpu': No such file" "$HPCRUN" run --gpu app:1 true
@@ -233,7 +233,7 @@ other_make() {
 	[[ $output = fine && $stderr = *'going on without the GPU: CDI file '*'no YAML'* ]]
 }
 
-@test "gpu: which devices a rank uses is the launcher's to say, not the image's nor the file's" {
+@test "gpu: which devices a rank uses is the launcher's to say, not the image's nor the file's" { # H20
 	nvidia_make
 	cat >"$LISTS/nvidia.conf" <<-EOT
 		vendor = nvidia.com
@@ -288,7 +288,7 @@ list_make() {
 	[[ $output = *'GPU: nvidia.com/gpu=all'* && $output != *gpu=all,* ]]
 }
 
-@test "gpu: a driver that is missing, or not of its module's version, is told" {
+@test "gpu: a driver that is missing, or not of its module's version, is told" { # H20
 	list_make 'require = libno-such-driver.so.1'
 	fail_with "has a GPU of nvidia.com, but no library 'libno-such-driver.so.1'" "$HPCRUN" run --gpu app:1 true
 	conf 'gpu = auto'
@@ -316,7 +316,7 @@ newer_make() {
 	cc -shared -fPIC -nostdlib -o "$dir/libextra.so.6.0" -Wl,-soname,libextra.so.1 "$dir/cuda.c" "$dir/libc.so.6"
 }
 
-@test "gpu: a driver that needs a newer C library than the image's is refused before the start" {
+@test "gpu: a driver that needs a newer C library than the image's is refused before the start" { # H19 H20
 	newer_make
 	list_make "require = $BATS_TEST_TMPDIR/newer/libcuda.so.6.0"
 	fail_with "the GPU driver's '.*libcuda.so.6.0' does not fit the image: .*GLIBC_2.99" "$HPCRUN" run --gpu app:1 true
@@ -334,7 +334,7 @@ newer_make() {
 	fail_with "does not fit the image: .*GLIBC_2.99" "$HPCRUN" run --gpu=0 app:1 true
 }
 
-@test "gpu: libraries for another machine, and files that are none, are not given to the loader" {
+@test "gpu: libraries for another machine, and files that are none, are not given to the loader" { # H19
 	nvidia_make
 	cp "$DRIVER/libcuda.so.5.0" "$BATS_TEST_TMPDIR/libforeign.so.1"
 	printf '\001' | dd of="$BATS_TEST_TMPDIR/libforeign.so.1" bs=1 seek=18 conv=notrunc status=none # e_machine

@@ -326,6 +326,11 @@ core_limit() { awk '/^Max core file size/ { print $5, $6 }' "/proc/$1/limits"; }
 	[ "$output" = here ]
 	fail_with "'$PWD/dangling'.*No such file" "$HPCRUN" run --bind "$PWD/dangling:/a" app:1 true
 	fail_with "'$PWD/dir/file/x'.*Not a directory" "$HPCRUN" run --bind "$PWD/dir/file/x:/a" app:1 true
+	# an export that was made anew under a node that has it mounted
+	if has_strace; then
+		fail_with "cannot bind '$PWD/far': .*Stale file handle" \
+			strace -f -o trace -P "$PWD/far" -e inject=open_tree:error=ESTALE "$HPCRUN" run --bind "$PWD/far:/a" app:1 true
+	fi
 	if [ "$(id -u)" != 0 ]; then
 		mkdir -m 0 closed
 		fail_with "'$PWD/closed/x'.*Permission denied" "$HPCRUN" run --bind "$PWD/closed/x:/a" app:1 true

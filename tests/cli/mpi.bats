@@ -170,7 +170,7 @@ runs_with() {
 	fail_with "mpi: 'host' is not one of auto, image, off" "$HPCRUN" app:1 true
 }
 
-@test "mpi: the definition's variables, binds and modules come along, only if it is used" {
+@test "mpi: the definition's variables, binds and modules come along, only if it is used" { # H19
 	define_fitting "env = FABRIC=fast" "bind = $SCRATCH/host:/site/host:ro" "plugins = $SCRATCH/host/modules"
 	run -0 "$HPCRUN" --env LD_LIBRARY_PATH=:/mine::/yours app:1 /bin/sh -c \
 		'echo $FABRIC $LD_LIBRARY_PATH; ls /site/host/poor.so "$1"' sh "$SCRATCH/host/modules"
@@ -190,7 +190,7 @@ runs_with() {
 	runs_with 'image 3.4' --bind "$PWD/mylib:/.hpcrun/lib" --bind "$PWD/mylib:/usr/lib" app:1
 }
 
-@test "mpi: a C library too old is named with both versions; auto goes on with the image's" {
+@test "mpi: a C library too old is named with both versions; auto goes on with the image's" { # H19
 	define future "library = $SCRATCH/host/new.so"
 	fail_with "'future' cannot be used: 'new.so' of the host needs GLIBC_9.9 of 'libc.so.6', and the image offers GLIBC_2\.[0-9]+" \
 		"$HPCRUN" run --mpi=host app:1 true
@@ -208,7 +208,7 @@ runs_with() {
 	runs_with 'image 3.4' app:1
 }
 
-@test "mpi: functions that programs of the image may call must be there" {
+@test "mpi: functions that programs of the image may call must be there" { # H19
 	define poor "library = $SCRATCH/host/poor.so"
 	fail_with "lacks 1 function of the image's \(libmpi.so.12.1.0, interface 13, back to 12\), the first is 'MPI_version'" \
 		"$HPCRUN" run --mpi=host app:1 true

@@ -77,7 +77,7 @@ setup() {
 	[ "$stderr" = err ]
 }
 
-@test "run: closed standard streams do no harm" {
+@test "run: closed standard streams do no harm" { # H12
 	"$HPCRUN" "$IMAGE" true <&- >&- 2>&-
 }
 
@@ -120,7 +120,7 @@ setup() {
 	grep -q '^Seccomp:.2' <<<"$output"
 }
 
-@test "run: pushing keys into the caller's terminal is refused" {
+@test "run: pushing keys into the caller's terminal is refused" { # H21
 	need python3
 	run -0 "$HPCRUN" run --bind /usr --bind /lib --bind /lib64 --bind /etc/alternatives "$IMAGE" /usr/bin/python3 -c '
 import fcntl, termios, errno
@@ -172,7 +172,7 @@ except OSError as e:
 	[ ! -e data/r ]
 }
 
-@test "run: --bind of what does not exist is refused, and named" {
+@test "run: --bind of what does not exist is refused, and named" { # H18
 	fail_with 'no/such/dir' "$HPCRUN" run --bind /no/such/dir "$IMAGE" true
 }
 
@@ -236,13 +236,13 @@ except OSError as e:
 	[ "$one" = "$two" ]
 }
 
-@test "run: other options, another container" {
+@test "run: other options, another container" { # H9
 	one=$("$HPCRUN" "$IMAGE" sh -c 'ls -l /proc/self/ns/mnt | sed "s/.*-> //"')
 	two=$("$HPCRUN" run --bind /usr:/opt "$IMAGE" sh -c 'ls -l /proc/self/ns/mnt | sed "s/.*-> //"')
 	[ "$one" != "$two" ]
 }
 
-@test "run: 64 at once are one server, and none fails" {
+@test "run: 64 at once are one server, and none fails" { # H1
 	# a place of their own for sessions, or those of the tests before would count
 	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/run
 	mkdir -m 700 "$XDG_RUNTIME_DIR"
@@ -267,7 +267,7 @@ all_up() { [ "$(cat "$BATS_TEST_TMPDIR"/[0-9]* | grep -c up)" = "$1" ]; }
 }
 none_left() { [ -z "$(leftovers_with "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR")" ]; }
 
-@test "run: goes on when its server is killed" {
+@test "run: goes on when its server is killed" { # G1
 	"$HPCRUN" "$IMAGE" sh -c 'sleep 3; cat /etc/passwd >/dev/null && ls /bin >/dev/null && echo well' >"$BATS_TEST_TMPDIR/out" 3>&- &
 	run=$!
 	sleep 1
@@ -278,7 +278,7 @@ none_left() { [ -z "$(leftovers_with "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR")" ]; }
 	[ "$(cat "$BATS_TEST_TMPDIR/out")" = well ]
 }
 
-@test "run: works when its session was killed" {
+@test "run: works when its session was killed" { # H4
 	"$HPCRUN" "$IMAGE" true
 	for pid in $(leftovers | cut -d' ' -f1); do
 		kill -KILL "$pid"
@@ -287,13 +287,13 @@ none_left() { [ -z "$(leftovers_with "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR")" ]; }
 	[ "$output" = again ]
 }
 
-@test "run: inside another user namespace" {
+@test "run: inside another user namespace" { # H16
 	need userns
 	run -0 unshare -r "$HPCRUN" "$IMAGE" echo inside
 	[ "$output" = inside ]
 }
 
-@test "run: inside itself" {
+@test "run: inside itself" { # H16
 	# user 0 without CAP_SETFCAP may not be mapped again, user_namespaces(7)
 	[ "$(id -u)" != 0 ] || skip 'root cannot nest: it has no capabilities in the container'
 	run -0 "$HPCRUN" run --bind "${HPCRUN%/bin/*}" --bind /usr --bind /lib --bind /lib64 "$IMAGE" "$HPCRUN" "$IMAGE" echo twice
@@ -302,13 +302,13 @@ none_left() { [ -z "$(leftovers_with "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR")" ]; }
 
 # -- when the machine does not play along
 
-@test "run: user namespaces switched off are named, with the remedy" {
+@test "run: user namespaces switched off are named, with the remedy" { # H13
 	need userns
 	fail_with 'max_user_namespaces' unshare -Urm sh -c \
 		'echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" run --bind /usr:/mnt/userns "$1" true' "$HPCRUN" "$IMAGE"
 }
 
-@test "run: a chroot is named" {
+@test "run: a chroot is named" { # H16
 	need userns
 	[ "$(id -u)" = 0 ] || skip 'only root can chroot'
 	mkdir "$BATS_TEST_TMPDIR/root"
@@ -316,7 +316,7 @@ none_left() { [ -z "$(leftovers_with "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR")" ]; }
 		'mount --rbind / "$2" && exec chroot "$2" "$0" run --bind /usr:/mnt/chroot "$1" true' "$HPCRUN" "$IMAGE" "$BATS_TEST_TMPDIR/root"
 }
 
-@test "run: a missing /dev/fuse is named" {
+@test "run: a missing /dev/fuse is named" { # H15
 	need userns
 	fail_with '/dev/fuse' unshare -Urm sh -c \
 		'mount -t tmpfs none /dev && : >/dev/null && exec "$0" run --bind /usr:/mnt/fuse "$1" true' "$HPCRUN" "$IMAGE"

@@ -84,7 +84,7 @@ wrap() {
 
 # -- races
 
-@test "session: 64 ranks at once join one container, 20 times" {
+@test "session: 64 ranks at once join one container, 20 times" { # H1
 	local round i
 	for round in $(seq 20); do
 		PART=-$round
@@ -97,7 +97,7 @@ wrap() {
 	done
 }
 
-@test "session: ranks that come while it ends are served as well" {
+@test "session: ranks that come while it ends are served as well" { # H3
 	local i
 	echo 'session_linger = 0' >"$BATS_TEST_TMPDIR/conf"
 	export HPCRUN_CONF=$BATS_TEST_TMPDIR/conf
@@ -113,7 +113,7 @@ wrap() {
 
 # -- killed
 
-@test "session: waits for who started it, however slow that is" {
+@test "session: waits for who started it, however slow that is" { # H23
 	need strace
 	printf 'session_linger = 0\nhooks_dir = %s/hooks.d\n' "$BATS_TEST_TMPDIR" >"$BATS_TEST_TMPDIR/conf"
 	mkdir -m 755 "$BATS_TEST_TMPDIR/hooks.d"
@@ -127,7 +127,7 @@ wrap() {
 	[ "$(cat "$BATS_TEST_TMPDIR/log")" = begun ]
 }
 
-@test "session: the rank that starts it may be killed at any system call" {
+@test "session: the rank that starts it may be killed at any system call" { # H2
 	need strace
 	local call
 	for call in flock bind listen unlinkat clone wait4 sendmsg recvmsg setns seccomp; do
@@ -140,7 +140,7 @@ wrap() {
 	done
 }
 
-@test "session: the holder may be killed at any system call before it is ready" {
+@test "session: the holder may be killed at any system call before it is ready" { # H2
 	need strace
 	local call i
 	for call in fcntl signalfd4 clone memfd_create accept4 recvmsg sendmsg; do
@@ -196,7 +196,7 @@ wrap() {
 	[ ! -e "$BATS_TEST_TMPDIR/armed" ]
 }
 
-@test "session: programs go on when the holder is killed, and new ranks start another" {
+@test "session: programs go on when the holder is killed, and new ranks start another" { # G4
 	own sh -c 'sleep 2; cat /etc/where; ls /etc | wc -l' >"$BATS_TEST_TMPDIR/out" 3>&- &
 	program=$!
 	wait_until 10 test -n "$(sockets)"
@@ -210,7 +210,7 @@ wrap() {
 	[ "$(head -n 1 "$BATS_TEST_TMPDIR/out")" = 'inside the image' ]
 }
 
-@test "session: a server killed three times is not noticed by its readers" {
+@test "session: a server killed three times is not noticed by its readers" { # G1
 	local i pid
 	own sh -c 'for i in $(seq 300); do cat /bin/busybox | wc -c; cat /etc/where; done' >"$BATS_TEST_TMPDIR/out" 3>&- &
 	program=$!
@@ -227,7 +227,7 @@ wrap() {
 
 # -- places
 
-@test "session: names left by dead sessions are removed by the next one" {
+@test "session: names left by dead sessions are removed by the next one" { # H4
 	local dir=$XDG_RUNTIME_DIR/hpcrun
 	own true
 	: >"$dir/0123456789abcdef0123456789abcdef.lock"
@@ -240,7 +240,7 @@ wrap() {
 	rm "$dir/something-else"
 }
 
-@test "session: a runtime directory that others can enter is passed over" {
+@test "session: a runtime directory that others can enter is passed over" { # H6
 	mkdir -p open
 	chmod 755 open
 	XDG_RUNTIME_DIR=$PWD/open run -0 own echo well
@@ -259,7 +259,7 @@ wrap() {
 	[ -z "$(ls linked/there)" ]
 }
 
-@test "session: a runtime directory of another user is passed over" {
+@test "session: a runtime directory of another user is passed over" { # H6
 	[ "$(id -u)" = 0 ] || skip 'only root can make one'
 	mkdir -p alien/hpcrun half/hpcrun
 	chmod 700 alien alien/hpcrun half half/hpcrun
@@ -282,7 +282,7 @@ wrap() {
 	done
 }
 
-@test "session: a long runtime directory is no obstacle" {
+@test "session: a long runtime directory is no obstacle" { # H6
 	local long
 	long=$PWD/$(printf 'x%.0s' $(seq 150))
 	mkdir -p "$long"
@@ -324,7 +324,7 @@ wrap() {
 # The mounts of this machine, but for those that tests beside this one make for themselves.
 mounts() { awk '$5 !~ /bats-run-|hpcrun-test/' /proc/self/mountinfo; }
 
-@test "session: nothing is left behind, neither process nor mount nor socket" {
+@test "session: nothing is left behind, neither process nor mount nor socket" { # G14
 	local before
 	before=$(mounts)
 	own true
@@ -333,7 +333,7 @@ mounts() { awk '$5 !~ /bats-run-|hpcrun-test/' /proc/self/mountinfo; }
 	[ "$(mounts)" = "$before" ]
 }
 
-@test "session: a program that stays in the background keeps its container" {
+@test "session: a program that stays in the background keeps its container" { # G14
 	own sh -c 'sleep 3 && cat /etc/where >"$0" &' "$BATS_TEST_TMPDIR/out"
 	wait_until 10 test -s "$BATS_TEST_TMPDIR/out"
 	[ "$(cat "$BATS_TEST_TMPDIR/out")" = 'inside the image' ]
@@ -374,7 +374,7 @@ mounts() { awk '$5 !~ /bats-run-|hpcrun-test/' /proc/self/mountinfo; }
 	run -1 grep -xE '4|5|6|8|10|12' <<<"$output" # 3 is that of ls
 }
 
-@test "session: the working directory is kept if it can be, else the image's root" {
+@test "session: the working directory is kept if it can be, else the image's root" { # H22
 	mkdir -p "$SCRATCH/run:1"
 	cd "$SCRATCH/run:1"
 	run -0 own readlink /proc/self/cwd
@@ -389,7 +389,7 @@ mounts() { awk '$5 !~ /bats-run-|hpcrun-test/' /proc/self/mountinfo; }
 	[ "$output" = / ]
 }
 
-@test "session: signals that the caller ignores stay ignored, SIGCHLD too" {
+@test "session: signals that the caller ignores stay ignored, SIGCHLD too" { # H12
 	run -0 env --ignore-signal=CHLD,USR1 "$HPCRUN" run --bind /usr:/session/ignored app:1 grep SigIgn /proc/self/status
 	# bits of CHLD and USR1; what runs the tests may have others ignored, nohup has HUP
 	[ "$((16#${output##*[[:space:]]} & 16#10200))" -eq $((16#10200)) ]
@@ -410,7 +410,7 @@ mounts() { awk '$5 !~ /bats-run-|hpcrun-test/' /proc/self/mountinfo; }
 	EOF
 }
 
-@test "session: the root is the image's, also where the host's root cannot be moved" {
+@test "session: the root is the image's, also where the host's root cannot be moved" { # H16
 	need strace
 	wrap hpcrun-session -f -e inject=pivot_root:error=EINVAL
 	run -0 own cat /etc/where
@@ -443,7 +443,7 @@ mounts() { awk '$5 !~ /bats-run-|hpcrun-test/' /proc/self/mountinfo; }
 	EOF
 }
 
-@test "session: paths of the image are found without openat2" {
+@test "session: paths of the image are found without openat2" { # H16
 	need strace
 	local error
 	for error in ENOSYS EPERM; do
