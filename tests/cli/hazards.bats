@@ -116,9 +116,21 @@ has_descriptors() { [ "$(descriptors "$1")" = "$2" ]; }
 	let_go
 }
 
+@test "session: what another user has put in the place of a session is not joined" { # H7
+	[ "$(id -u)" = 0 ] && ! one_id || skip 'only root can be someone else'
+	hold
+	kill -KILL "$holder"
+	let_go
+	setpriv --reuid 65534 --inh-caps=+dac_override,+fowner --ambient-caps=+dac_override,+fowner \
+		$ODD squat "$sock" "${sock%.sock}.lock" >said 3>&- &
+	wait_until 20 grep -q listening said
+	fail_with 'the session belongs to user 65534, not to you' join true
+	wait $!
+}
+
 @test "session: a rank that is handed anything but the namespaces it asked for goes no further" { # H8
 	local kinds coproc
-	for kinds in 'm u' 'u u' 'u n' 'u f' 'f m' 'n m'; do
+	for kinds in 'm u' 'u u' 'u n' 'u o' 'u f' 'f m' 'n m'; do
 		rm -f here go
 		hold
 		mkfifo words

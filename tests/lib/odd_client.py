@@ -7,9 +7,13 @@ usage: odd_client.py junk SOCKET VERSION     say everything but what is expected
        odd_client.py alien SOCKET VERSION    be turned away without an answer, as another user
        odd_client.py listen SOCKET LOCK VERSION FD...
                              join the session; when a line comes on standard input take its place, and give one rank
-                             what the FDs say: u (user namespace), m (mount namespace), n (network namespace), f (file)
+                             what the FDs say: u (user namespace), m (mount namespace), n (network namespace),
+                             o (one that belongs to u), f (file)
+       odd_client.py squat SOCKET LOCK
+                             take the place of a session that died, and wait for one rank
 """
 import array
+import ctypes
 import fcntl
 import os
 import socket
@@ -70,6 +74,33 @@ def crowd(path, count):
     del there
 
 
+def owned_network(user):
+    """A network namespace that belongs to the user namespace USER: who is in that may join it."""
+    ours, theirs = socket.socketpair()
+    if os.fork() == 0:
+        libc = ctypes.CDLL(None)
+        made = libc.setns(user, 0x10000000) == 0 and libc.unshare(0x40000000) == 0
+        if made:
+            socket.send_fds(theirs, [b'x'], [os.open('/proc/self/ns/net', os.O_RDONLY)])
+        os._exit(not made)
+    theirs.close()
+    return socket.recv_fds(ours, 1, 1)[1][0]
+
+
+def take_place(path, lock):
+    """The socket of a session in the place of PATH, with its lock held."""
+    locked = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(locked, fcntl.LOCK_EX)
+    os.unlink(path)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server.bind(path)
+    os.chmod(path, 0o777)
+    server.listen()
+    print('listening', flush=True)
+    rank, _ = server.accept()
+    return rank
+
+
 def listen(path, lock, version, *kinds):
     s = connect(path)
     s.send(ASK.pack(MAGIC, 0, version))
@@ -79,17 +110,11 @@ def listen(path, lock, version, *kinds):
         if fields[1] == JOIN:
             break
     with tempfile.TemporaryFile() as plain:
-        have = {'u': fds[0], 'm': fds[1], 'n': os.open('/proc/self/ns/net', os.O_RDONLY), 'f': plain.fileno()}
+        have = {'u': fds[0], 'm': fds[1], 'n': os.open('/proc/self/ns/net', os.O_RDONLY), 'f': plain.fileno(),
+                'o': owned_network(fds[0])}
         print('joined', flush=True)
         sys.stdin.readline()
-        locked = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(locked, fcntl.LOCK_EX)
-        os.unlink(path)
-        server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        server.bind(path)
-        server.listen()
-        print('listening', flush=True)
-        rank, _ = server.accept()
+        rank = take_place(path, lock)
         rank.recv(4096)
         socket.send_fds(rank, [data], [have[k] for k in kinds] + [fds[2]])
         rank.settimeout(30)
@@ -108,5 +133,7 @@ if __name__ == '__main__':
             assert turned_away(client), 'an alien got an answer'
         except BrokenPipeError:
             pass  # closed already
+    elif sys.argv[1] == 'squat':
+        turned_away(take_place(*sys.argv[2:4]))
     else:
         listen(sys.argv[2], sys.argv[3], sys.argv[4].encode(), *sys.argv[5:])
