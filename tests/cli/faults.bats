@@ -344,6 +344,12 @@ right_or_refused() {
 	[ "$refused" -ge 12 ]
 }
 
+@test "faults: with 'verify = full' an index that is not what its record says is refused" { # F4 F18
+	printf 'session_linger = 0\nverify = full\n' >"$HPCRUN_CONF"
+	flip "$(find "$HPCRUN_STORE/index" -type f ! -name '*.loc')" 700
+	fail_with 'the image index is [0-9a-f]{64}, expected [0-9a-f]{64}' run_image sh -c :
+}
+
 # lose HOW: what a power loss leaves of the cache, where directories and maps reached the disk and data did not
 lose() {
 	find "$HPCRUN_CACHE/packs" -name '*.data' -exec /usr/bin/python3 -c '
