@@ -344,10 +344,16 @@ right_or_refused() {
 	[ "$refused" -ge 12 ]
 }
 
-@test "faults: with 'verify = full' an index that is not what its record says is refused" { # F4 F18
+@test "faults: an index that is not what its record says is refused by 'verify = full', and from a web server" { # F4 F18
 	printf 'session_linger = 0\nverify = full\n' >"$HPCRUN_CONF"
 	flip "$(find "$HPCRUN_STORE/index" -type f ! -name '*.loc')" 700
 	fail_with 'the image index is [0-9a-f]{64}, expected [0-9a-f]{64}' run_image sh -c :
+	# and always when it comes from a web server
+	rm -r "$HPCRUN_STORE/meta"
+	web_store_start "$HPCRUN_STORE" "$BATS_TEST_TMPDIR/web"
+	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
+	printf 'session_linger = 0\n' >"$HPCRUN_CONF"
+	fail_with 'the image index of store .* is [0-9a-f]{64}, expected' run_image sh -c :
 }
 
 # lose HOW: what a power loss leaves of the cache, where directories and maps reached the disk and data did not
