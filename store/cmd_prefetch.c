@@ -166,6 +166,7 @@ static void make_files(struct job *j, const struct store_image *img,
 	const struct store_prefetch_files_options o = { .ix = store_image_index(img),
 							.cache = j->cache,
 							.cache_bytes = j->conf.cache_bytes,
+							.threads = store_cmd_threads(0),
 							.program = j->args->trace ? j->args->trace
 										  : "",
 							.source = source,

@@ -22,10 +22,14 @@ struct store_prefetch_files_options {
 	struct store_cache *cache;
 	uint64_t cache_bytes; /* what all of the cache may take */
 	const char *program;  /* whose session is to begin with them; "": any */
-	/* as of store_native_maker_options; files that have a chunk without HAS are passed over */
+	unsigned int threads; /* that make them, each with about 1 MiB; 0 is 1 */
+	/*
+	 * As of store_native_maker_options, asked by any of the threads; files that have a chunk
+	 * without HAS are passed over.
+	 */
 	struct store_chunk_source source;
 	bool (*has)(void *arg, uint32_t chunk);
-	/* told, before each chunk, how many of TOTAL files are there; or NULL */
+	/* told, before each chunk, how many of TOTAL files are there, by one at a time; or NULL */
 	void (*tick)(void *arg, uint32_t there, uint32_t total);
 	void *tick_arg;
 };

@@ -276,6 +276,18 @@ sys.exit(now != {"files": 2, "bytes": 5000003 + os.path.getsize(sys.argv[1])})' 
 	wait_until 60 large
 }
 
+@test "native: a prefetch makes files of one content once, for all their names" {
+	mkdir -p "$BATS_TEST_TMPDIR/root"
+	head -c 3000000 /dev/urandom >"$BATS_TEST_TMPDIR/root/1"
+	for i in 2 3 4 5 6; do
+		cp -p "$BATS_TEST_TMPDIR/root/1" "$BATS_TEST_TMPDIR/root/$i"
+	done
+	"$HPCRUN_BUILD/tests/lib/mkstore" "$BATS_TEST_TMPDIR/store" lab/same:1 "$BATS_TEST_TMPDIR/root" >/dev/null
+	HPCRUN_STORE=$BATS_TEST_TMPDIR/store run -0 "$HPCRUN" prefetch lab/same:1
+	[[ $output == *'lab/same:1: 6 large files, '* ]]
+	[ "$(find "$HPCRUN_CACHE/files" -size +1M | wc -l)" = 1 ]
+}
+
 @test "native: a prefetch by a trace makes those of the trace, for that program" {
 	web_store_start "$SCRATCH/store" "$BATS_TEST_TMPDIR/web"
 	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
