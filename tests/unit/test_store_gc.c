@@ -254,7 +254,7 @@ static void a_reference_that_cannot_be_read_stops_it(void **state)
 	MUST(hr_file_replace(st->fd, "refs/h.example/a/_tags/1", "x", 1, 0644, &err));
 	assert_int_equal(store_gc(st, &o, &r, &e), -1);
 	assert_int_equal(e.kind, HR_CORRUPT);
-	assert_non_null(strstr(e.text, "1 references cannot be read"));
+	assert_non_null(strstr(e.text, "1 reference cannot be read"));
 	assert_untouched(st);
 }
 
