@@ -65,8 +65,12 @@ static int complete_first(char **words, struct hr_err *e)
 
 static int complete_words(int n, char **words, struct hr_err *e)
 {
-	const struct rt_verb *v = n > 0 ? rt_verb_find(words[0]) : NULL;
+	char *alias = n > 0 ? rt_verb_alias(words[0]) : NULL;
+	const struct rt_verb *v;
 
+	if (alias)
+		words[0] = alias;
+	v = n > 0 ? rt_verb_find(words[0]) : NULL;
 	if (n < 2)
 		return n == 1 ? complete_first(words, e) : 0;
 	if (strcmp(words[0], "help") == 0) {

@@ -85,6 +85,14 @@ static int open_standard_streams(struct hr_err *e)
 	return 0;
 }
 
+static void resolve_alias(char **word)
+{
+	char *verb = rt_verb_alias(*word);
+
+	if (verb)
+		*word = verb;
+}
+
 /* Make "hpcrun help store sync" into "hpcrun store sync --help"; "hpcrun help --help" stays. */
 static int ask_for_help(int argc, char **argv, struct hr_err *e)
 {
@@ -93,7 +101,8 @@ static int ask_for_help(int argc, char **argv, struct hr_err *e)
 
 	if (word[0] == '-' || strcmp(word, "help") == 0)
 		return 0;
-	if (rt_verb_find(word)) {
+	resolve_alias(&argv[2]);
+	if (rt_verb_find(argv[2])) {
 		memmove(argv + 1, argv + 2, (size_t)(argc - 2) * sizeof(*argv));
 		argv[argc - 1] = option;
 		return 0;
@@ -113,6 +122,7 @@ static int dispatch(int argc, char **argv, struct hr_err *e)
 
 	if (argc > 2 && strcmp(argv[1], "help") == 0 && ask_for_help(argc, argv, e) < 0)
 		return -1;
+	resolve_alias(&argv[1]);
 	verb = rt_verb_find(argv[1]);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
 	    strcmp(argv[1], "help") == 0)

@@ -71,13 +71,32 @@ const char *rt_verb_near(const char *word)
 	return hr_nearest(word, names);
 }
 
-/* What users of Docker, Podman, Apptainer, Shifter, Sarus, Charliecloud and enroot type. */
+/*
+ * Verbs of Docker, Podman, Apptainer, Shifter, Sarus, Charliecloud and enroot that take the same
+ * operands as ours. Not constant: they are put in the place of a word of the command line.
+ */
+static struct {
+	const char *word;
+	char verb[8];
+} aliases[] = {
+	{ "ls", "images" },  { "list", "images" }, { "lookup", "images" },
+	{ "delete", "rmi" }, { "load", "import" }, { "prune", "gc" },
+};
+
+char *rt_verb_alias(const char *word)
+{
+	for (size_t i = 0; i < HR_COUNT(aliases); i++)
+		if (strcmp(aliases[i].word, word) == 0)
+			return aliases[i].verb;
+	return NULL;
+}
+
+/* Those that do something else than any of ours, or take other operands. */
 static const struct {
 	const char *word, *hint;
 } foreign[] = {
 	{ "build", "build with docker, podman or buildah, then 'hpcrun pull' or 'hpcrun import'" },
 	{ "convert", "'hpcrun import' takes files in, 'hpcrun export' writes them" },
-	{ "load", "'hpcrun import FILE'" },
 	{ "save", "'hpcrun export IMAGE FILE'" },
 	{ "create", "an image needs no container to be run: 'hpcrun run IMAGE'" },
 	{ "start", "an image needs no container to be run: 'hpcrun run IMAGE'" },
@@ -86,13 +105,8 @@ static const struct {
 	{ "kill", "programs are processes of yours: kill(1)" },
 	{ "stop", "programs are processes of yours: kill(1)" },
 	{ "rm", "nothing is kept of a container; 'hpcrun rmi' removes an image" },
-	{ "ls", "'hpcrun images'" },
-	{ "list", "'hpcrun images'" },
-	{ "lookup", "'hpcrun images NAME'" },
-	{ "delete", "'hpcrun rmi IMAGE'" },
 	{ "cp", "make a directory visible with --bind, and copy there" },
 	{ "mount", "an image is mounted while something runs in it: 'hpcrun shell IMAGE'" },
-	{ "prune", "'hpcrun gc'" },
 	{ "info", "'hpcrun doctor', 'hpcrun config', 'hpcrun version'" },
 	{ "search", "ask the registry; 'hpcrun plan IMAGE' tells whether it has an image" },
 	{ "sign", "hpcrun makes no signatures" },

@@ -15,6 +15,8 @@ extern const struct rt_verb rt_verbs[]; /* a row without a name ends them */
 
 /* The verb called WORD, or NULL. */
 const struct rt_verb *rt_verb_find(const char *word);
+/* The verb that WORD is another name of, for users of other programs, or NULL. */
+char *rt_verb_alias(const char *word);
 /* The verb that WORD could be a misspelling of, or NULL. */
 const char *rt_verb_near(const char *word);
 

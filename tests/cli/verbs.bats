@@ -211,7 +211,7 @@ trees() {
 
 @test "verbs of other programs: the message says what does the same" {
 	fail_with "no verb 'build'" "$HPCRUN" build .
-	fail_with "hint: 'hpcrun images' \(an image called so: 'hpcrun run ls'\)" "$HPCRUN" ls
+	fail_with "hint: .* \(an image called so: 'hpcrun run rm'\)" "$HPCRUN" rm x
 	fail_with "hint: '--nv' is '--gpu' here" "$HPCRUN" run --nv lab/told:1 true
 	fail_with "hint: '--deffile' is 'hpcrun history'" "$HPCRUN" inspect --deffile lab/told:1
 	fail_with "hint: '--pwd' is '--workdir' here" "$HPCRUN" --pwd /tmp lab/told:1 true
@@ -219,6 +219,19 @@ trees() {
 	"$HPCRUN" tag lab/told:1 build
 	need fuse
 	run -127 "$HPCRUN" run build /none/x
+}
+
+@test "verbs of other programs: those that take the same operands do the same" {
+	for word in ls list lookup; do
+		[ "$("$HPCRUN" $word -q)" = "$("$HPCRUN" images -q)" ]
+	done
+	"$HPCRUN" tag lab/told:1 lab/gone:1
+	"$HPCRUN" delete lab/gone:1
+	fail_with "lab/gone:1'" "$HPCRUN" inspect lab/gone:1
+	[ "$("$HPCRUN" prune --help)" = "$("$HPCRUN" gc --help)" ]
+	[ "$("$HPCRUN" help load)" = "$("$HPCRUN" import --help)" ]
+	[ "$("$HPCRUN" completion words delete lab/t)" = "$("$HPCRUN" completion words rmi lab/t)" ]
+	[ -n "$("$HPCRUN" completion words delete lab/t)" ]
 }
 
 @test "help: as a verb, too, with the verbs or what one takes" {
