@@ -209,7 +209,7 @@ no_login_left_home() {
 }
 
 @test "fetch: a wrong Content-Range is not believed, the whole is asked for" { # E10 E12
-	for lie in '"from":5' '"total":7' '"headers":{"Content-Range":"bytes */*"}' '"headers":{"Content-Range":""}'; do
+	for lie in '"from":5' '"total":7' '"total":400000' '"headers":{"Content-Range":"bytes */*"}' '"headers":{"Content-Range":""}'; do
 		script '{"rules":[{"path":"blobs","cut":100000,"times":1},{"path":"blobs","times":1,'"$lie"'}]}'
 		: >"$MOCK/log"
 		blob

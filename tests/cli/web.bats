@@ -10,7 +10,10 @@ bats_require_minimum_version 1.5.0
 setup_file() {
 	MOCK=$(mktemp -d)
 	export MOCK
-	/usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/mock_registry.py" "$MOCK" >"$MOCK/out" 2>&1 3>&- &
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mock \
+		-addext subjectAltName=IP:127.0.0.1 -keyout "$MOCK/key" -out "$MOCK/cert" 2>/dev/null
+	/usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/mock_registry.py" "$MOCK" \
+		--cert "$MOCK/cert" --key "$MOCK/key" >"$MOCK/out" 2>&1 3>&- &
 	echo $! >"$MOCK/pid"
 	for _ in $(seq 100); do
 		[ -e "$MOCK/env" ] && break
@@ -82,8 +85,15 @@ refused() { # RULE TEXT
 	refused '"on":"registry","from":999' 'asked for bytes 1000-5999, got 999-5999'
 }
 
+@test "web: refuses a partial reply that does not say which part it is" { # E10
+	refused '"on":"registry","headers":{"Content-Range":null}' 'a partial reply without a valid Content-Range'
+	refused '"on":"registry","headers":{"Content-Range":"bytes 1000-5999"}' 'a partial reply without a valid Content-Range'
+}
+
 @test "web: refuses a reply that ends early" { # E10
 	refused '"on":"registry","cut":100' 'cannot read'
+	# one without a length, which a closed connection ends as it should
+	refused '"on":"registry","http10":true,"cut":100' 'the reply ends after 100 of 5000 bytes'
 }
 
 @test "web: refuses a reply that is encoded" { # E14
@@ -124,6 +134,15 @@ refused() { # RULE TEXT
 	[ "$status" -eq 125 ]
 	[[ "$stderr" == *"plain http to 'store.example' is refused"* ]]
 	[[ "$stderr" == *"insecure_registry = store.example"* ]]
+}
+
+@test "web: https is never led to http" { # E7
+	echo "ca_file = $MOCK/cert" >"$HPCRUN_CONF"
+	url=https://127.0.0.1:$TLS/v2/lab/app/blobs/$BLOB
+	range_is_right 1000 5000
+	refused '"on":"tls","redirect":"http://127.0.0.1:'"$PORT/v2/lab/app/blobs/$BLOB"'"' 'redirects to plain http, which is refused'
+	grep -q '"on": "tls"' "$MOCK/log"
+	run ! grep -q '"on": "registry"' "$MOCK/log"
 }
 
 @test "web: refuses an object over the limit" {

@@ -21,7 +21,7 @@ DIR/script is read at each request:
 
 The first rule that matches, is past its skip and not used up, acts:
 
-    status, headers, body   that reply; {port} {cdn} {tls} are filled in
+    status, headers, body   that reply, a header that is null left out; {port} {cdn} {tls} are filled in
     redirect                307 to this place
     token                   the reply document of the token server
     cut N                   close after N bytes of the body; reset true: with RST
@@ -170,6 +170,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if "encoding" in rule:
             headers["Content-Encoding"] = rule["encoding"]
         headers.update(rule.get("headers", {}))
+        headers = {name: value for name, value in headers.items() if value is not None}
         if rule.get("early"):
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n"
                              b"Content-Range: bytes 7-8/9\r\nContent-Length: 1\r\n\r\n")
