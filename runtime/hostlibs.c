@@ -93,21 +93,40 @@ static const char *library_path(const struct hr_buf *env)
 	return NULL;
 }
 
-static int make_report(const struct rt_hostlibs_job *job, struct rt_mpi *m, int image_root,
-		       const char *path, struct hr_buf *b, struct hr_err *e)
+static int print_report(const struct rt_hostlibs_job *job, const struct rt_mpi *m, int host_root,
+			int image_root, const char *path, struct hr_buf *b, struct hr_err *e)
 {
-	struct hr_err refused = { 0 }; /* is part of the report */
+	HR_CLEANUP(rt_gpu_verdict_release) struct rt_gpu_verdict gpu = { 0 };
 
-	if (rt_mpi_survey(m, image_root, path, e) < 0)
+	if (rt_gpu_libs_judge(job->gpu, &job->no_gpu, host_root, image_root, path, &gpu, e) < 0)
 		return -1;
-	if (job->mode != RT_MPI_OFF && rt_mpi_choose(m, job->mode, &refused) < 0)
-		hr_debug("%s", refused.text);
 	hr_buf_str(b, m->chosen ? "0" : "1");
 	if (job->check == RT_MPI_CHECK_JSON)
-		rt_mpi_report_json(m, job->image, job->mode, b);
+		rt_mpi_report_json(m, job->image, job->mode, job->gpu, &gpu, b);
 	else
-		rt_mpi_report_text(m, job->image, job->mode, b);
+		rt_mpi_report_text(m, job->image, job->mode, job->gpu, &gpu, b);
 	return 0;
+}
+
+/* In place of a choice. */
+static int make_report(const struct rt_hostlibs_job *job, int host_root, int image_root,
+		       const char *path, struct rt_hostlibs *out, struct hr_err *e)
+{
+	struct hr_err refused = { 0 }; /* is part of the report */
+	struct rt_mpi m = { 0 };
+	int r = rt_mpi_look(job->stacks, job->n, job->mode, true, host_root, image_root, path, NULL,
+			    &m, e);
+
+	if (r == 0)
+		r = rt_mpi_survey(&m, image_root, path, e);
+	if (r == 0 && job->mode != RT_MPI_OFF && rt_mpi_choose(&m, job->mode, &refused) < 0)
+		hr_debug("%s", refused.text);
+	if (r == 0)
+		r = print_report(job, &m, host_root, image_root, path, &out->report, e);
+	out->notice = hr_steal(&m.notice);
+	out->notice_matters = m.notice_matters;
+	rt_mpi_release(&m);
+	return r;
 }
 
 /* What goes with the libraries of a definition. */
@@ -215,19 +234,16 @@ static int choose_mpi(const struct rt_hostlibs_job *job, int host_root, int imag
 		      const char *path, struct rt_memo *memo, struct rt_hostlibs *out,
 		      struct hr_err *e)
 {
-	bool check = job->check != RT_MPI_CHECK_NONE;
 	struct rt_mpi m = { 0 };
 	int r;
 
-	if (job->n == 0 && job->mode != RT_MPI_HOST && !check)
+	if (job->n == 0 && job->mode != RT_MPI_HOST)
 		return 0;
-	r = rt_mpi_look(job->stacks, job->n, job->mode, check, host_root, image_root, path, memo,
+	r = rt_mpi_look(job->stacks, job->n, job->mode, false, host_root, image_root, path, memo,
 			&m, e);
-	if (r == 0 && check)
-		r = make_report(job, &m, image_root, path, &out->report, e);
-	else if (r == 0)
+	if (r == 0)
 		r = rt_mpi_choose(&m, job->mode, e);
-	if (r == 0 && !check && m.chosen) {
+	if (r == 0 && m.chosen) {
 		take_chosen(m.chosen->stack, out);
 		rt_inject_add(&out->inject, &m.chosen->closure);
 	}
@@ -241,13 +257,18 @@ int rt_hostlibs_choose(const struct rt_hostlibs_job *job, int host_root, int ima
 		       const struct hr_buf *env, struct rt_memo *memo, struct rt_hostlibs *out,
 		       struct hr_err *e)
 {
+	HR_CLEANUP(hr_strv_release) struct hr_strv left_out = { 0 };
 	const char *path = library_path(env);
 
 	memset(out, 0, sizeof(*out));
+	if (job->check != RT_MPI_CHECK_NONE)
+		return make_report(job, host_root, image_root, path, out, e);
 	if (choose_mpi(job, host_root, image_root, path, memo, out, e) < 0 ||
 	    rt_gpu_libs_add(job->gpu, host_root, image_root, path, memo, &out->inject,
-			    &out->warnings, e) < 0)
+			    &out->warnings, &left_out, e) < 0)
 		return -1;
+	for (size_t i = 0; i < left_out.n; i++)
+		hr_debug("%s", left_out.v[i]);
 	put_answer(job, out, memo);
 	return 0;
 }

@@ -27,7 +27,8 @@ struct rt_hostlibs_job {
 	const char *image; /* its name */
 	struct rt_stack *stacks;
 	size_t n;
-	const struct rt_gpu *gpu; /* of the session */
+	const struct rt_gpu *gpu; /* of the session; of a check, all that there are */
+	struct hr_err no_gpu;	  /* of a check: why there is none */
 };
 
 /* What the builder is to do, and to tell. A zeroed struct: nothing. */

@@ -14,6 +14,11 @@ static const char *const provider_words[] = {
 	[RT_LIB_UNUSED] = "unused", [RT_LIB_IMAGE] = "image", [RT_LIB_HOST] = "host"
 };
 
+static const char *const gpu_words[] = { [RT_GPU_NONE] = "none",
+					 [RT_GPU_REFUSED] = "refused",
+					 [RT_GPU_MISFIT] = "misfit",
+					 [RT_GPU_FITS] = "fits" };
+
 /* Names and paths are the image's to choose; the terminal is the user's. */
 static void add_untrusted(struct hr_buf *b, const char *s)
 {
@@ -106,7 +111,27 @@ static void add_try(struct hr_buf *b, const struct rt_mpi_try *t)
 		hr_buf_printf(b, "  binds    %s\n", t->stack->plugins.v[i]);
 }
 
+static void add_gpu(struct hr_buf *b, const struct rt_gpu *gpu, const struct rt_gpu_verdict *v)
+{
+	hr_buf_str(b, "\nwith --gpu=all: ");
+	if (v->state == RT_GPU_FITS) {
+		hr_buf_printf(b, "the libraries of '%s' are used\n", gpu->label);
+	} else {
+		hr_buf_str(b, "nothing is run: ");
+		add_untrusted(b, v->why.text);
+		hr_buf_str(b, "\n");
+	}
+	for (size_t i = 0; i < v->left_out.n; i++) {
+		hr_buf_str(b, "  misfit   ");
+		add_untrusted(b, v->left_out.v[i]);
+		hr_buf_str(b, "\n");
+	}
+	for (size_t i = 0; i < gpu->warnings.n; i++)
+		hr_buf_printf(b, "  warning  %s\n", gpu->warnings.v[i]);
+}
+
 void rt_mpi_report_text(const struct rt_mpi *m, const char *image, enum rt_mpi_mode mode,
+			const struct rt_gpu *gpu, const struct rt_gpu_verdict *verdict,
 			struct hr_buf *b)
 {
 	hr_buf_str(b, "image '");
@@ -125,6 +150,7 @@ void rt_mpi_report_text(const struct rt_mpi *m, const char *image, enum rt_mpi_m
 		hr_buf_str(b, "nothing is run\n");
 	else
 		hr_buf_str(b, "the image is used as it is\n");
+	add_gpu(b, gpu, verdict);
 }
 
 static json_t *strings(const struct hr_strv *l)
@@ -175,7 +201,15 @@ static json_t *definition(const struct rt_mpi_try *t)
 	return o;
 }
 
+static json_t *gpu_verdict(const struct rt_gpu *gpu, const struct rt_gpu_verdict *v)
+{
+	return json_pack("{s:s, s:s?, s:s?, s:o, s:o}", "state", gpu_words[v->state], "devices",
+			 gpu->label, "why", v->state == RT_GPU_FITS ? NULL : v->why.text,
+			 "left_out", strings(&v->left_out), "warnings", strings(&gpu->warnings));
+}
+
 void rt_mpi_report_json(const struct rt_mpi *m, const char *image, enum rt_mpi_mode mode,
+			const struct rt_gpu *gpu, const struct rt_gpu_verdict *verdict,
 			struct hr_buf *b)
 {
 	json_t *found = json_array(), *tries = json_array(), *root;
@@ -185,9 +219,10 @@ void rt_mpi_report_json(const struct rt_mpi *m, const char *image, enum rt_mpi_m
 		json_array_append_new(found, library(m->found[i].kind, &m->found[i].lib));
 	for (size_t i = 0; i < m->n; i++)
 		json_array_append_new(tries, definition(&m->tries[i]));
-	root = json_pack("{s:s, s:s, s:s?, s:o, s:o}", "image", image, "mode", rt_mpi_words[mode],
-			 "chosen", m->chosen ? m->chosen->stack->name : NULL, "image_mpi", found,
-			 "definitions", tries);
+	root = json_pack("{s:s, s:s, s:s?, s:o, s:o, s:o}", "image", image, "mode",
+			 rt_mpi_words[mode], "chosen", m->chosen ? m->chosen->stack->name : NULL,
+			 "image_mpi", found, "definitions", tries, "gpu",
+			 gpu_verdict(gpu, verdict));
 	text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
 	json_decref(root);
 	hr_buf_printf(b, "%s\n", text ? text : "null"); /* null: a name that is not UTF-8 */

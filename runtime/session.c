@@ -141,9 +141,27 @@ static int make_targets(struct rt_session *s, struct hr_err *e)
 	return hr_write_all(s->targets_fd, text.p, text.len, "the bind targets", e);
 }
 
+/* The same for a report: all that there are, or why none. Nothing is run that would use them. */
+static void look_for_gpu(struct rt_session *s)
+{
+	struct hr_err *e = &s->hostlibs.no_gpu;
+
+	/* where the site has locked it, it is as it is for all runs */
+	if ((s->conf.gpu != HR_GPU_NONE ||
+	     hr_conf_check_override(&s->conf, "gpu", "--gpu", e) == 0) &&
+	    rt_gpu_find("all", &s->conf, s->dir_fd, &s->gpu, e) == 0) {
+		rt_binds_release(&s->gpu.binds);
+		rt_binds_release(&s->gpu.nodes);
+	}
+}
+
 /* What --gpu means here, and what there is to say about it. */
 static int find_gpu(struct rt_session *s, struct hr_err *e)
 {
+	if (s->args->mpi_check != RT_MPI_CHECK_NONE) {
+		look_for_gpu(s);
+		return 0;
+	}
 	if (s->args->gpu && hr_conf_check_override(&s->conf, "gpu", "--gpu", e) < 0)
 		return -1;
 	if (rt_gpu_find(s->args->gpu, &s->conf, s->dir_fd, &s->gpu, e) < 0)

@@ -334,6 +334,41 @@ newer_make() {
 	fail_with "does not fit the image: .*GLIBC_2.99" "$HPCRUN" run --gpu=0 app:1 true
 }
 
+@test "mpi-check: tells whether a run with --gpu=all would be done, and its status is the MPI's" { # H19
+	check() { # STATE TEXT
+		[ "$("$HPCRUN" mpi-check --json app:1 | jq -r .gpu.state)" = "$1" ]
+		run --separate-stderr -1 "$HPCRUN" mpi-check app:1
+		[[ $output = *$'\nwith --gpu=all: '$2* && $stderr = '' ]]
+	}
+	check none 'nothing is run: there is no GPU on this node: no CDI file'
+	# 'gpu = all' is no reason to tell nothing of the MPI
+	conf 'gpu = all'
+	check none 'nothing is run: there is no GPU on this node'
+	conf
+	list_make
+	check fits "the libraries of 'nvidia.com/gpu=all' are used"
+	newer_make
+	list_make "library = $BATS_TEST_TMPDIR/newer/libextra.so.6.0"
+	check fits "the libraries of 'nvidia.com/gpu=all' are used"$'\n  misfit   '*"libextra.so.6.0' is left out: "*GLIBC_2.99
+	list_make "require = $BATS_TEST_TMPDIR/newer/libcuda.so.6.0"
+	check misfit "nothing is run: the GPU driver's '"*"libcuda.so.6.0' does not fit the image: "*GLIBC_2.99
+	list_make 'require = libno-such-driver.so.1'
+	check refused "nothing is run: the node has a GPU of nvidia.com, but no library 'libno-such-driver.so.1'"
+	# by CDI, too
+	nvidia_make
+	list_make 'require = libcuda.so.1'
+	check fits "the libraries of 'nvidia.com/gpu=all' are used"
+	conf 'locked = gpu' 'gpu = auto'
+	check fits "the libraries of 'nvidia.com/gpu=all' are used"
+	conf 'locked = gpu'
+	check refused "nothing is run: --gpu cannot be used here: this site has locked 'gpu'"
+	conf
+	echo 'kind: [' >"$CDI/nvidia.yaml"
+	echo 'device = /dev/no-such-gpu' >>"$LISTS/nvidia.conf"
+	sed -i '/nul?/d' "$LISTS/nvidia.conf"
+	check refused "nothing is run: CDI file '"*'no YAML'
+}
+
 @test "gpu: libraries for another machine, and files that are none, are not given to the loader" { # H19
 	nvidia_make
 	cp "$DRIVER/libcuda.so.5.0" "$BATS_TEST_TMPDIR/libforeign.so.1"
