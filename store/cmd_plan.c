@@ -8,11 +8,11 @@
 #include <sys/statvfs.h>
 
 #include "store/cmd_image.h"
+#include "store/host_verdict.h"
 #include "store/image_libc.h"
 #include "store/import.h"
 #include "store/interrupt.h"
 #include "store/json_out.h"
-#include "store/mpi_verdict.h"
 #include "store/size.h"
 #include "util/cleanup.h"
 #include "util/io.h"

@@ -128,10 +128,10 @@ hpcrun_store_SOURCES = \
 	store/cmd_store_sync.c \
 	store/cmd_verify.c \
 	store/cmd_version.c \
+	store/host_verdict.c store/host_verdict.h \
 	store/interrupt.c store/interrupt.h \
 	store/json_out.c store/json_out.h \
 	store/main_store.c \
-	store/mpi_verdict.c store/mpi_verdict.h \
 	store/oci_out.c store/oci_out.h \
 	store/progress.c store/progress.h \
 	store/push_progress.c store/push_progress.h \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "config.h"
 
-#include "store/mpi_verdict.h"
+#include "store/host_verdict.h"
 
 #include <errno.h>
 #include <fcntl.h>

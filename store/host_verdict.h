@@ -6,8 +6,8 @@
  * For: hpcrun plan. The front door hands its own path down in the environment.
  * Sequence: store_mpi_verdict_get(); text or json; store_mpi_verdict_release().
  */
-#ifndef STORE_MPI_VERDICT_H
-#define STORE_MPI_VERDICT_H
+#ifndef STORE_HOST_VERDICT_H
+#define STORE_HOST_VERDICT_H
 
 #include <jansson.h>
 
