@@ -41,7 +41,7 @@ struct report {
 	size_t n_missing;
 	/* of an image that is here: */
 	struct store_libc image_libc, host_libc;
-	struct store_mpi_verdict mpi;
+	struct store_host_verdict host;
 };
 
 static void sum_up(struct report *r)
@@ -65,6 +65,13 @@ static json_t *libc_json(const struct store_libc *l)
 	hr_autofree char *text = libc_text(l);
 
 	return l->kind == STORE_LIBC_UNKNOWN ? NULL : json_string(text);
+}
+
+static void set_verdict(json_t *o, const char *name, json_t *verdict, const char *unknown,
+			const char *why)
+{
+	store_json_set(o, name, json_incref(verdict));
+	store_json_set(o, unknown, why ? json_string(why) : NULL);
 }
 
 static void print_json(const struct report *r)
@@ -94,8 +101,8 @@ static void print_json(const struct report *r)
 	store_json_set(o, "libc", libc_json(&r->image_libc));
 	store_json_set(o, "host_libc", libc_json(&r->host_libc));
 	store_json_set(o, "host_libraries_fit", fits < 0 ? NULL : json_boolean(fits));
-	store_json_set(o, "mpi", json_incref(r->mpi.report));
-	store_json_set(o, "mpi_unknown", r->mpi.unknown ? json_string(r->mpi.unknown) : NULL);
+	set_verdict(o, "mpi", r->host.mpi, "mpi_unknown", r->host.mpi_unknown);
+	set_verdict(o, "gpu", r->host.gpu, "gpu_unknown", r->host.gpu_unknown);
 	store_json_set(o, "store_exists", json_boolean(r->store_there));
 	store_json_set(o, "store_free", store_json_u64(r->free_bytes));
 	store_json_print(o);
@@ -141,26 +148,34 @@ static void print_sum(const struct report *r)
 		       r->status->n_layers, LAYERS_OTHER);
 }
 
-/* What --mpi and --gpu lend to an image was built for this host's C library or an older one. */
+/* What --mpi and --gpu lend to an image was built for this host's C library or an older one: that
+ * much can be said of those that were not compared. */
 static void print_libc(const struct report *r)
 {
 	static const char *const verdicts[] = { "may need a newer one: 'hpcrun mpi-check' tells",
 						"cannot be loaded beside it", "fit" };
 	hr_autofree char *image = libc_text(&r->image_libc), *host = libc_text(&r->host_libc);
+	bool gpu = store_host_verdict_knows_gpu(&r->host), mpi = r->host.mpi;
+	const char *others = gpu ? "MPI" : mpi ? "GPUs" : "MPI and GPUs";
 
 	if (r->image_libc.kind == STORE_LIBC_UNKNOWN || r->host_libc.kind == STORE_LIBC_UNKNOWN)
 		return;
-	printf("libc      %s, this host has %s: the host's libraries for %s %s\n", image, host,
-	       r->mpi.report ? "GPUs" : "MPI and GPUs",
-	       verdicts[store_libc_fits(&r->image_libc, &r->host_libc) + 1]);
+	printf("libc      %s, this host has %s", image, host);
+	if (!gpu || !mpi)
+		printf(": the host's libraries for %s %s", others,
+		       verdicts[store_libc_fits(&r->image_libc, &r->host_libc) + 1]);
+	printf("\n");
 }
 
-static void print_mpi(const struct report *r)
+static void print_verdicts(const struct report *r)
 {
-	hr_autofree char *text = r->mpi.report ? store_mpi_verdict_text(r->mpi.report) : NULL;
+	hr_autofree char *mpi = store_host_verdict_mpi(&r->host);
+	hr_autofree char *gpu = store_host_verdict_gpu(&r->host);
 
-	if (text || r->mpi.failed)
-		printf("MPI       %s\n", text ? text : r->mpi.unknown);
+	if (mpi)
+		printf("MPI       %s\n", mpi);
+	if (gpu)
+		printf("GPU       %s\n", gpu);
 }
 
 static void print_text(const struct report *r)
@@ -175,7 +190,7 @@ static void print_text(const struct report *r)
 	printf("platform  %s, created %s\n", (const char *)platform.p, (const char *)created.p);
 	printf("store     %s%s\n", r->store, r->store_there ? "" : " (not there yet)");
 	print_libc(r);
-	print_mpi(r);
+	print_verdicts(r);
 	print_layers(r->status);
 	print_sum(r);
 }
@@ -211,17 +226,17 @@ static void look_inside(struct report *r, const struct store_cmd_common *c,
 	struct hr_err none = { 0 };
 
 	if (!r->p->here) {
-		r->mpi.unknown = "the image is not here yet";
+		r->host.mpi_unknown = r->host.gpu_unknown = "the image is not here yet";
 		return;
 	}
 	fetch_digest_text(&r->p->manifest, digest);
 	if (store_cmd_image_open(&first, digest, &image, &none) < 0) {
-		r->mpi.unknown = "the image cannot be opened";
+		r->host.mpi_unknown = r->host.gpu_unknown = "the image cannot be opened";
 		return;
 	}
 	r->image_libc = store_image_libc(image.ix, image.chunks);
 	r->host_libc = store_host_libc();
-	store_mpi_verdict_get(conf, &c->stores, &r->p->manifest, &r->mpi);
+	store_host_verdict_get(conf, &c->stores, &r->p->manifest, &r->host);
 }
 
 static int look(const struct store_cmd_common *c, bool json, const struct hr_conf *conf,
@@ -256,7 +271,7 @@ static int look(const struct store_cmd_common *c, bool json, const struct hr_con
 	sum_up(&r);
 	look_inside(&r, c, conf, paths);
 	(json ? print_json : print_text)(&r);
-	store_mpi_verdict_release(&r.mpi);
+	store_host_verdict_release(&r.host);
 	return 0;
 }
 

@@ -90,30 +90,36 @@ static json_t *ask(const char *front, const struct hr_strv *given,
 	return json_loadb((const char *)text.p, text.len, 0, &ignored);
 }
 
-void store_mpi_verdict_get(const struct hr_conf *conf, const struct hr_strv *given,
-			   const struct fetch_digest *manifest, struct store_mpi_verdict *out)
+void store_host_verdict_get(const struct hr_conf *conf, const struct hr_strv *given,
+			    const struct fetch_digest *manifest, struct store_host_verdict *out)
 {
+	static const char failed[] = "it cannot be told here; 'hpcrun mpi-check' says why";
 	const char *env = getenv(HR_FRONT_VAR);
 	hr_autofree char *front = env ? hr_xstrdup(env) : NULL;
 	struct hr_err e = { 0 };
+	json_t *report = front ? ask(front, given, manifest, &e) : NULL;
 
-	*out = (struct store_mpi_verdict) { NULL, NULL, false };
-	if (conf->mpi_stacks.n == 0) {
-		out->unknown = "hpcrun.conf names no MPI of this host";
-		return;
+	*out = (struct store_host_verdict) { .mpi_due = conf->mpi_stacks.n > 0, .gpu_due = true };
+	if (!report) {
+		hr_debug("no report of mpi-check: %s", e.text);
+		out->mpi_unknown = out->gpu_unknown = failed;
+	} else {
+		out->gpu = json_incref(json_object_get(report, "gpu"));
+		json_object_del(report, "gpu");
+		out->mpi = report;
 	}
-	out->report = front ? ask(front, given, manifest, &e) : NULL;
-	if (out->report)
+	if (out->mpi_due)
 		return;
-	hr_debug("no report of mpi-check: %s", e.text);
-	out->failed = true;
-	out->unknown = "it cannot be told here; 'hpcrun mpi-check' says why";
+	json_decref(out->mpi);
+	out->mpi = NULL;
+	out->mpi_unknown = "hpcrun.conf names no MPI of this host";
 }
 
-void store_mpi_verdict_release(struct store_mpi_verdict *v)
+void store_host_verdict_release(struct store_host_verdict *v)
 {
-	json_decref(v->report);
-	v->report = NULL;
+	json_decref(v->mpi);
+	json_decref(v->gpu);
+	*v = (struct store_host_verdict) { 0 };
 }
 
 /* The first definition about a library that the image has. */
@@ -128,14 +134,16 @@ static const json_t *closest(const json_t *definitions)
 	return NULL;
 }
 
-char *store_mpi_verdict_text(const json_t *report)
+char *store_host_verdict_mpi(const struct store_host_verdict *v)
 {
-	const char *chosen = json_string_value(json_object_get(report, "chosen"));
-	const json_t *near = closest(json_object_get(report, "definitions"));
+	const char *chosen = json_string_value(json_object_get(v->mpi, "chosen"));
+	const json_t *near = closest(json_object_get(v->mpi, "definitions"));
 	const char *name = json_string_value(json_object_get(near, "name"));
 	const char *why = json_string_value(json_array_get(json_object_get(near, "misfits"), 0));
 	hr_autobuf struct hr_buf shown = { 0 };
 
+	if (!v->mpi)
+		return v->mpi_due ? hr_xstrdup(v->mpi_unknown) : NULL;
 	if (chosen)
 		return hr_xasprintf("'%s' of this host fits and would be used", chosen);
 	if (!name)
@@ -144,4 +152,38 @@ char *store_mpi_verdict_text(const json_t *report)
 		return hr_xasprintf("'%s' of this host fits; the image's own would be used", name);
 	hr_buf_untrusted(&shown, why, strlen(why));
 	return hr_xasprintf("'%s' of this host does not fit: %s", name, (const char *)shown.p);
+}
+
+static bool gpu_is(const struct store_host_verdict *v, const char *state)
+{
+	const char *s = json_string_value(json_object_get(v->gpu, "state"));
+
+	return s && strcmp(s, state) == 0;
+}
+
+bool store_host_verdict_knows_gpu(const struct store_host_verdict *v)
+{
+	return gpu_is(v, "fits") || gpu_is(v, "misfit");
+}
+
+char *store_host_verdict_gpu(const struct store_host_verdict *v)
+{
+	const char *devices = json_string_value(json_object_get(v->gpu, "devices"));
+	const char *why = json_string_value(json_object_get(v->gpu, "why"));
+	size_t left_out = json_array_size(json_object_get(v->gpu, "left_out"));
+	hr_autobuf struct hr_buf shown = { 0 };
+
+	if (!v->gpu)
+		return v->gpu_due ? hr_xstrdup(v->gpu_unknown) : NULL;
+	if (gpu_is(v, "none"))
+		return hr_xstrdup("this host has none");
+	if (why) {
+		hr_buf_untrusted(&shown, why, strlen(why));
+		return hr_xstrdup((const char *)shown.p);
+	}
+	if (left_out > 0)
+		return hr_xasprintf("'%s' of this host fits, without %zu of its libraries: 'hpcrun "
+				    "mpi-check' names them",
+				    devices, left_out);
+	return hr_xasprintf("'%s' of this host fits", devices);
 }

@@ -369,6 +369,33 @@ newer_make() {
 	check refused "nothing is run: CDI file '"*'no YAML'
 }
 
+@test "plan: whether the libraries of the host's GPUs fit is told as mpi-check does" { # H19
+	export HPCRUN_STORE=$BATS_TEST_TMPDIR/store
+	registry_start "$BATS_TEST_TMPDIR/registry"
+	"$HPCRUN" import -q "$SCRATCH/tree" app:1
+	"$HPCRUN" push -q app:1 "$REGISTRY/app:1"
+	"$HPCRUN" pull -q "$REGISTRY/app:1"
+	plan() { # TEXT OF-LIBC
+		run --separate-stderr -0 "$HPCRUN" plan "$REGISTRY/app:1"
+		[[ $output = *$'\nGPU       '$1$'\n'* && $output = *$'\nlibc      '*"the host's libraries for $2 fit"$'\n'* ]]
+		[ "$stderr" = '' ]
+	}
+	plan 'this host has none' 'MPI and GPUs'
+	list_make
+	plan "'nvidia.com/gpu=all' of this host fits" MPI
+	[ "$("$HPCRUN" plan --json "$REGISTRY/app:1" | jq -c '.gpu, .gpu_unknown')" = \
+		"$("$HPCRUN" mpi-check --json "$REGISTRY/app:1" | jq -c .gpu)"$'\nnull' ]
+	newer_make
+	list_make "library = $BATS_TEST_TMPDIR/newer/libextra.so.6.0"
+	plan "'nvidia.com/gpu=all' of this host fits, without 1 of its libraries: 'hpcrun mpi-check' names them" MPI
+	list_make "require = $BATS_TEST_TMPDIR/newer/libcuda.so.6.0"
+	plan "the GPU driver's '*libcuda.so.6.0' does not fit the image: *GLIBC_2.99*" MPI
+	list_make 'require = libno-such-driver.so.1'
+	plan "the node has a GPU of nvidia.com, but no library 'libno-such-driver.so.1' for this machine" 'MPI and GPUs'
+	HPCRUN_MPI=nonsense plan "it cannot be told here; 'hpcrun mpi-check' says why" 'MPI and GPUs'
+	registry_stop
+}
+
 @test "gpu: libraries for another machine, and files that are none, are not given to the loader" { # H19
 	nvidia_make
 	cp "$DRIVER/libcuda.so.5.0" "$BATS_TEST_TMPDIR/libforeign.so.1"

@@ -331,7 +331,8 @@ has_musl() { false; }
 		"$HPCRUN" push -q "$name:1" "$REGISTRY/$name:1"
 	done
 	define_fitting
-	"$HPCRUN" plan --json "$REGISTRY/app:1" | jq -e '.mpi == null and .mpi_unknown == "the image is not here yet"'
+	"$HPCRUN" plan --json "$REGISTRY/app:1" | jq -e \
+		'.mpi == null and .gpu == null and [.mpi_unknown, .gpu_unknown] == ["the image is not here yet", "the image is not here yet"]'
 	run -0 --separate-stderr "$HPCRUN" plan "$REGISTRY/app:1"
 	[[ $output == *"To be told only when the layers are here:"*"GPU libraries fit."* ]]
 	"$HPCRUN" pull -q "$REGISTRY/app:1"
@@ -339,7 +340,7 @@ has_musl() { false; }
 	run -0 --separate-stderr "$HPCRUN" plan "$REGISTRY/app:1"
 	[[ $output == *$'\nMPI       \'fitting\' of this host fits and would be used\n'* ]]
 	[ -z "$stderr" ]
-	[ "$("$HPCRUN" plan --json "$REGISTRY/app:1" | jq '.mpi | del(.image)')" = \
+	[ "$("$HPCRUN" plan --json "$REGISTRY/app:1" | jq '.mpi + {gpu} | del(.image)')" = \
 		"$("$HPCRUN" mpi-check --json "$REGISTRY/app:1" | jq 'del(.image)')" ]
 	run -0 "$HPCRUN" pull --dry-run "$REGISTRY/bare:1"
 	[[ $output == *$'\nMPI       the image has none that this host could replace\n'* ]]
