@@ -34,7 +34,8 @@ static const struct hr_opt plan_opts[] = {
 struct report {
 	const char *name, *store;
 	bool store_there;
-	uint64_t free_bytes; /* of the store's disk; 0: unknown */
+	const char *not_asked; /* why the registry was not; NULL: it was */
+	uint64_t free_bytes;   /* of the store's disk; 0: unknown */
 	const struct store_import_status *status;
 	const struct store_import_prospect *p;
 	uint64_t total, missing; /* bytes of blobs */
@@ -103,6 +104,7 @@ static void print_json(const struct report *r)
 	store_json_set(o, "host_libraries_fit", fits < 0 ? NULL : json_boolean(fits));
 	set_verdict(o, "mpi", r->host.mpi, "mpi_unknown", r->host.mpi_unknown);
 	set_verdict(o, "gpu", r->host.gpu, "gpu_unknown", r->host.gpu_unknown);
+	store_json_set(o, "not_asked", r->not_asked ? json_string(r->not_asked) : NULL);
 	store_json_set(o, "store_exists", json_boolean(r->store_there));
 	store_json_set(o, "store_free", store_json_u64(r->free_bytes));
 	store_json_print(o);
@@ -188,6 +190,8 @@ static void print_text(const struct report *r)
 	printf("image     %s\n", r->name);
 	printf("digest    %s\n", fetch_digest_text(&r->p->manifest, text));
 	printf("platform  %s, created %s\n", (const char *)platform.p, (const char *)created.p);
+	if (r->not_asked)
+		printf("registry  not asked, this is what the store knows: %s\n", r->not_asked);
 	printf("store     %s%s\n", r->store, r->store_there ? "" : " (not there yet)");
 	print_libc(r);
 	print_verdicts(r);
@@ -239,34 +243,69 @@ static void look_inside(struct report *r, const struct store_cmd_common *c,
 	store_host_verdict_get(conf, &c->stores, &r->p->manifest, &r->host);
 }
 
+static int ask_registry(struct store_import_options *o, const struct hr_conf *conf,
+			struct store_import_status *status, struct store_import_prospect *out,
+			struct hr_err *e)
+{
+	struct store_import_registry registry = { .ref = o->ref };
+	struct store_import_source source;
+	int r;
+
+	if (store_cmd_client(conf, o->stop, &registry.client, e) < 0)
+		return -1;
+	source = store_import_registry_source(&registry);
+	o->source = &source;
+	r = store_import_plan(o, status, out, e);
+	fetch_client_free(registry.client);
+	return r;
+}
+
+/* Ask the registry; the store, where the image came from files or the registry does not answer. */
+static int ask(struct store_import_options *o, const struct hr_conf *conf,
+	       struct store_import_status *status, struct store_import_prospect *out,
+	       char **not_asked, struct hr_err *e)
+{
+	HR_CLEANUP(store_ref_record_release) struct store_ref_record record = { .server = NULL };
+	struct store_import_known known = { o->st, &record };
+	struct store_import_source source;
+	struct hr_err none = { 0 }; /* then the registry alone can tell */
+	bool is_known = o->st && store_ref_read(o->st, o->ref, &record, &none) == 0;
+
+	if (is_known && strcmp(record.server, STORE_SERVER_FILES) == 0) {
+		*not_asked = hr_xstrdup("the image came from files");
+	} else {
+		if (ask_registry(o, conf, status, out, e) == 0)
+			return 0;
+		if (!is_known || e->kind != HR_NET)
+			return -1;
+		*not_asked = hr_xstrdup(e->text);
+		hr_err_clear(e);
+	}
+	source = store_import_known_source(&known);
+	o->source = &source;
+	return store_import_plan(o, status, out, e);
+}
+
 static int look(const struct store_cmd_common *c, bool json, const struct hr_conf *conf,
 		const struct fetch_ref *ref, const struct store_paths *paths, struct hr_err *e)
 {
 	HR_CLEANUP(store_closep) struct store *st = NULL;
 	HR_CLEANUP(store_import_status_release) struct store_import_status status = { 0 };
 	HR_CLEANUP(store_import_prospect_release) struct store_import_prospect prospect = { 0 };
-	hr_autofree char *name = fetch_ref_text(ref);
-	struct fetch_client *client = NULL;
-	struct store_import_registry registry;
-	struct store_import_source source;
+	hr_autofree char *name = fetch_ref_text(ref), *not_asked = NULL;
 	struct store_import_options o = { .ref = ref, .stop = store_interrupt_catch() };
 	struct report r = { .name = name,
 			    .store = paths->v[0],
 			    .free_bytes = free_bytes(paths->v[0]),
 			    .status = &status,
 			    .p = &prospect };
-	int done;
 
-	if (open_store(paths, &st, e) < 0 || store_cmd_client(conf, o.stop, &client, e) < 0)
+	if (open_store(paths, &st, e) < 0)
 		return -1;
-	registry = (struct store_import_registry) { client, ref };
-	source = store_import_registry_source(&registry);
 	o.st = st;
-	o.source = &source;
-	done = store_import_plan(&o, &status, &prospect, e);
-	fetch_client_free(client);
-	if (done < 0)
+	if (ask(&o, conf, &status, &prospect, &not_asked, e) < 0)
 		return -1;
+	r.not_asked = not_asked;
 	r.store_there = st;
 	sum_up(&r);
 	look_inside(&r, c, conf, paths);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where an import takes an image from: a registry (below), or files (bundle.h).
+ * Where an import takes an image from: a registry (below), or files (bundle.h); and where a plan
+ * takes it from when neither can be asked.
  */
 #ifndef STORE_IMPORT_SOURCE_H
 #define STORE_IMPORT_SOURCE_H
 
 #include "fetch/fetch.h"
+#include "store/layout.h"
 
 /* Where the documents and blobs of an image come from: a registry, an archive, a directory. */
 struct store_import_source {
@@ -25,5 +27,12 @@ struct store_import_registry {
 	const struct fetch_ref *ref;
 };
 struct store_import_source store_import_registry_source(struct store_import_registry *r);
+
+/* What a reference of a store meant when it was written; both are borrowed. It has no blobs. */
+struct store_import_known {
+	const struct store *st;
+	const struct store_ref_record *record;
+};
+struct store_import_source store_import_known_source(struct store_import_known *k);
 
 #endif

@@ -69,6 +69,20 @@ publish_variants() {
 	jq -e '.to_download == ([.layers[] | select(.here | not)] | unique_by(.blob) | map(.compressed) | add)' <<<"$output"
 }
 
+@test "plan: of an image that came from files, or whose registry is gone, tells what the store knows" {
+	mkdir -p "$BATS_TEST_TMPDIR/root"
+	echo x >"$BATS_TEST_TMPDIR/root/x"
+	"$HPCRUN" import -q "$BATS_TEST_TMPDIR/root" lab/files:1
+	run -0 "$HPCRUN" plan lab/files:1
+	[[ $output == *'registry  not asked, this is what the store knows: the image came from files'* ]]
+	[[ $output == *'All of it is here'* ]]
+	"$HPCRUN" pull -q "$REGISTRY/test/busybox:1"
+	"$HPCRUN" tag "$REGISTRY/test/busybox:1" 127.0.0.1:1/lab/gone:1
+	[ "$("$HPCRUN" plan --json 127.0.0.1:1/lab/gone:1 | jq '.here and (.not_asked | contains("127.0.0.1:1"))')" = true ]
+	[ "$("$HPCRUN" plan --json "$REGISTRY/test/busybox:1" | jq .not_asked)" = null ]
+	fail_with "cannot plan the pull of '127.0.0.1:1/lab/other:1'" "$HPCRUN" plan 127.0.0.1:1/lab/other:1
+}
+
 @test "tag: an image has another name, without the registry" {
 	"$HPCRUN" pull "$REGISTRY/test/busybox:1"
 	: >"$REG_LOG"
