@@ -36,8 +36,8 @@ ranks() {
 		[ "$(cut -d, -f1 <<<"$places" | sort -u | wc -l)" = "$2" ]
 }
 complaints() { grep -viE '^(rank|[0-9]+ bytes)' <<<"$output" || :; }
-# attached: how many calls of cross-memory attach the ranks made.
-attached() { cat "$SCRATCH"/work/strace.* | grep -cE '^[0-9 ]*process_vm_(readv|writev)\(.*= [1-9]'; }
+# attached: how many calls of cross-memory attach the ranks made. What another thread does meanwhile splits a line in two.
+attached() { cat "$SCRATCH"/work/strace.* | grep -cE 'process_vm_(readv|writev)(\(| resumed).*= [1-9]'; }
 
 # Each rank under strace, with its output in strace.RANK.
 trace='exec strace -f -e trace=process_vm_readv,process_vm_writev -o $WORK/strace.$SLURM_PROCID "$@"'
