@@ -555,9 +555,11 @@ time.sleep(1)' "$BATS_TEST_TMPDIR/held" "$HPCRUN_CACHE" 3>&- &
 	if [ "$(id -u)" = 0 ]; then
 		chmod 755 "$SCRATCH"
 		pack=$(find "$HPCRUN_CACHE/packs" -name '*.data')
-		! as_user test -e "$pack"
-		! as_user test -r "$HPCRUN_CACHE"
-		fail_with 'cannot open the cache .*: Permission denied' as_user env -u HPCRUN_CONF HOME=/ TMPDIR=/tmp XDG_RUNTIME_DIR= "$HPCRUN" --no-home lab/fault:1 sh -c :
+		run ! as_user test -e "$pack"
+		run ! as_user test -r "$HPCRUN_CACHE"
+		cp "$HPCRUN_CONF" "$SCRATCH/other.conf"
+		run -0 as_user env HPCRUN_CONF="$SCRATCH/other.conf" HOME=/ TMPDIR=/tmp XDG_RUNTIME_DIR= "$HPCRUN" --no-home lab/fault:1 sh -c :
+		[[ $output == *"only in memory: cannot open the cache '$HPCRUN_CACHE': Permission denied"* ]]
 	fi
 }
 

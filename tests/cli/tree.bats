@@ -93,7 +93,7 @@ same() {
 	change() {
 		"$@"
 		"$HPCRUN_TREEDUMP" "$BATS_TEST_TMPDIR/umoci/rootfs" >"$BATS_TEST_TMPDIR/b"
-		! cmp -s "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/b"
+		run ! cmp -s "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/b"
 		mv "$BATS_TEST_TMPDIR/b" "$BATS_TEST_TMPDIR/a"
 	}
 	cd "$BATS_TEST_TMPDIR/umoci/rootfs"
