@@ -4,7 +4,6 @@
 #include "store/check.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -197,45 +196,30 @@ static void tell_packs(struct check *ck)
 
 /* ---- threads ---- */
 
-static void *objects_main(void *arg)
+static void check_some_objects(void *arg)
 {
 	struct check *ck = arg;
 	size_t i;
 
 	while ((i = ck->next++) < ck->n_objects && !check_stopped(ck))
 		check_object(ck, ck->objects[i].kind, &ck->objects[i].digest);
-	return NULL;
 }
 
-static void *ranges_main(void *arg)
+static void check_some_ranges(void *arg)
 {
-	struct check_reader *r = check_reader_new();
 	struct check *ck = arg;
+	struct check_reader *r = check_reader_new();
 	size_t i;
 
 	while ((i = ck->next++) < ck->n_ranges && !check_stopped(ck))
 		check_pack_range(ck, r, &ck->ranges[i]);
 	check_reader_free(r);
-	return NULL;
 }
 
-/* Run MAIN in all threads, this one among them. */
-static int run(struct check *ck, void *(*main)(void *), struct hr_err *e)
+static int run(struct check *ck, void (*some)(void *ck), struct hr_err *e)
 {
-	pthread_t threads[STORE_CHECK_THREADS_MAX];
-	unsigned int n = 0;
-	sigset_t all, old;
-
 	ck->next = 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the main thread */
-	while (n + 1 < ck->o->threads && n < HR_COUNT(threads) &&
-	       pthread_create(&threads[n], NULL, main, ck) == 0)
-		n++;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	main(ck);
-	for (unsigned int i = 0; i < n; i++)
-		pthread_join(threads[i], NULL);
+	store_crew_run(ck->o->threads, some, ck);
 	if (check_stopped(ck))
 		return hr_fail(e, HR_SYS, EINTR, "stopped before all was checked");
 	if (ck->failure.kind == HR_OK)
@@ -341,7 +325,7 @@ static void release(struct check *ck)
 /* Check the objects that were listed. Those that are made from others come behind these. */
 static int check_objects(struct check *ck, struct hr_err *e)
 {
-	int r = run(ck, objects_main, e);
+	int r = run(ck, check_some_objects, e);
 
 	ck->out->objects += ck->n_objects;
 	ck->n_objects = 0;
@@ -353,7 +337,7 @@ static int check_packs(struct check *ck, struct hr_err *e)
 	int r;
 
 	plan_ranges(ck);
-	r = run(ck, ranges_main, e);
+	r = run(ck, check_some_ranges, e);
 	tell_packs(ck);
 	return r;
 }

@@ -16,9 +16,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "store/crew.h"
 #include "store/layout.h"
-
-#define STORE_CHECK_THREADS_MAX 64
 
 /* One thing that is not as it should be; all of it is borrowed for the call. */
 struct store_damage {
@@ -31,7 +30,7 @@ struct store_damage {
 
 struct store_check_options {
 	const struct store *st;	   /* borrowed */
-	unsigned int threads;	   /* 1 to STORE_CHECK_THREADS_MAX */
+	unsigned int threads;	   /* 1 to STORE_CREW_MAX */
 	const atomic_bool *cancel; /* or NULL: when it becomes true the work ends with EINTR */
 	/* Told of each damage, once; by one thread at a time. */
 	void (*damaged)(void *arg, const struct store_damage *d);

@@ -36,7 +36,7 @@ static const struct hr_opt fsck_opts[] = {
 	HR_OPT_FLAG('q', "quiet", struct fsck_args, show.quiet, "print nothing but damage"),
 	HR_OPT_FLAG(0, "repair", struct fsck_args, repair,
 		    "make what is damaged again, or fetch it from its registry"),
-	HR_OPT_U64('t', "threads", "N", struct fsck_args, threads, 1, STORE_CHECK_THREADS_MAX,
+	HR_OPT_U64('t', "threads", "N", struct fsck_args, threads, 1, STORE_CREW_MAX,
 		   "check with N threads (default: one for each CPU)"),
 	HR_OPT_END
 };

@@ -22,7 +22,7 @@ struct verify_args {
 static const struct hr_opt verify_opts[] = {
 	HR_OPT_FLAG(0, "json", struct verify_args, show.json, "print a JSON object for each event"),
 	HR_OPT_FLAG('q', "quiet", struct verify_args, show.quiet, "print nothing but damage"),
-	HR_OPT_U64('t', "threads", "N", struct verify_args, threads, 1, STORE_CHECK_THREADS_MAX,
+	HR_OPT_U64('t', "threads", "N", struct verify_args, threads, 1, STORE_CREW_MAX,
 		   "check with N threads (default: one for each CPU)"),
 	HR_OPT_END
 };

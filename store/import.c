@@ -5,12 +5,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
+#include "store/crew.h"
 #include "store/dict.h"
 #include "store/import_layer.h"
 #include "store/import_merge.h"
@@ -18,8 +18,6 @@
 #include "util/cleanup.h"
 #include "util/mem.h"
 #include "util/poison.h"
-
-#define DOWNLOADS_MAX 32
 
 /* A pull on its way. */
 struct pull {
@@ -169,7 +167,7 @@ static void stop_all(struct pull *p, const struct hr_err *e)
 	*p->o->stop = true;
 }
 
-static void *layers_main(void *arg)
+static void get_some_layers(void *arg)
 {
 	struct pull *p = arg;
 
@@ -181,7 +179,7 @@ static void *layers_main(void *arg)
 		i = p->next < p->n_todo ? p->next++ : p->n_todo;
 		pthread_mutex_unlock(&p->lock);
 		if (i == p->n_todo || *p->o->stop)
-			return NULL;
+			return;
 		if (store_import_layer_run(p->o, p->work, &p->status->layers[p->todo[i]], &e) < 0)
 			stop_all(p, &e);
 	}
@@ -226,22 +224,9 @@ static void copy_states(struct pull *p)
 
 static int run_downloads(struct pull *p, struct hr_err *e)
 {
-	pthread_t threads[DOWNLOADS_MAX];
-	unsigned int n = 0;
-	sigset_t all, old;
-	int r = 0;
+	size_t n = p->n_todo < p->o->downloads ? p->n_todo : p->o->downloads;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the main thread */
-	while (r == 0 && n < p->o->downloads && n < DOWNLOADS_MAX && n < p->n_todo) {
-		r = pthread_create(&threads[n], NULL, layers_main, p);
-		n += r == 0;
-	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	for (unsigned int i = 0; i < n; i++)
-		pthread_join(threads[i], NULL);
-	if (n == 0 && p->n_todo > 0)
-		return hr_fail(e, HR_SYS, r, "cannot start a thread");
+	store_crew_run((unsigned int)n, get_some_layers, p);
 	if (p->failure.kind == HR_OK && *p->o->stop)
 		return hr_fail(e, HR_SYS, EINTR, "interrupted");
 	if (p->failure.kind == HR_OK)

@@ -12,6 +12,7 @@ libstore_a_SOURCES = \
 	store/check_pack.c \
 	store/chunks.c store/chunks.h \
 	store/crc64.c \
+	store/crew.c store/crew.h \
 	store/cut.c store/cut.h \
 	store/dict.c store/dict.h \
 	store/dict_segment.c store/dict_segment.h \

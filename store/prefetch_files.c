@@ -4,17 +4,15 @@
 #include "store/prefetch_files.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "store/crew.h"
 #include "store/native.h"
 #include "store/native_make.h"
 #include "util/cleanup.h"
 #include "util/mem.h"
 #include "util/poison.h"
-
-#define THREADS_MAX 64 /* each has a maker, about 1 MiB */
 
 struct candidate {
 	struct store_inode file;
@@ -140,7 +138,8 @@ static void make_one(struct work *w, struct store_native_maker *maker, struct ca
 	note(w, c, f, &why);
 }
 
-static void *make_some(void *arg)
+/* Each thread has a maker, about 1 MiB. */
+static void make_some(void *arg)
 {
 	struct work *w = arg;
 	struct store_native_maker *maker = new_maker(w);
@@ -149,24 +148,11 @@ static void *make_some(void *arg)
 	while ((i = atomic_fetch_add(&w->next, 1)) < w->n)
 		make_one(w, maker, &w->v[i]);
 	store_native_maker_free(maker);
-	return NULL;
 }
 
 static void make_all(struct work *w)
 {
-	pthread_t threads[THREADS_MAX];
-	unsigned int n = 0;
-	sigset_t all, old;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the main thread */
-	while (n + 1 < w->o->threads && n < HR_COUNT(threads) && n + 1 < w->n &&
-	       pthread_create(&threads[n], NULL, make_some, w) == 0)
-		n++;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	make_some(w);
-	for (unsigned int i = 0; i < n; i++)
-		pthread_join(threads[i], NULL);
+	store_crew_run(w->n < w->o->threads ? w->n : w->o->threads, make_some, w);
 }
 
 static void work_free(struct work **w)
