@@ -208,7 +208,7 @@ static void check_some_objects(void *arg)
 static void check_some_ranges(void *arg)
 {
 	struct check *ck = arg;
-	struct check_reader *r = check_reader_new();
+	struct check_reader *r = check_reader_new(ck);
 	size_t i;
 
 	while ((i = ck->next++) < ck->n_ranges && !check_stopped(ck))

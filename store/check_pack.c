@@ -4,13 +4,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
 #include "store/check_parts.h"
-#include "store/frame.h"
+#include "store/pack_reader.h"
 #include "store/sha256mb.h"
 #include "util/cleanup.h"
-#include "util/io.h"
 #include "util/mem.h"
 #include "util/poison.h"
 
@@ -60,22 +58,19 @@ int check_place(const struct check_pack *p, const struct store_loc_chunk *where,
 
 /* What a thread needs to check frames: as many at once as the hash takes. */
 struct check_reader {
-	ZSTD_DCtx *zstd;
-	uint8_t *frame;
+	struct store_pack_reader *packs;
 	uint8_t *plain[LANES_MAX];
 	size_t len[LANES_MAX];
 	uint32_t number[LANES_MAX]; /* of the frame */
 	size_t n, lanes;
 };
 
-struct check_reader *check_reader_new(void)
+struct check_reader *check_reader_new(const struct check *ck)
 {
 	struct check_reader *r = hr_xmalloc(sizeof(*r));
 
-	r->zstd = ZSTD_createDCtx();
-	HR_BUG_ON(!r->zstd);
+	r->packs = store_pack_reader_new(ck->o->st);
 	r->lanes = store_sha256_lanes() < LANES_MAX ? store_sha256_lanes() : LANES_MAX;
-	r->frame = hr_xmalloc(STORE_FRAME_CAP);
 	for (size_t i = 0; i < r->lanes; i++)
 		r->plain[i] = hr_xmalloc(STORE_CHUNK_MAX);
 	return r;
@@ -83,8 +78,7 @@ struct check_reader *check_reader_new(void)
 
 void check_reader_free(struct check_reader *r)
 {
-	ZSTD_freeDCtx(r->zstd);
-	free(r->frame);
+	store_pack_reader_free(r->packs);
 	for (size_t i = 0; i < r->lanes; i++)
 		free(r->plain[i]);
 	free(r);
@@ -120,36 +114,24 @@ static void end_batch(struct check *ck, struct check_reader *r, struct check_pac
 	r->n = 0;
 }
 
-static int read_frame(struct check_reader *r, int fd, const struct store_pack_row *row,
-		      struct hr_err *e)
-{
-	const struct store_chunk want = { .bytes = row->plain_len };
-
-	if (row->frame_len > STORE_FRAME_CAP)
-		return hr_fail(e, HR_CORRUPT, 0, "%u bytes, more than any frame has",
-			       row->frame_len);
-	if (hr_pread_all(fd, r->frame, row->frame_len, row->frame_off, "the pack", e) < 0)
-		return -1;
-	return store_frame_open(r->zstd, r->frame, row->frame_len, &want, r->plain[r->n], e);
-}
-
 void check_pack_range(struct check *ck, struct check_reader *r, const struct check_range *range)
 {
 	struct check_pack *p = range->pack;
 	struct hr_err e = { 0 };
-	hr_autofd int fd = store_object_open(ck->o->st, STORE_PACK, &p->name, NULL, &e);
 
-	if (fd < 0) {
+	if (store_pack_reader_open(r->packs, &p->name, &e) < 0) {
 		if (e.kind != HR_NOTFOUND)
 			check_damaged(ck, STORE_PACK, &p->name, &e);
 		return;
 	}
 	for (uint32_t i = range->first; i < range->end && !check_stopped(ck); i++) {
 		const struct store_pack_row *row = &p->rows[i];
+		const struct store_chunk want = { .bytes = row->plain_len };
 
 		if (ck->some_frames && !p->wanted[i])
 			continue;
-		if (read_frame(r, fd, row, &e) < 0) {
+		if (store_pack_reader_read(r->packs, row->frame_off, row->frame_len, &want,
+					   r->plain[r->n], NULL, &e) < 0) {
 			ck->chunks++;
 			bad_frame(p, i, &e);
 		} else {

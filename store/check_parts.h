@@ -82,7 +82,7 @@ void check_object(struct check *ck, enum store_kind kind, const struct fetch_dig
 /* Read the rows of a pack. */
 void check_pack_load(struct check *ck, struct check_pack *p);
 struct check_reader;
-struct check_reader *check_reader_new(void);
+struct check_reader *check_reader_new(const struct check *ck);
 void check_reader_free(struct check_reader *r);
 /* Check the frames of a range that are wanted; for one thread with its own reader. */
 void check_pack_range(struct check *ck, struct check_reader *r, const struct check_range *range);

@@ -3,24 +3,21 @@
 
 #include "store/layer_tar.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include <zstd.h>
-
 #include "store/frame.h"
 #include "store/layer.h"
 #include "store/loc.h"
+#include "store/pack_reader.h"
 #include "store/tar_out.h"
 #include "util/cleanup.h"
-#include "util/io.h"
 #include "util/mem.h"
 #include "util/poison.h"
 
 #define INDEX_LIMIT UINT32_MAX /* bytes of a file */
-#define NOTHING	    UINT32_MAX /* no chunk, no pack */
+#define NOTHING	    UINT32_MAX /* no chunk */
 #define MARKER_MODE (S_IFREG | 0600)
 
 struct layer_tar {
@@ -30,11 +27,9 @@ struct layer_tar {
 	struct store_loc loc;
 	uint32_t *by_path; /* entries, sorted by path and then by number */
 	struct tar_out out;
-	ZSTD_DCtx *zstd;
-	uint8_t *frame, *plain;
+	struct store_pack_reader *packs;
+	uint8_t *plain;
 	uint32_t chunk; /* in PLAIN: files follow each other in their chunks */
-	int fd;		/* of PACK */
-	uint32_t pack;
 };
 
 static void layer_tar_release(struct layer_tar *t)
@@ -43,44 +38,24 @@ static void layer_tar_release(struct layer_tar *t)
 	hr_buf_release(&t->index);
 	hr_buf_release(&t->locs);
 	free(t->by_path);
-	ZSTD_freeDCtx(t->zstd);
-	free(t->frame);
+	store_pack_reader_free(t->packs);
 	free(t->plain);
-	hr_fd_cleanup(&t->fd);
 }
 
 /* ---- content ---- */
-
-static int open_pack(struct layer_tar *t, uint32_t pack, struct hr_err *e)
-{
-	struct fetch_digest name;
-
-	if (t->pack == pack)
-		return 0;
-	hr_fd_cleanup(&t->fd);
-	t->pack = NOTHING;
-	name = store_loc_pack(&t->loc, pack).name;
-	t->fd = store_object_open(t->st, STORE_PACK, &name, NULL, e);
-	if (t->fd < 0)
-		return -1;
-	t->pack = pack;
-	return 0;
-}
 
 static int load(struct layer_tar *t, uint32_t chunk, struct hr_err *e)
 {
 	struct store_chunk want = store_layer_chunk(&t->layer, chunk);
 	struct store_loc_chunk at = store_loc_chunk(&t->loc, chunk);
+	struct store_loc_pack pack = store_loc_pack(&t->loc, at.pack);
 
 	if (t->chunk == chunk)
 		return 0;
 	t->chunk = NOTHING;
-	if (at.frame_len > STORE_FRAME_CAP)
-		return hr_fail(e, HR_CORRUPT, 0, "its locations say a frame of %" PRIu32 " bytes",
-			       at.frame_len);
-	if (open_pack(t, at.pack, e) < 0 ||
-	    hr_pread_all(t->fd, t->frame, at.frame_len, at.frame_off, "a pack", e) < 0 ||
-	    store_frame_open(t->zstd, t->frame, at.frame_len, &want, t->plain, e) < 0 ||
+	if (store_pack_reader_open(t->packs, &pack.name, e) < 0 ||
+	    store_pack_reader_read(t->packs, at.frame_off, at.frame_len, &want, t->plain, NULL, e) <
+		    0 ||
 	    store_frame_verify(&want, t->plain, fetch_digest_of, e) < 0)
 		return -1;
 	t->chunk = chunk;
@@ -217,9 +192,7 @@ static int open_layer(struct layer_tar *t, const struct fetch_digest *diff_id, s
 	for (uint32_t i = 0; i < t->layer.n_entries; i++)
 		t->by_path[i] = i;
 	qsort_r(t->by_path, t->layer.n_entries, sizeof(*t->by_path), by_path, &t->layer);
-	t->zstd = ZSTD_createDCtx();
-	HR_BUG_ON(!t->zstd); /* out of memory */
-	t->frame = hr_xmalloc(STORE_FRAME_CAP);
+	t->packs = store_pack_reader_new(t->st);
 	t->plain = hr_xmalloc(STORE_CHUNK_MAX);
 	return 0;
 }
@@ -228,7 +201,7 @@ int store_layer_tar(const struct store *st, const struct fetch_digest *diff_id, 
 		    void *arg, struct hr_err *e)
 {
 	HR_CLEANUP(layer_tar_release)
-	struct layer_tar t = { .st = st, .chunk = NOTHING, .fd = -1, .pack = NOTHING };
+	struct layer_tar t = { .st = st, .chunk = NOTHING };
 	char text[FETCH_DIGEST_TEXT];
 
 	if (open_layer(&t, diff_id, e) < 0 || tar_out_open(&t.out, sink, arg, e) < 0)

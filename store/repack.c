@@ -15,8 +15,8 @@
 #include "store/loc.h"
 #include "store/meta.h"
 #include "store/pack.h"
+#include "store/pack_reader.h"
 #include "util/cleanup.h"
-#include "util/io.h"
 #include "util/mem.h"
 #include "util/poison.h"
 
@@ -47,8 +47,8 @@ struct repack {
 	struct store_pack_writer **writers;	 /* one for each new pack */
 	struct store_loc_pack *names;		 /* of these */
 	uint32_t n_new;
-	ZSTD_DCtx *zstd;
-	uint8_t *frame, *plain;
+	struct store_pack_reader *reader;
+	uint8_t *plain;
 	struct store_repack_result *out;
 };
 
@@ -228,23 +228,22 @@ static int need_writer(struct repack *r, struct hr_err *e)
 	return 0;
 }
 
-static int move_frame(struct repack *r, int fd, const struct store_pack_row *row,
+static int move_frame(struct repack *r, const struct store_pack_row *row,
 		      struct store_loc_chunk *where, struct hr_err *e)
 {
 	struct store_chunk chunk = { .digest = row->digest, .bytes = row->plain_len };
+	const uint8_t *frame;
 	struct fetch_digest got;
 
-	if (row->frame_len > STORE_FRAME_CAP)
-		return hr_fail(e, HR_CORRUPT, 0, "a frame of %u bytes", row->frame_len);
-	if (hr_pread_all(fd, r->frame, row->frame_len, row->frame_off, "the pack", e) < 0 ||
-	    store_frame_open(r->zstd, r->frame, row->frame_len, &chunk, r->plain, e) < 0)
+	if (store_pack_reader_read(r->reader, row->frame_off, row->frame_len, &chunk, r->plain,
+				   &frame, e) < 0)
 		return -1;
 	/* damage is not to get a new name */
 	fetch_digest_of(r->plain, row->plain_len, &got);
 	if (!fetch_digest_equal(&got, &row->digest))
 		return hr_fail(e, HR_CORRUPT, 0, "a chunk has another digest");
-	if (need_writer(r, e) < 0 || store_pack_add(r->writers[r->n_new - 1], &chunk, r->frame,
-						    row->frame_len, where, e) < 0)
+	if (need_writer(r, e) < 0 ||
+	    store_pack_add(r->writers[r->n_new - 1], &chunk, frame, row->frame_len, where, e) < 0)
 		return -1;
 	where->pack = r->n_new - 1;
 	return 0;
@@ -255,9 +254,9 @@ static int move_pack(struct repack *r, struct old_pack *p, struct hr_err *e)
 	hr_autobuf struct hr_buf b = { 0 };
 	struct store_pack_table t;
 	uint64_t plain = 0;
-	hr_autofd int fd = store_object_open(r->o->st, STORE_PACK, &p->name, NULL, e);
 
-	if (fd < 0 || store_pack_table_read(r->o->st, &p->name, &b, &t, e) < 0)
+	if (store_pack_reader_open(r->reader, &p->name, e) < 0 ||
+	    store_pack_table_read(r->o->st, &p->name, &b, &t, e) < 0)
 		return -1;
 	if (t.n != p->frames)
 		return hr_fail(e, HR_CORRUPT, 0, "it has %u frames, locations say %u", t.n,
@@ -267,8 +266,7 @@ static int move_pack(struct repack *r, struct old_pack *p, struct hr_err *e)
 		struct store_pack_row row = store_pack_row(&t, i, &plain);
 
 		p->moved[i].pack = NOWHERE;
-		if (stopped(r, e) < 0 ||
-		    (p->used[i] && move_frame(r, fd, &row, &p->moved[i], e) < 0))
+		if (stopped(r, e) < 0 || (p->used[i] && move_frame(r, &row, &p->moved[i], e) < 0))
 			return -1;
 	}
 	return 0;
@@ -276,8 +274,7 @@ static int move_pack(struct repack *r, struct old_pack *p, struct hr_err *e)
 
 static int move_packs(struct repack *r, struct hr_err *e)
 {
-	r->zstd = ZSTD_createDCtx();
-	r->frame = hr_xmalloc(STORE_FRAME_CAP);
+	r->reader = store_pack_reader_new(r->o->st);
 	r->plain = hr_xmalloc(STORE_CHUNK_MAX);
 	for (size_t i = 0; i < r->n; i++) {
 		char path[STORE_OBJECT_PATH];
@@ -437,8 +434,7 @@ static void release(struct repack *r)
 	free(r->names);
 	store_digest_set_release(&r->layers);
 	store_digest_set_release(&r->indexes);
-	ZSTD_freeDCtx(r->zstd);
-	free(r->frame);
+	store_pack_reader_free(r->reader);
 	free(r->plain);
 }
 
