@@ -35,12 +35,16 @@ tests_lib_readers_CFLAGS = $(AM_CFLAGS)
 tests_lib_readers_LDADD = libutil.a
 
 # large files as files of their own in the node cache
-check_PROGRAMS += tests/unit/test_store_native
-TESTS += tests/unit/test_store_native
-tests_unit_test_store_native_SOURCES = tests/unit/test_store_native.c
+check_PROGRAMS += tests/unit/test_store_native tests/unit/test_store_native_odd
+TESTS += tests/unit/test_store_native tests/unit/test_store_native_odd
+NATIVE_TEST_LIBS = libstore.a libfetch.a libutil.a $(ZSTD_LIBS) $(ISAL_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_store_native_SOURCES = tests/unit/test_store_native.c tests/unit/native_rig.c tests/unit/native_rig.h
 tests_unit_test_store_native_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_store_native_LDADD = libstore.a libfetch.a libutil.a $(ZSTD_LIBS) $(ISAL_LIBS) \
-	$(CRYPTO_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_store_native_LDADD = $(NATIVE_TEST_LIBS)
+tests_unit_test_store_native_odd_SOURCES = tests/unit/test_store_native_odd.c tests/unit/native_rig.c \
+	tests/unit/native_rig.h
+tests_unit_test_store_native_odd_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_native_odd_LDADD = $(NATIVE_TEST_LIBS)
 
 # what programs will read
 check_PROGRAMS += tests/unit/test_store_elf tests/unit/test_store_foresee
