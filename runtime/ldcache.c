@@ -3,7 +3,6 @@
 
 #include "runtime/ldcache.h"
 
-#include <elf.h>
 #include <limits.h>
 #include <string.h>
 
@@ -125,38 +124,7 @@ void rt_ldcache_get(const struct rt_ldcache *c, uint32_t i, struct rt_ldcache_en
 	const uint8_t *at = entry_at(c, i);
 
 	HR_BUG_ON(i >= c->count);
-	*entry = (struct rt_ldcache_entry) { .flags = hr_le32(at),
-					     .soname = (const char *)c->p + hr_le32(at + 4),
+	*entry = (struct rt_ldcache_entry) { .soname = (const char *)c->p + hr_le32(at + 4),
 					     .path = (const char *)c->p + hr_le32(at + 8),
 					     .hwcap = hr_le64(at + 16) };
-}
-
-uint32_t rt_ldcache_flags(uint16_t machine)
-{
-	/* FLAG_ELF_LIBC6 and FLAG_*_LIB64 of ldconfig.h */
-	static const struct {
-		uint16_t machine;
-		uint32_t flags;
-	} rows[] = {
-		{ EM_X86_64, 0x0303 },
-		{ EM_AARCH64, 0x0a03 },
-		{ EM_PPC64, 0x0503 },
-	};
-
-	for (size_t i = 0; i < HR_COUNT(rows); i++)
-		if (rows[i].machine == machine)
-			return rows[i].flags;
-	return 0;
-}
-
-const char *rt_ldcache_find(const struct rt_ldcache *c, const char *soname, uint32_t flags)
-{
-	for (uint32_t i = 0; i < c->count; i++) {
-		struct rt_ldcache_entry entry;
-
-		rt_ldcache_get(c, i, &entry);
-		if (entry.hwcap == 0 && entry.flags == flags && strcmp(entry.soname, soname) == 0)
-			return entry.path;
-	}
-	return NULL;
 }

@@ -3,7 +3,7 @@
  * The loader's cache, ld.so.cache: which file has a soname, without running ldconfig. Pure; whose
  * cache it is, the host's or an image's, is the caller's to know.
  *
- * Sequence: read the file (RT_LDCACHE_MAX); rt_ldcache_parse; rt_ldcache_find or rt_ldcache_get.
+ * Sequence: read the file (RT_LDCACHE_MAX); rt_ldcache_parse; rt_ldcache_get.
  */
 #ifndef RT_LDCACHE_H
 #define RT_LDCACHE_H
@@ -20,7 +20,6 @@
 struct rt_ldcache_entry {
 	const char *soname;
 	const char *path; /* absolute */
-	uint32_t flags;	  /* type and machine: rt_ldcache_flags */
 	uint64_t hwcap;	  /* not 0: for some processors of the machine only */
 };
 
@@ -45,14 +44,5 @@ int rt_ldcache_parse(const uint8_t *p, size_t n, struct rt_ldcache *out,
 
 /* Entry I < out->count; in the order of the cache, which the loader searches by name. */
 void rt_ldcache_get(const struct rt_ldcache *c, uint32_t i, struct rt_ldcache_entry *entry);
-
-/* The flags of libraries for ELF machine MACHINE of 64 bits; 0: not known here. */
-uint32_t rt_ldcache_flags(uint16_t machine);
-
-/*
- * The path for SONAME among entries with FLAGS that any processor of the machine can use, the
- * first if there are several; NULL: none.
- */
-const char *rt_ldcache_find(const struct rt_ldcache *c, const char *soname, uint32_t flags);
 
 #endif

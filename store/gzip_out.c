@@ -77,8 +77,3 @@ void store_gzip_free(struct store_gzip *g)
 	free(g->out);
 	free(g);
 }
-
-void store_gzip_freep(struct store_gzip **g)
-{
-	store_gzip_free(*g);
-}

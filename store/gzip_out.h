@@ -18,6 +18,5 @@ struct store_gzip *store_gzip_new(fetch_sink *sink, void *arg);
 int store_gzip_add(void *gzip, const void *p, size_t n, struct hr_err *e) HR_MUST_USE;
 int store_gzip_end(struct store_gzip *z, struct hr_err *e) HR_MUST_USE;
 void store_gzip_free(struct store_gzip *z);
-void store_gzip_freep(struct store_gzip **z);
 
 #endif

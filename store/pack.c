@@ -64,11 +64,6 @@ bool store_pack_is_full(const struct store_pack_writer *w)
 	return w->bytes >= STORE_PACK_FULL;
 }
 
-uint64_t store_pack_bytes(const struct store_pack_writer *w)
-{
-	return w->bytes;
-}
-
 static int append(struct store_pack_writer *w, const void *p, size_t n, struct hr_err *e)
 {
 	if (hr_write_all(w->tmp.fd, p, n, w->tmp.name, e) == 0)

@@ -29,7 +29,6 @@ int store_pack_new(const struct store *st, struct store_pack_writer **out,
 int store_pack_add(struct store_pack_writer *w, const struct store_chunk *chunk, const void *frame,
 		   uint32_t len, struct store_loc_chunk *where, struct hr_err *e) HR_MUST_USE;
 bool store_pack_is_full(const struct store_pack_writer *w);
-uint64_t store_pack_bytes(const struct store_pack_writer *w);
 /* Write the table and sync. The pack has at least one chunk. */
 int store_pack_finish(struct store_pack_writer *w, struct store_loc_pack *name,
 		      struct hr_err *e) HR_MUST_USE;

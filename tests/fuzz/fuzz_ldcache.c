@@ -24,8 +24,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		FUZZ_CHECK(entry.soname + strlen(entry.soname) < (const char *)p + n);
 		FUZZ_CHECK(entry.path + strlen(entry.path) < (const char *)p + n);
 		FUZZ_CHECK(entry.path[0] == '/');
-		if (entry.hwcap == 0)
-			FUZZ_CHECK(rt_ldcache_find(&c, entry.soname, entry.flags));
 	}
 	return 0;
 }
