@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/cache_ref.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/le.h"
@@ -25,16 +26,21 @@
 #define MAP_HEADER    64 /* magic, number of frames, zeros; the presence bytes follow */
 #define FRAME_ABSENT  0
 #define FRAME_PRESENT 1
-#define PIN_BYTE      0 /* of the map: read-locked by whoever has the pack open */
+#define FRAME_MOVED   2 /* to a file of its own; where its bytes were a reference tells to which */
+#define MOVE_MIN      8192 /* bytes of a frame: for less no block may come free */
+#define READS_MAX     3	   /* of a frame that is moved meanwhile */
+#define PIN_BYTE      0	   /* of the map: read-locked by whoever has the pack open */
 #define TURNS_NAME    "turns"
 #define TURN_POLL_MS  20
 
 struct store_cache {
 	int top;   /* CACHE */
 	int dirfd; /* CACHE/packs */
+	struct store_cache_refs *refs;
 };
 
 struct store_cache_pack {
+	struct store_cache *c;
 	int data, map;
 	uint32_t n_frames;
 	uint8_t *present; /* n_frames bytes in the mapped file; other processes write it too */
@@ -82,6 +88,7 @@ int store_cache_open(const char *dir, struct store_cache **out, struct hr_err *e
 	*out = hr_xmalloc(sizeof(**out));
 	(*out)->top = hr_steal_fd(&top);
 	(*out)->dirfd = hr_steal_fd(&packs);
+	(*out)->refs = store_cache_refs_new(*out);
 	return 0;
 }
 
@@ -89,6 +96,7 @@ void store_cache_close(struct store_cache *c)
 {
 	if (!c)
 		return;
+	store_cache_refs_free(c->refs);
 	close(c->dirfd);
 	close(c->top);
 	free(c);
@@ -234,6 +242,7 @@ int store_cache_pack_open(struct store_cache *c, const struct fetch_digest *pack
 	HR_CLEANUP(closep) struct store_cache_pack *p = hr_xmalloc(sizeof(*p));
 	char fan[3] = "";
 
+	p->c = c;
 	p->data = p->map = -1;
 	p->n_frames = n_frames;
 	fetch_digest_hex(pack, p->name);
@@ -272,19 +281,60 @@ void store_cache_pack_close(struct store_cache_pack *p)
 	free(p);
 }
 
+static uint8_t state_of(const struct store_cache_pack *p, uint32_t frame)
+{
+	return frame < p->n_frames ? __atomic_load_n(&p->present[frame], __ATOMIC_ACQUIRE)
+				   : FRAME_ABSENT;
+}
+
 bool store_cache_has(const struct store_cache_pack *p, uint32_t frame)
 {
-	return frame < p->n_frames &&
-	       __atomic_load_n(&p->present[frame], __ATOMIC_ACQUIRE) == FRAME_PRESENT;
+	uint8_t state = state_of(p, frame);
+
+	return state == FRAME_PRESENT || state == FRAME_MOVED;
+}
+
+/* False when somebody was first. */
+static bool change(struct store_cache_pack *p, uint32_t frame, uint8_t from, uint8_t to)
+{
+	return __atomic_compare_exchange_n(&p->present[frame], &from, to, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_ACQUIRE);
+}
+
+/* Bytes of a frame that was moved. */
+static int get_moved(struct store_cache_pack *p, uint64_t uoff, void *buf, size_t len,
+		     struct hr_err *e)
+{
+	uint8_t ref[STORE_CACHE_REF_BYTES];
+	struct store_cache_at at;
+
+	if (hr_pread_all(p->data, ref, sizeof(ref), uoff, p->name, e) < 0)
+		return -1;
+	if (!store_cache_ref_read(ref, &at))
+		return hr_fail(e, HR_CORRUPT, 0, "no reference at %" PRIu64 " of '%s'", uoff,
+			       p->name);
+	return store_cache_refs_get(p->c->refs, &at, buf, len, e);
 }
 
 int store_cache_get(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, void *buf,
 		    size_t len, struct hr_err *e)
 {
-	if (!store_cache_has(p, frame))
-		return hr_fail(e, HR_NOTFOUND, 0,
-			       "frame %" PRIu32 " of pack %s is not in the cache", frame, p->name);
-	return hr_pread_all(p->data, buf, len, uoff, p->name, e);
+	for (int i = 0; i < READS_MAX && store_cache_has(p, frame); i++) {
+		struct hr_err why = { 0 };
+		uint8_t state = state_of(p, frame);
+		int r = state == FRAME_MOVED ? get_moved(p, uoff, buf, len, &why)
+					     : hr_pread_all(p->data, buf, len, uoff, p->name, &why);
+
+		if (state_of(p, frame) != state)
+			continue; /* it was moved meanwhile: what was read is neither */
+		if (r == 0)
+			return 0;
+		change(p, frame, state, FRAME_ABSENT);
+		*e = why;
+		return -1;
+	}
+	return hr_fail(e, HR_NOTFOUND, 0, "frame %" PRIu32 " of pack %s is not in the cache", frame,
+		       p->name);
 }
 
 int store_cache_claim(struct store_cache_pack *p, uint32_t frame)
@@ -315,16 +365,49 @@ void store_cache_drop(struct store_cache_pack *p, uint32_t frame)
 		__atomic_store_n(&p->present[frame], FRAME_ABSENT, __ATOMIC_RELEASE);
 }
 
-void store_cache_forget(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, size_t len)
+void store_cache_settle(struct store_cache_pack *p, uint32_t frame, uint64_t uoff)
 {
-	if (!store_cache_has(p, frame))
+	struct hr_err gone = { 0 };
+
+	if (state_of(p, frame) == FRAME_MOVED && get_moved(p, uoff, NULL, 0, &gone) < 0)
+		change(p, frame, FRAME_MOVED, FRAME_ABSENT);
+}
+
+/*
+ * With the frame claimed, so that no other process brings it back meanwhile. Killed at any point it
+ * is absent, which costs fetching it again, or all done. After a loss of power there may be a byte
+ * of one state with the bytes of another: no reference, or a wrong check sum.
+ */
+static void move_claimed(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, size_t len,
+			 const struct store_cache_at *to)
+{
+	uint8_t ref[STORE_CACHE_REF_BYTES];
+	struct hr_err e = { 0 };
+
+	if (!change(p, frame, FRAME_PRESENT, FRAME_ABSENT)) /* or another thread of ours does it */
 		return;
-	store_cache_drop(p, frame);
-	/* whoever is reading it sees zeros and a wrong check sum, and reads it elsewhere */
-	if (fallocate(p->data, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)uoff,
-		      (off_t)len) < 0)
+	if (fallocate(p->data, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)uoff + STORE_CACHE_REF_BYTES,
+		      (off_t)len - STORE_CACHE_REF_BYTES) < 0) {
 		hr_debug("cannot give back frame %" PRIu32 " of '%s': %s", frame, p->name,
 			 strerror(errno));
+		change(p, frame, FRAME_ABSENT, FRAME_PRESENT); /* nothing happened */
+		return;
+	}
+	store_cache_ref_write(to, ref);
+	if (hr_pwrite_all(p->data, ref, sizeof(ref), uoff, p->name, &e) < 0)
+		hr_debug("frame %" PRIu32 " is lost to the cache: %s", frame, e.text);
+	else
+		change(p, frame, FRAME_ABSENT, FRAME_MOVED);
+}
+
+void store_cache_move(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, size_t len,
+		      const struct store_cache_at *to)
+{
+	if (len < MOVE_MIN || state_of(p, frame) != FRAME_PRESENT || !store_cache_claim(p, frame))
+		return;
+	move_claimed(p, frame, uoff, len, to);
+	store_cache_unclaim(p, frame);
 }
 
 /* ---- what belongs to a file read in place ---- */

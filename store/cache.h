@@ -8,7 +8,9 @@
  * cache is a 0700 directory of the user. Each pack has a sparse file of uncompressed chunks and a
  * presence map of one byte a frame. Data is written before its presence byte; after a power loss a
  * byte may still be there before its data, which the caller's check sum finds: it calls
- * store_cache_drop and fetches again.
+ * store_cache_drop and fetches again. A chunk that has come to lie in a large file of the cache
+ * (cache_file.h), too, is moved: the pack's file then has but a note of where it is, and
+ * store_cache_get reads it there.
  *
  * Sequence: store_cache_open; store_cache_pack_open for each pack; store_cache_get, and on a miss
  * store_cache_claim, fetch, verify, store_cache_put, store_cache_unclaim; store_cache_pack_close;
@@ -48,13 +50,21 @@ int store_cache_pack_open(struct store_cache *c, const struct fetch_digest *pack
 			  struct store_cache_pack **out, struct hr_err *e) HR_MUST_USE;
 void store_cache_pack_close(struct store_cache_pack *p);
 
-/* Whether the frame is present; never blocks. */
+/*
+ * Whether the frame is present; never blocks. One that was moved counts as present although its
+ * file may have been evicted since: who needs to know calls store_cache_settle before.
+ */
 bool store_cache_has(const struct store_cache_pack *p, uint32_t frame);
 
+/* Forget the frame at UOFF if it was moved to a file that is not there any more; else the file
+ * stays there as long as this process has the cache open. */
+void store_cache_settle(struct store_cache_pack *p, uint32_t frame, uint64_t uoff);
+
 /*
- * Read LEN bytes of a present frame from UOFF of the uncompressed pack.
+ * Read LEN bytes of a present frame from UOFF of the uncompressed pack; all LEN of the frame.
  *
- * Errors:  HR_NOTFOUND when the frame is absent; HR_SYS, HR_CORRUPT (the file is too short).
+ * Errors:  HR_NOTFOUND when the frame is absent; HR_SYS, HR_CORRUPT (the file is too short): it is
+ *          forgotten then.
  */
 int store_cache_get(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, void *buf,
 		    size_t len, struct hr_err *e) HR_MUST_USE;
@@ -75,8 +85,21 @@ int store_cache_put(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, c
 /* Forget a frame whose bytes proved wrong. */
 void store_cache_drop(struct store_cache_pack *p, uint32_t frame);
 
-/* Forget a frame of LEN bytes at UOFF that lies elsewhere, too, and give its room back. */
-void store_cache_forget(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, size_t len);
+/* A place in a large file of the cache. */
+struct store_cache_at {
+	struct fetch_digest file;
+	uint64_t off;
+};
+
+/*
+ * Move a present frame of LEN bytes at UOFF: give back the room that it takes, for the same bytes
+ * lie TO, verified and on disk. Not done, and no harm, where the file system cannot give room back,
+ * or another process has a claim. Whoever reads the frame meanwhile has its bytes or finds it
+ * absent.
+ */
+void store_cache_move(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, size_t len,
+		      const struct store_cache_at *to);
+
 /*
  * What else belongs to a pack that stands for a file read in place (file_image.h): its index and
  * its locations. They are removed with the pack.

@@ -160,27 +160,61 @@ static int look(struct store_cache_file *f, struct hr_err *e)
 	return 0;
 }
 
-int store_cache_file_open(struct store_cache *c, const struct store_cache_file_want *want,
-			  bool make, struct store_cache_file **out, struct hr_err *e)
+static struct store_cache_file *file_new(struct store_cache *c,
+					 const struct store_cache_file_want *want)
 {
-	HR_CLEANUP(store_cache_file_closep) struct store_cache_file *f = hr_xmalloc(sizeof(*f));
+	struct store_cache_file *f = hr_xmalloc(sizeof(*f));
 	char hex[FETCH_DIGEST_HEX];
 
 	f->want = *want;
 	f->dir = store_cache_dir(c);
 	f->seal = f->data = -1;
 	fetch_digest_hex(&want->name, hex);
-	snprintf(f->path, sizeof(f->path), "files/%.2s", hex);
-	if (make && hr_mkdir_all(f->dir, f->path, 0700, e) < 0)
-		return -1;
 	snprintf(f->path, sizeof(f->path), "files/%.2s/%s", hex, hex);
 	snprintf(f->part, sizeof(f->part), "%s.part", f->path);
 	snprintf(f->seal_path, sizeof(f->seal_path), "%s.seal", f->path);
+	return f;
+}
+
+/* Somebody uses it: the time of the seal is the age that eviction goes by. */
+static void touch(const struct store_cache_file *f)
+{
+	if (futimens(f->seal, NULL) < 0)
+		hr_debug("cannot touch '%s': %s", f->seal_path, strerror(errno));
+}
+
+int store_cache_file_open(struct store_cache *c, const struct store_cache_file_want *want,
+			  bool make, struct store_cache_file **out, struct hr_err *e)
+{
+	HR_CLEANUP(store_cache_file_closep) struct store_cache_file *f = file_new(c, want);
+	char fan[sizeof("files/ab")] = "";
+
+	memcpy(fan, f->path, sizeof(fan) - 1);
+	if (make && hr_mkdir_all(f->dir, fan, 0700, e) < 0)
+		return -1;
 	f->seal = seal_open(f, make, e);
 	if (f->seal < 0 || look(f, e) < 0)
 		return -1;
-	if (futimens(f->seal, NULL) < 0) /* its time is the age that eviction goes by */
-		hr_debug("cannot touch '%s': %s", f->seal_path, strerror(errno));
+	touch(f);
+	*out = hr_steal(&f);
+	return 0;
+}
+
+int store_cache_file_open_named(struct store_cache *c, const struct fetch_digest *name,
+				struct store_cache_file **out, struct hr_err *e)
+{
+	const struct store_cache_file_want want = { .name = *name };
+	HR_CLEANUP(store_cache_file_closep) struct store_cache_file *f = file_new(c, &want);
+
+	f->seal = seal_open(f, false, e);
+	if (f->seal < 0)
+		return -1;
+	f->data = open_data(f);
+	if (f->data < 0)
+		return hr_fail(e, errno == ENOENT ? HR_NOTFOUND : HR_SYS, errno,
+			       "cannot open '%s' in the cache", f->path);
+	f->state = STORE_CACHE_FILE_OLD;
+	touch(f);
 	*out = hr_steal(&f);
 	return 0;
 }

@@ -61,6 +61,14 @@ int store_cache_file_can(struct store_cache *c, struct hr_err *e) HR_MUST_USE;
  */
 int store_cache_file_open(struct store_cache *c, const struct store_cache_file_want *want,
 			  bool make, struct store_cache_file **out, struct hr_err *e) HR_MUST_USE;
+/*
+ * Open what is there under NAME, for reading alone, whatever it was to be: all that is read of it
+ * has to be verified.
+ *
+ * Errors:  HR_NOTFOUND; HR_SYS.
+ */
+int store_cache_file_open_named(struct store_cache *c, const struct fetch_digest *name,
+				struct store_cache_file **out, struct hr_err *e) HR_MUST_USE;
 void store_cache_file_close(struct store_cache_file *f);
 void store_cache_file_closep(struct store_cache_file **f);
 

@@ -160,7 +160,8 @@ static void show_files(void *arg, uint32_t there, uint32_t total)
 
 /* What cannot be made is read through the session's server: no failure. */
 static void make_files(struct job *j, const struct store_image *img,
-		       struct store_chunk_source source, bool (*has)(void *arg, uint32_t chunk))
+		       struct store_chunk_source source, bool (*has)(void *arg, uint32_t chunk),
+		       store_native_moved_fn *moved)
 {
 	bool bar = !j->args->quiet && isatty(STDERR_FILENO);
 	const struct store_prefetch_files_options o = { .ix = store_image_index(img),
@@ -171,6 +172,7 @@ static void make_files(struct job *j, const struct store_image *img,
 										  : "",
 							.source = source,
 							.has = has,
+							.moved = moved,
 							.tick = bar ? show_files : NULL };
 	struct store_prefetch_files *made = &j->files;
 	char size[STORE_SIZE_TEXT];
@@ -201,6 +203,13 @@ static bool has(void *arg, uint32_t chunk)
 	const struct job *j = arg;
 
 	return (!j->asked || j->asked[chunk]) && store_pager_has(j->pager, chunk);
+}
+
+static void moved(void *arg, uint32_t chunk, uint32_t bytes, const struct store_cache_at *at)
+{
+	const struct job *j = arg;
+
+	store_pager_moved(j->pager, chunk, bytes, at);
 }
 
 static void warn(void *arg, const char *text)
@@ -267,8 +276,8 @@ static int prefetch(struct job *j, const char *traces, const struct store_pager_
 	    run(j, e) < 0)
 		return -1;
 	if (j->conf.native_files && !object) /* files are named by digests, which are not known */
-		make_files(j, j->img, (struct store_chunk_source) { .plain = plain, .arg = j },
-			   has);
+		make_files(j, j->img, (struct store_chunk_source) { .plain = plain, .arg = j }, has,
+			   moved);
 	return 0;
 }
 
@@ -349,7 +358,7 @@ static int from_directory(struct job *j, const struct store_paths *stores, const
 	if (store_cache_open(dir, &j->cache, &no_cache) < 0)
 		hr_warn("large files cannot be kept in the cache as such: %s", no_cache.text);
 	else
-		make_files(j, img, store_image_source(img), NULL);
+		make_files(j, img, store_image_source(img), NULL, NULL);
 	return 0;
 }
 

@@ -7,6 +7,7 @@ libstore_a_SOURCES = \
 	store/cache_file.c store/cache_file.h \
 	store/cache_meta.c store/cache_meta.h \
 	store/cache_place.c store/cache_place.h \
+	store/cache_ref.c store/cache_ref.h \
 	store/check.c store/check.h store/check_parts.h \
 	store/check_object.c \
 	store/check_pack.c \

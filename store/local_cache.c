@@ -71,14 +71,11 @@ static bool plain(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes)
 	struct store_local_cache *c = arg;
 	struct store_loc_chunk at = store_loc_chunk(c->loc, chunk);
 	struct store_cache_pack *pack = pack_of(c, at.pack);
-	struct hr_err e = { 0 };
+	struct hr_err e = { 0 }; /* the store has it */
 
 	if (!pack || !store_cache_has(pack, at.frame))
 		return false;
-	if (store_cache_get(pack, at.frame, at.plain_off, out, bytes, &e) == 0)
-		return true;
-	store_cache_drop(pack, at.frame);
-	return false;
+	return store_cache_get(pack, at.frame, at.plain_off, out, bytes, &e) == 0;
 }
 
 static void damaged(void *arg, uint32_t chunk)
@@ -86,8 +83,6 @@ static void damaged(void *arg, uint32_t chunk)
 	struct store_local_cache *c = arg;
 	struct store_loc_chunk at = store_loc_chunk(c->loc, chunk);
 
-	if (!store_cache_has(pack_of(c, at.pack), at.frame))
-		return; /* given back while it was read */
 	hr_warn("a cached chunk is damaged and is read from the store again");
 	store_cache_drop(pack_of(c, at.pack), at.frame);
 }
@@ -148,13 +143,13 @@ struct store_chunk_source store_local_cache_wrap(struct store_local_cache *c,
 					     .arg = c };
 }
 
-void store_local_cache_forget(struct store_local_cache *c, uint32_t chunk, uint32_t bytes)
+void store_local_cache_moved(void *arg, uint32_t chunk, uint32_t bytes,
+			     const struct store_cache_at *to)
 {
+	struct store_local_cache *c = arg;
 	struct store_loc_chunk at = store_loc_chunk(c->loc, chunk);
 	struct store_cache_pack *pack = pack_of(c, at.pack);
 
-	/* what the store has lost is here alone, and a registry would have to be asked for it again
-	 */
-	if (pack && store_image_has_pack(c->img, at.pack))
-		store_cache_forget(pack, at.frame, at.plain_off, bytes);
+	if (pack)
+		store_cache_move(pack, at.frame, at.plain_off, bytes, to);
 }

@@ -24,10 +24,9 @@ struct store_local_cache *store_local_cache_new(struct store_cache *cache, struc
 struct store_chunk_source store_local_cache_wrap(struct store_local_cache *c,
 						 const struct store_chunk_source *source);
 
-/*
- * A chunk of a file that lies in the cache as a file of its own is not kept twice, if the store has
- * it, too: it may be read again before that file is mounted. Threads: any.
- */
-void store_local_cache_forget(struct store_local_cache *c, uint32_t chunk, uint32_t bytes);
+/* A chunk lies AT a place in a large file of the cache, too: it is kept there alone. ARG is a
+ * cache. Threads: any. */
+void store_local_cache_moved(void *arg, uint32_t chunk, uint32_t bytes,
+			     const struct store_cache_at *at);
 
 #endif

@@ -199,6 +199,17 @@ static bool suits(const struct store_native_maker *m, const struct store_inode *
 	       store_native_want(m->o.ix, file, m->o.sha256, want);
 }
 
+void store_native_moved(const struct store_index *ix, const struct store_inode *file,
+			const struct fetch_digest *name, store_native_moved_fn *moved, void *arg)
+{
+	struct store_cache_at at = { .file = *name };
+	struct store_piece p;
+
+	for (; at.off < file->size && store_index_piece(ix, file, at.off, &p); at.off += p.len)
+		if (p.chunk != STORE_HOLE)
+			moved(arg, p.chunk, (uint32_t)p.len, &at);
+}
+
 enum store_native_made store_native_make(struct store_native_maker *m,
 					 const struct store_inode *file,
 					 struct store_cache_file **out, struct hr_err *e)
@@ -225,6 +236,8 @@ enum store_native_made store_native_make(struct store_native_maker *m,
 		return STORE_NATIVE_NOT;
 	if (r == 0 || store_cache_file_state(f) != STORE_CACHE_FILE_WHOLE)
 		return STORE_NATIVE_LATER;
+	if (m->o.moved)
+		store_native_moved(m->o.ix, file, &want.name, m->o.moved, m->o.source.arg);
 	*out = hr_steal(&f);
 	return STORE_NATIVE_WHOLE;
 }

@@ -16,6 +16,13 @@
 #include "store/index.h"
 #include "store/native.h"
 
+/* The BYTES of a chunk lie AT a place in a large file, too, and need not lie in the pack. */
+typedef void store_native_moved_fn(void *arg, uint32_t chunk, uint32_t bytes,
+				   const struct store_cache_at *at);
+/* Tell MOVED of all chunks of FILE, which is there, NAME in the cache. */
+void store_native_moved(const struct store_index *ix, const struct store_inode *file,
+			const struct fetch_digest *name, store_native_moved_fn *moved, void *arg);
+
 struct store_native_maker_options {
 	const struct store_index *ix; /* borrowed, like all below */
 	struct store_cache *cache;
@@ -24,6 +31,9 @@ struct store_native_maker_options {
 	struct store_chunk_source source;
 	/* with its argument: whether a chunk is at hand; NULL: all are */
 	bool (*has)(void *arg, uint32_t chunk);
+	/* also with it, or NULL: told of each chunk of a file that is there, store_native_moved()
+	 */
+	store_native_moved_fn *moved;
 	uint64_t cache_bytes; /* no file takes more than a quarter of it */
 	/* Called before each chunk; may wait; false: stop. */
 	bool (*go_on)(void *arg);

@@ -315,7 +315,6 @@ bool store_pager_peek(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes)
 	if (store_cache_get(pack, at.frame, at.plain_off, out, bytes, &e) == 0)
 		return true;
 	hr_debug("cannot use the cache: %s", e.text);
-	store_cache_drop(pack, at.frame);
 	return false;
 }
 
@@ -442,8 +441,22 @@ bool store_pager_bring(void *arg, uint32_t chunk, uint8_t *out)
 	       store_frame_verify(&want, out, NULL, &e) == 0;
 }
 
+/* Who wants all of the image in the cache must know what is not: a large file may be evicted before
+ * the packs whose chunks were moved to it. */
+static void settle(struct store_pager *p)
+{
+	for (uint32_t i = 0; i < store_index_chunks(p->o.ix); i++) {
+		struct store_loc_chunk at = store_loc_chunk(p->o.loc, i);
+		struct store_cache_pack *pack = store_pager_cache_of(p, &at);
+
+		if (pack)
+			store_cache_settle(pack, at.frame, at.plain_off);
+	}
+}
+
 void store_pager_fill(struct store_pager *p)
 {
+	settle(p);
 	for (uint32_t i = 0; i < store_index_chunks(p->o.ix); i++)
 		store_pager_later(p, p->in_order[i]);
 }
@@ -460,6 +473,16 @@ bool store_pager_has(const struct store_pager *p, uint32_t chunk)
 	struct store_cache_pack *pack = store_pager_cache_of(p, &at);
 
 	return pack && store_cache_has(pack, at.frame);
+}
+
+void store_pager_moved(void *arg, uint32_t chunk, uint32_t bytes, const struct store_cache_at *to)
+{
+	struct store_pager *p = arg;
+	struct store_loc_chunk at = store_loc_chunk(p->o.loc, chunk);
+	struct store_cache_pack *pack = store_pager_cache_of(p, &at);
+
+	if (pack)
+		store_cache_move(pack, at.frame, at.plain_off, bytes, to);
 }
 
 uint32_t store_pager_wait(struct store_pager *p, unsigned int ms, struct hr_err *failure)
@@ -585,6 +608,8 @@ static struct pager_thread *new_thread(struct store_pager *p)
 int store_pager_start(struct store_pager *p, struct store_chunks *chunks, struct hr_err *e)
 {
 	p->chunks = chunks;
+	if (!chunks)
+		settle(p);
 	if (chunks && p->failure.kind != HR_OK)
 		store_pager_no_cache(p, &p->failure);
 	for (unsigned int i = 0; i < p->o.threads; i++) {

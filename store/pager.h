@@ -95,6 +95,9 @@ bool store_pager_has(const struct store_pager *p, uint32_t chunk);
 /* The BYTES of a chunk that is in the cache, unverified; ARG is a pager. Not a touch of the
  * program. Threads: any. */
 bool store_pager_peek(void *arg, uint32_t chunk, uint8_t *out, uint32_t bytes);
+/* A chunk lies AT a place in a large file of the cache, too: it is kept there alone. ARG is a
+ * pager. Threads: any. */
+void store_pager_moved(void *arg, uint32_t chunk, uint32_t bytes, const struct store_cache_at *at);
 /*
  * Wait until no chunk is asked for or on its way and no request goes on, MS milliseconds at most.
  * Returns how many are.

@@ -118,8 +118,9 @@ bool store_pager_land_cached(struct pager_thread *t, uint32_t chunk,
 	    !store_index_chunk(t->p->o.ix, chunk, &want))
 		return false;
 	room = room_for(t, chunk);
-	if (store_cache_get(pack, at->frame, at->plain_off, room, want.bytes, &e) < 0 ||
-	    store_frame_verify(&want, room, NULL, &e) < 0) {
+	if (store_cache_get(pack, at->frame, at->plain_off, room, want.bytes, &e) < 0)
+		return false;
+	if (store_frame_verify(&want, room, NULL, &e) < 0) {
 		store_cache_drop(pack, at->frame);
 		return false;
 	}

@@ -54,6 +54,7 @@ static struct store_native_maker *new_maker(struct work *w)
 							  .sha256 = fetch_digest_of,
 							  .source = w->o->source,
 							  .has = w->o->has,
+							  .moved = w->o->moved,
 							  .cache_bytes = w->o->cache_bytes,
 							  .go_on = go_on,
 							  .arg = w };

@@ -15,6 +15,7 @@
 #include "store/cache.h"
 #include "store/chunks.h"
 #include "store/index.h"
+#include "store/native_make.h"
 #include "util/err.h"
 
 struct store_prefetch_files_options {
@@ -29,6 +30,7 @@ struct store_prefetch_files_options {
 	 */
 	struct store_chunk_source source;
 	bool (*has)(void *arg, uint32_t chunk);
+	store_native_moved_fn *moved;
 	/* told, before each chunk, how many of TOTAL files are there, by one at a time; or NULL */
 	void (*tick)(void *arg, uint32_t there, uint32_t total);
 	void *tick_arg;

@@ -16,6 +16,7 @@
 #include "store/cache.h"
 #include "store/chunks.h"
 #include "store/image.h"
+#include "store/native_make.h"
 #include "store/serve_ahead.h"
 #include "store/serve_push.h"
 #include "store/serve_tree.h"
@@ -127,10 +128,9 @@ struct serve_native_options {
 	bool all; /* not only what is read: the whole image is to be in the cache */
 	/* PLAIN and FRAME alone are used, as of store_native_maker_options */
 	struct store_chunk_source source;
-	/* with the argument of SOURCE: whether a chunk is at hand (NULL: all are); a chunk lies in
-	 * the cache in another way (or NULL) */
+	/* with the argument of SOURCE, as there, too */
 	bool (*has)(void *arg, uint32_t chunk);
-	void (*forget)(void *arg, uint32_t chunk, uint32_t bytes);
+	store_native_moved_fn *moved;
 };
 
 /* Errors: none; NULL when there is no cache that could hold such files. */

@@ -215,11 +215,6 @@ static int serve(struct serve *s, struct hr_err *e)
 	return serve_loop(s, fuse, m.data, m.data_len, e);
 }
 
-static void forget(void *arg, uint32_t chunk, uint32_t bytes)
-{
-	store_local_cache_forget(arg, chunk, bytes);
-}
-
 /* The cache of this node in front of SOURCE; without one, SOURCE. */
 static struct store_chunk_source cached(struct serve *s, const struct serve_web *w,
 					struct store_chunk_source source)
@@ -227,7 +222,7 @@ static struct store_chunk_source cached(struct serve *s, const struct serve_web 
 	hr_autofree char *dir = store_cache_place(w->cache, w->conf);
 	struct serve_native_options native = { .program = w->app,
 					       .cache_bytes = w->conf->cache_bytes,
-					       .forget = forget };
+					       .moved = store_local_cache_moved };
 	struct store_cache *cache = NULL;
 	struct hr_err e = { 0 };
 

@@ -277,19 +277,6 @@ static bool go_on(void *arg)
 	return true;
 }
 
-/* Its chunks lie in it now: of a store of files the cache need not keep them in its pack, too. */
-static void forget_chunks(const struct serve_native *n, const struct store_inode *file)
-{
-	struct store_piece p;
-
-	for (uint64_t off = 0; n->o.forget && off < file->size; off += p.len) {
-		if (!store_index_piece(n->s->ix, file, off, &p))
-			return;
-		if (p.chunk != STORE_HOLE)
-			n->o.forget(n->o.source.arg, p.chunk, (uint32_t)p.len);
-	}
-}
-
 static enum slot_state make(struct serve_native *n, uint32_t ino, const struct store_inode *file,
 			    const char *path)
 {
@@ -299,7 +286,6 @@ static enum slot_state make(struct serve_native *n, uint32_t ino, const struct s
 	switch (store_native_make(n->maker, file, &f, &e)) {
 	case STORE_NATIVE_WHOLE:
 		announce(n, ino, file->size, path, f);
-		forget_chunks(n, file);
 		return SLOT_OVER;
 	case STORE_NATIVE_LATER:
 		n->again = n->left > 0;
@@ -377,6 +363,7 @@ static bool equip(struct serve_native *n)
 						.cache = n->s->cache,
 						.source = n->o.source,
 						.has = n->o.has,
+						.moved = n->o.moved,
 						.cache_bytes = n->o.cache_bytes,
 						.go_on = go_on,
 						.arg = n };
@@ -408,12 +395,30 @@ static void wait_for_work(struct serve_native *n)
 		;
 }
 
+/*
+ * What is mounted need not lie in packs as well: whoever made it was killed before it had given
+ * that back, or a session in which it was not mounted has read it.
+ */
+static void tidy(struct serve_native *n)
+{
+	struct store_inode file;
+	uint32_t ino;
+
+	if (n->list.n > 0)
+		pause_ms(START_MS); /* as in wait_for_work() */
+	for (size_t i = 0; i < n->list.n; i++)
+		if (store_native_lookup(n->s->ix, n->list.v[i].path, &ino, &file))
+			store_native_moved(n->s->ix, &file, &n->list.v[i].name, n->o.moved,
+					   n->o.source.arg);
+}
+
 static void *thread_main(void *arg)
 {
 	struct serve_native *n = arg;
 
 	recall(n);
 	step_back();
+	tidy(n);
 	if (n->o.all)
 		want_all(n);
 	while (n->left > 0) {

@@ -110,7 +110,8 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 						     .all = w->conf->prefetch == HR_PREFETCH_ALL,
 						     .source = { .plain = store_pager_peek,
 								 .arg = pager },
-						     .has = has };
+						     .has = has,
+						     .moved = store_pager_moved };
 	const struct store_foresee_source foreseen = { store_pager_foreseen, store_pager_bring,
 						       pager };
 	struct store_prefetch *prefetch;

@@ -245,6 +245,46 @@ sys.exit(now != {"files": 2, "bytes": 5000003 + os.path.getsize(sys.argv[1])})' 
 	release
 }
 
+# KiB that the chunks of packs take in the cache.
+packs_kib() { du -ck "$HPCRUN_CACHE"/packs/*/*.data | sed -n 's/\ttotal//p'; }
+packs_below() { [ "$(packs_kib)" -lt "$1" ]; }
+
+@test "native: the cache holds a large file once, and whoever reads it through FUSE reads that" {
+	web_store_start "$SCRATCH/store" "$BATS_TEST_TMPDIR/web"
+	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
+	export HPCRUN_STORE
+	run -0 "$HPCRUN" prefetch lab/large:1
+	# name1 has two names and stays in its pack with all that is small; large and busybox do not
+	packs_below 3600
+	web_store_stop "$BATS_TEST_TMPDIR/web"
+	echo 'native_files = no' >>"$HPCRUN_CONF"
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+	# a bad byte in it is found, and so is that nobody has another
+	file=$(file_of)
+	chmod u+w "$file"
+	printf X | dd of="$file" bs=1 seek=1000000 conv=notrunc status=none
+	echo 'outage_wait = 1' >>"$HPCRUN_CONF"
+	run -1 inside md5sum /data/large
+	[[ $output != *"${SUM%  -}"* ]]
+}
+
+@test "native: what was kept twice is kept once when a session has begun with it" {
+	web_store_start "$SCRATCH/store" "$BATS_TEST_TMPDIR/web"
+	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
+	export HPCRUN_STORE
+	run -0 "$HPCRUN" prefetch lab/large:1
+	rm -r "$HPCRUN_CACHE/packs" # as if evicted, and fetched again where it was not mounted
+	echo 'native_files = no' >>"$HPCRUN_CONF"
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+	run ! packs_below 3000
+	sed -i '/native_files/d' "$HPCRUN_CONF"
+	start sh -c 'exec sleep 1000'
+	wait_until 60 large
+	wait_until 20 packs_below 3000
+	[ "$(inside md5sum /data/large)" = "${SUM%-}/data/large" ]
+	release
+}
+
 @test "native: a prefetch of the image makes them, and the first session begins with them" {
 	web_store_start "$SCRATCH/store" "$BATS_TEST_TMPDIR/web"
 	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")

@@ -31,8 +31,11 @@ tests_unit_test_store_text_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_text_LDADD = $(STORE_TEST_LIBS)
 
 # the node cache, and paging through it
-check_PROGRAMS += tests/unit/test_store_cache
-TESTS += tests/unit/test_store_cache
+check_PROGRAMS += tests/unit/test_store_cache tests/unit/test_store_cache_move
+TESTS += tests/unit/test_store_cache tests/unit/test_store_cache_move
+tests_unit_test_store_cache_move_SOURCES = tests/unit/test_store_cache_move.c
+tests_unit_test_store_cache_move_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_cache_move_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_cache_SOURCES = tests/unit/test_store_cache.c
 tests_unit_test_store_cache_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_cache_LDADD = $(STORE_TEST_LIBS)
