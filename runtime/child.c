@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/limit.h"
 #include "util/poison.h"
 
 #define TAIL_MAX 400 /* of the output, for one message */
@@ -185,4 +186,22 @@ int rt_child_run(const struct rt_child *c, struct hr_err *e)
 	hr_fd_cleanup(&theirs);
 	theirs = -1;
 	return wait_for(c, pid, out, e);
+}
+
+void rt_child_died(const char *what, int status, const char *line, size_t len, struct hr_err *e)
+{
+	const char *sep = len > 0 ? ": " : "";
+	bool by_signal = WIFSIGNALED(status);
+
+	if (by_signal)
+		hr_fail(e, HR_SYS, 0, "%s was killed by signal %d (%s)%s%.*s", what,
+			WTERMSIG(status), strsignal(WTERMSIG(status)), sep, (int)len, line);
+	else
+		hr_fail(e, HR_SYS, 0, "%s ended with status %d%s%.*s", what, WEXITSTATUS(status),
+			sep, (int)len, line);
+	if (by_signal && WTERMSIG(status) == SIGKILL)
+		hr_hint(e, "when memory of the node or of the job runs out, the kernel kills; its "
+			   "log tells");
+	else
+		hr_limit_hint_memory(e);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Run one program of the host to its end: with the environment and the input given and nothing
- * else, in a process group of its own, its output kept for a message, for a limited time.
+ * else, in a process group of its own, its output kept for a message, for a limited time. And what
+ * to say of one that died.
  */
 #ifndef RT_CHILD_H
 #define RT_CHILD_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "util/err.h"
@@ -28,5 +30,11 @@ struct rt_child {
  *          or, with its process group, by us when its time is over; with the end of its output.
  */
 int rt_child_run(const struct rt_child *c, struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Fill *E: WHAT, a process of ours, ended untimely with wait status STATUS; LEN bytes at LINE are
+ * the last that it said. The hint is what it may have died of.
+ */
+void rt_child_died(const char *what, int status, const char *line, size_t len, struct hr_err *e);
 
 #endif

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/child.h"
 #include "runtime/imgconf.h"
 #include "runtime/inject.h"
 #include "runtime/msg.h"
@@ -51,6 +52,13 @@ static void kill_child(pid_t pid)
 		kill(pid, SIGKILL); /* not yet reaped, so still ours */
 }
 
+/* With the last descriptor gone the kernel answers ENOTCONN: nobody hangs. */
+static void give_up_connection(struct rt_session *s)
+{
+	hr_fd_cleanup(&s->fuse_fd);
+	s->fuse_fd = -1;
+}
+
 /* The first cause counts; what fails after it is a consequence. */
 void rt_session_fail(struct rt_session *s, const struct hr_err *cause)
 {
@@ -61,9 +69,7 @@ void rt_session_fail(struct rt_session *s, const struct hr_err *cause)
 	kill_child(s->builder);
 	kill_child(s->init);
 	kill_child(s->server.pid);
-	/* without the last descriptor the kernel ends the connection: nobody hangs on it */
-	hr_fd_cleanup(&s->fuse_fd);
-	s->fuse_fd = -1;
+	give_up_connection(s);
 }
 
 static void note_time(struct rt_session *s, const char *what)
@@ -162,7 +168,8 @@ static int let_builder_go(struct rt_session *s, struct hr_err *e)
 	hr_autobuf struct hr_buf env = { 0 }, memo = { 0 };
 	hr_autofd int env_fd = -1, memo_fd = -1;
 
-	if (s->builder_sock < 0)
+	/* a packet that it never reads would reset the socket with its last words when it ends */
+	if (s->builder_sock < 0 || s->builder_goes_on)
 		return 0;
 	rt_params_list(&env, &s->image.env);
 	recall(s, &env, &memo);
@@ -170,6 +177,7 @@ static int let_builder_go(struct rt_session *s, struct hr_err *e)
 	memo_fd = env_fd < 0 ? -1 : rt_msg_memfd(memo.p, memo.len, e);
 	if (memo_fd < 0)
 		return -1;
+	s->builder_goes_on = true;
 	return rt_msg_send(s->builder_sock, &go, sizeof(go), (int[]) { env_fd, memo_fd }, 2, e);
 }
 
@@ -272,6 +280,7 @@ void rt_session_on_server(struct rt_session *s)
 
 	if (rt_server_receive(&s->server, &m, &fd, &e) < 0) {
 		rt_server_hangup(&s->server);
+		s->server_greeted = false;
 		if (!child_went(&e))
 			rt_session_fail(s, &e);
 		return;
@@ -362,28 +371,21 @@ static bool connection_over(const struct rt_session *s)
 
 static bool may_restart(struct rt_session *s)
 {
-	uint64_t now = rt_session_now_ms(), oldest = s->restarts_ms[s->restarts % RT_RESTARTS];
-
-	if (s->restarts >= RT_RESTARTS && now - oldest < RT_RESTART_WINDOW_MS)
+	if (s->phase == RT_STARTING && s->restarts.n >= RT_RESTARTS_STARTING)
 		return false;
-	s->restarts_ms[s->restarts++ % RT_RESTARTS] = now;
-	return true;
+	return !rt_often(&s->restarts, RT_RESTARTS, RT_RESTART_WINDOW_MS, rt_session_now_ms());
 }
 
 /*
- * The server has died although programs need it: start another on the same connection. The kernel
- * sends what was in flight once more (FUSE_NOTIFY_RESEND), programs only wait.
+ * The server has died although it is needed: start another on the same connection. The kernel sends
+ * what was in flight once more (FUSE_NOTIFY_RESEND), programs and the builder only wait.
  */
-static void restart_server(struct rt_session *s)
+static bool restart_server(struct rt_session *s)
 {
 	struct hr_err e = { 0 };
 
 	s->server_greeted = s->server_begun = false;
-	if (s->server.init_len > 0 && may_restart(s) && rt_session_serve(s, &e) == 0)
-		return;
-	/* hopeless: with the last descriptor gone the kernel answers ENOTCONN, nobody hangs */
-	hr_fd_cleanup(&s->fuse_fd);
-	s->fuse_fd = -1;
+	return may_restart(s) && rt_session_serve(s, &e) == 0;
 }
 
 /* A request that a server does not end with is sent to the next one again; and then no more. */
@@ -397,17 +399,30 @@ void rt_session_on_beat(struct rt_session *s)
 	s->beat_at_ms = now + RT_BEAT_MS;
 	if (!rt_beat_hangs(&s->beat, s->stats.file, s->server.pid, RT_BEAT_CPU_MS))
 		return;
-	if (now - s->hung_at_ms > RT_HANG_WINDOW_MS)
-		s->hangs = 0;
-	s->hung_at_ms = now;
-	if (++s->hangs > RT_HANGS) {
+	if (rt_often(&s->hangs, RT_HANGS, RT_HANG_WINDOW_MS, now)) {
 		what = "one server of the image after the other hangs in a request: "
 		       "reading the image fails from now on";
-		hr_fd_cleanup(&s->fuse_fd);
-		s->fuse_fd = -1;
+		give_up_connection(s);
 	}
 	rt_clients_say(&s->clients, what);
 	kill_child(s->server.pid);
+}
+
+/* Before there is a container. One that ended by itself would do so again. */
+static void server_died_early(struct rt_session *s, int status, struct hr_err *why)
+{
+	bool again = s->restarts.n > 0;
+
+	/* status 0 is the end of the connection: the builder has gone first, and has the reason */
+	if (status == 0 && s->builder > 0)
+		return;
+	if (WIFSIGNALED(status) && restart_server(s)) {
+		note_time(s, "the server has died, another takes its place");
+		return;
+	}
+	if (again)
+		hr_wrap(why, "two servers of the image in turn have died");
+	rt_session_fail(s, why);
 }
 
 static void server_died(struct rt_session *s, int status)
@@ -419,13 +434,11 @@ static void server_died(struct rt_session *s, int status)
 	rt_server_reaped(&s->server, status, &e);
 	if (rt_session_pull_pending(s))
 		return;
-	/* status 0 is the end of the connection: the builder has gone first, and has the reason */
-	if (s->phase == RT_STARTING && status == 0 && s->builder > 0)
-		return;
 	if (s->phase == RT_STARTING)
-		rt_session_fail(s, &e);
-	else if (s->phase != RT_FAILED_PHASE && !connection_over(s))
-		restart_server(s);
+		server_died_early(s, status, &e);
+	else if (s->phase != RT_FAILED_PHASE && !connection_over(s) &&
+		 (s->server.init_len == 0 || !restart_server(s)))
+		give_up_connection(s);
 }
 
 static void builder_died(struct rt_session *s, int status)
@@ -437,7 +450,7 @@ static void builder_died(struct rt_session *s, int status)
 	s->builder = -1;
 	if (s->phase != RT_STARTING)
 		return;
-	hr_fail(&e, HR_SYS, 0, "the builder of the container ended with wait status %d", status);
+	rt_child_died("the builder of the container", status, "", 0, &e);
 	rt_session_fail(s, &e);
 }
 

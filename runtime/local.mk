@@ -21,7 +21,7 @@ libruntime_a_SOURCES = \
 	runtime/key.c runtime/key.h runtime/ldcache.c runtime/ldcache.h runtime/lend.c runtime/lsm.c runtime/lsm.h \
 	runtime/memo.c runtime/memo.h runtime/mount.c runtime/mount.h runtime/msg.c runtime/msg.h \
 	runtime/native.c runtime/native.h \
-	runtime/overlay.c runtime/overlay.h runtime/params.c runtime/params.h runtime/path.c runtime/path.h \
+	runtime/often.c runtime/often.h runtime/overlay.c runtime/overlay.h runtime/params.c runtime/params.h runtime/path.c runtime/path.h \
 	runtime/place.c runtime/place.h runtime/plan.c runtime/plan.h \
 	runtime/profile.c runtime/profile.h runtime/pull.c runtime/pull.h \
 	runtime/say.c runtime/say.h \

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/child.h"
 #include "runtime/plan.h"
 #include "util/cleanup.h"
 #include "util/limit.h"
@@ -206,15 +207,7 @@ void rt_server_reaped(struct rt_server *s, int status, struct hr_err *e)
 
 	rt_server_read_log(s);
 	len = last_line(s, &line);
-	if (WIFSIGNALED(status))
-		hr_fail(e, HR_SYS, 0, "hpcrun-serve was killed by signal %d (%s)%s%.*s",
-			WTERMSIG(status), strsignal(WTERMSIG(status)), len > 0 ? ": " : "", len,
-			line);
-	else
-		hr_fail(e, HR_SYS, 0, "hpcrun-serve ended with status %d%s%.*s",
-			WEXITSTATUS(status), len > 0 ? ": " : "", len, line);
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
-		hr_limit_hint_memory(e);
+	rt_child_died("hpcrun-serve", status, line, (size_t)len, e);
 	s->pid = -1;
 	rt_server_hangup(s);
 	hr_fd_cleanup(&s->log);

@@ -15,6 +15,7 @@
 #include "runtime/hooks.h"
 #include "runtime/hostlibs.h"
 #include "runtime/identity.h"
+#include "runtime/often.h"
 #include "runtime/params.h"
 #include "runtime/scratch.h"
 #include "runtime/server.h"
@@ -36,7 +37,8 @@ enum rt_pull_phase {
 
 enum rt_phase { RT_STARTING, RT_READY, RT_FAILED_PHASE, RT_LEAVING };
 
-#define RT_RESTARTS	     5 /* of the server, within RT_RESTART_WINDOW_MS; more often is hopeless */
+#define RT_RESTARTS_STARTING 1 /* of the server; one that dies of the image does so each time */
+#define RT_RESTARTS	     5 /* of it, within RT_RESTART_WINDOW_MS; more often is hopeless */
 #define RT_RESTART_WINDOW_MS 60000
 #define RT_HANGS	     2 /* of it, likewise; who hangs on it then hears EIO */
 #define RT_HANG_WINDOW_MS    600000
@@ -73,12 +75,11 @@ struct rt_session {
 	struct rt_host host; /* what the builder told of libraries of the host */
 	struct rt_stats stats;
 	bool server_greeted, server_begun; /* its HELLO came, its START was sent */
+	bool builder_goes_on;		   /* it was told once that a server is ready */
 	bool image_known;
-	uint64_t restarts_ms[RT_RESTARTS];
-	size_t restarts;
+	struct rt_often restarts, hangs;
 	struct rt_beat beat;
-	uint64_t beat_at_ms, hung_at_ms;
-	unsigned int hangs; /* within RT_HANG_WINDOW_MS */
+	uint64_t beat_at_ms;
 	enum rt_pull_phase pull;
 	uint64_t pull_since_ms;
 	bool pull_told; /* a rank that waits knows what for */

@@ -123,28 +123,19 @@ static void *serve_requests(void *arg)
 	return NULL;
 }
 
-/* Take in the kernel's INIT and let the session keep it. */
-static int first_init(struct loop *l, struct hr_err *e)
+/* Let the session keep the kernel's INIT for a successor, before it is answered. */
+static void keep_init(const struct loop *l, const void *init, size_t len)
 {
 	struct serve_msg m = { .magic = SERVE_MAGIC, .type = SERVE_INIT };
-	hr_autofree void *buf = hr_xmalloc(BUFFER_BYTES);
-	struct fuse_buf fb = { .mem = buf };
 	struct hr_err unsent = { 0 };
-	int r = receive(l->fd, buf, BUFFER_BYTES, &fb.size);
 
-	if (r < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot receive from /dev/fuse");
-	if (r == 0)
-		return 0;
-	if (fb.size <= sizeof(m.data)) {
-		memcpy(m.data, buf, fb.size);
-		m.data_len = (uint32_t)fb.size;
-		/* a session that is gone cannot restart us, but its ranks go on */
-		if (hr_serve_send(l->s->control, &m, NULL, &unsent) < 0)
-			hr_debug("%s", unsent.text);
-	}
-	fuse_session_process_buf(l->se, &fb);
-	return 1;
+	if (len > sizeof(m.data))
+		return;
+	memcpy(m.data, init, len);
+	m.data_len = (uint32_t)len;
+	/* a session that is gone cannot restart us, but its ranks go on */
+	if (hr_serve_send(l->s->control, &m, NULL, &unsent) < 0)
+		hr_debug("%s", unsent.text);
 }
 
 static void replay_init(struct loop *l, const uint8_t *init, size_t len)
@@ -156,6 +147,29 @@ static void replay_init(struct loop *l, const uint8_t *init, size_t len)
 	memcpy(copy, init, len);
 	h->unique = REPLAY_UNIQUE;
 	fuse_session_process_buf(l->se, &fb);
+}
+
+/*
+ * The first request that comes: INIT, unless the server that this one follows, which was killed,
+ * had answered it. Then libfuse is to hear it all the same.
+ */
+static int first_request(struct loop *l, const uint8_t *init, size_t len, struct hr_err *e)
+{
+	hr_autofree void *buf = hr_xmalloc(BUFFER_BYTES);
+	const struct fuse_in_header *h = buf;
+	struct fuse_buf fb = { .mem = buf };
+	int r = receive(l->fd, buf, BUFFER_BYTES, &fb.size);
+
+	if (r < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot receive from /dev/fuse");
+	if (r == 0)
+		return 0;
+	if (h->opcode == FUSE_INIT)
+		keep_init(l, buf, fb.size);
+	else if (len >= sizeof(*h))
+		replay_init(l, init, len);
+	fuse_session_process_buf(l->se, &fb);
+	return 1;
 }
 
 /* Requests that a killed server had taken come again. */
@@ -200,9 +214,9 @@ int serve_loop(struct serve *s, int fd, const uint8_t *init, size_t init_len, st
 	char *argv[] = { name, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
 	struct loop l = { .s = s, .fd = fd };
-	struct hr_err unneeded = { 0 };
+	struct hr_err lost = { 0 }; /* a first server: nothing, but an INIT taken along */
 	char mountpoint[32];
-	int r = 1;
+	int r;
 
 	snprintf(mountpoint, sizeof(mountpoint), "/dev/fd/%d", fd);
 	l.se = fuse_session_new(&args, &serve_ops, sizeof(serve_ops), s);
@@ -214,15 +228,11 @@ int serve_loop(struct serve *s, int fd, const uint8_t *init, size_t init_len, st
 	next_turn(&s->stats->loops[0]); /* ends when the first thread takes that place */
 	/* who takes over without the lost requests would leave their processes waiting for ever;
 	 * when this server ends, too, the session gives up the connection and they fail */
-	if (init_len >= sizeof(struct fuse_in_header)) {
-		replay_init(&l, init, init_len);
-		if (ask_resend(&l, e) < 0)
-			return -1;
-	} else if (ask_resend(&l, &unneeded) < 0) {
-		hr_debug("%s", unneeded.text); /* lost: an INIT that a first server took along */
+	if (ask_resend(&l, &lost) < 0 && init_len > 0) {
+		*e = lost;
+		return -1;
 	}
-	if (init_len == 0)
-		r = first_init(&l, e);
+	r = first_request(&l, init, init_len, e);
 	if (r <= 0)
 		return r;
 	serve_push_begin(s->push, fd);

@@ -8,6 +8,12 @@ tests_unit_test_runtime_text_SOURCES = tests/unit/test_runtime_text.c
 tests_unit_test_runtime_text_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_runtime_text_LDADD = libruntime.a libutil.a $(JANSSON_LIBS) $(SECCOMP_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_runtime_beat
+TESTS += tests/unit/test_runtime_beat
+tests_unit_test_runtime_beat_SOURCES = tests/unit/test_runtime_beat.c
+tests_unit_test_runtime_beat_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_runtime_beat_LDADD = libruntime.a libutil.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_runtime_ldcache
 TESTS += tests/unit/test_runtime_ldcache
 tests_unit_test_runtime_ldcache_SOURCES = tests/unit/test_runtime_ldcache.c

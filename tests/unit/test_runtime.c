@@ -18,7 +18,6 @@
 
 #include <cmocka.h>
 
-#include "runtime/beat.h"
 #include "runtime/bind.h"
 #include "runtime/env.h"
 #include "runtime/exec.h"
@@ -154,45 +153,6 @@ static void tasks_that_are_left(void **state)
 	assert_int_equal(rt_tasks_launcher(), getppid());
 	unsetenv("SLURM_TASK_PID");
 	assert_int_equal(rt_tasks_launcher(), 0);
-}
-
-/* A thread that computes on one request, one that sleeps in one, and one that gets on. */
-static void servers_that_hang(void **state)
-{
-	static const struct {
-		const char *what;
-		bool computes, gets_on, hangs;
-	} rows[] = {
-		{ "computes on one request", true, false, true }, /* G2 */
-		{ "waits for a disk", false, false, false },
-		{ "computes on many", true, true, false },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < HR_COUNT(rows); i++) {
-		struct rt_beat beat = { 0 };
-		struct hr_stats file = { 0 };
-		bool hangs = false;
-		pid_t child = fork();
-
-		if (child == 0)
-			for (;;)
-				if (!rows[i].computes)
-					pause();
-		file.loops[3] = (struct hr_stats_loop) { (uint32_t)child, 7 };
-		assert_false(rt_beat_hangs(&beat, &file, child, 30));
-		for (int look = 0; look < (rows[i].hangs ? 500 : 10) && !hangs; look++) {
-			usleep(20000);
-			file.loops[3].turn += rows[i].gets_on ? 2 : 0;
-			hangs = rt_beat_hangs(&beat, &file, child, 30);
-		}
-		kill(child, SIGKILL);
-		waitpid(child, NULL, 0);
-		if (hangs != rows[i].hangs)
-			fail_msg("row '%s'", rows[i].what);
-		file.loops[3].turn &= ~1u; /* between two requests */
-		assert_false(rt_beat_hangs(&beat, &file, child, 0));
-	}
 }
 
 static void bind_specs(void **state)
@@ -743,7 +703,6 @@ int main(void)
 		cmocka_unit_test(tracking),
 		cmocka_unit_test(processes),
 		cmocka_unit_test(tasks_that_are_left),
-		cmocka_unit_test(servers_that_hang),
 		cmocka_unit_test(bind_specs),
 		cmocka_unit_test(binds_in_mounting_order),
 		cmocka_unit_test(working_directories),
