@@ -117,22 +117,6 @@ started_again() {
 	assert_nothing_left
 }
 
-@test "step: --signal reaches the program as it would without hpcrun, and the time limit ends all" { # H11
-	# slurmctld looks at time limits every 30 s, and counts them in minutes
-	[ "${HPCRUN_TEST_SLOW:-0}" = 1 ] || skip 'takes two minutes; HPCRUN_TEST_SLOW=1 runs it'
-	local inner='trap "touch \$WORK/\$0.\$SLURM_PROCID" USR1; touch $WORK/here.$0.$SLURM_PROCID; while :; do sleep 0.1; done'
-	printf '#!/bin/sh\nsrun -n 2 %s\n' "sh -c '$inner' without" >without
-	printf '#!/bin/sh\nsrun -n 2 $HPCRUN app:1 %s\n' "sh -c '$inner' inside" >inside
-	for how in without inside; do
-		job sbatch -Q -n 2 --time=1 --signal=USR1@60 -o /dev/null "$SCRATCH/work/$how"
-	done
-	wait_until 30 arrived here 4
-	wait_until 100 arrived without 2
-	wait_until 10 arrived inside 2
-	wait_until 120 no_job
-	assert_nothing_left
-}
-
 @test "step: programs of different images in one step each have theirs" {
 	printf '0-2 %s app:1 cat /etc/where\n3-5 %s app:2 cat /etc/where\n' "$HPCRUN" "$HPCRUN" >mpmd
 	run -0 job srun -N 1 -n 6 --multi-prog "$SCRATCH/work/mpmd"

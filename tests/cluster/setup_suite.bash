@@ -19,10 +19,13 @@ setup_suite() {
 	make_image app:2 "$SCRATCH/tree"
 	# shellcheck disable=SC2119  # as it is by default
 	cluster_up
+	. "$BATS_TEST_DIRNAME/limits.bash"
+	limits_begin >"$SCRATCH/limits.log" 2>&1 3>&- &
 }
 
 teardown_suite() {
 	[ -n "${CLUSTER:-}" ] || return 0
 	"$BATS_TEST_DIRNAME/down" "$CLUSTER"
+	"$BATS_TEST_DIRNAME/down" "$SCRATCH/limits/cluster"
 	rm -rf "$SCRATCH"
 }
