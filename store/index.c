@@ -392,7 +392,8 @@ bool store_index_piece(const struct store_index *ix, const struct store_inode *f
 	out->off = 0;
 	if (out->chunk == STORE_HOLE)
 		return true;
-	if (!store_index_chunk(ix, out->chunk, &chunk) || end - start > STORE_CHUNK_MAX ||
+	/* start <= off < end, whatever the order: nothing wraps */
+	if (!store_index_chunk(ix, out->chunk, &chunk) ||
 	    hr_le32(p + EXTENT_CHUNK_OFF) + (end - start) > chunk.bytes)
 		return false;
 	out->off = hr_le32(p + EXTENT_CHUNK_OFF) + (uint32_t)(off - start);

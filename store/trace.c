@@ -109,7 +109,7 @@ int store_trace_parse(const uint8_t *p, size_t len, const struct store_index *ix
 	if (store_trace_manifest(p, len, &of, e) < 0)
 		return -1;
 	count = hr_le32(p + 8);
-	if (count > chunks || len != HEADER + (size_t)count * 4)
+	if (len != HEADER + (size_t)count * 4)
 		return hr_fail(e, HR_CORRUPT, 0, "a trace of %" PRIu32 " chunks has %zu bytes",
 			       count, len);
 	if (!fetch_digest_equal(&of, &manifest))

@@ -1,7 +1,11 @@
 # unit tests of the reading half of store
-check_PROGRAMS += tests/unit/test_store_index
-TESTS += tests/unit/test_store_index
-tests_unit_test_store_index_SOURCES = tests/unit/test_store_index.c
+check_PROGRAMS += tests/unit/test_store_index tests/unit/test_store_index_rules
+TESTS += tests/unit/test_store_index tests/unit/test_store_index_rules
+INDEX_SAMPLE = tests/unit/index_sample.c tests/unit/index_sample.h
+tests_unit_test_store_index_rules_SOURCES = tests/unit/test_store_index_rules.c $(INDEX_SAMPLE)
+tests_unit_test_store_index_rules_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_index_rules_LDADD = libstore.a libutil.a $(CMOCKA_LIBS)
+tests_unit_test_store_index_SOURCES = tests/unit/test_store_index.c $(INDEX_SAMPLE)
 tests_unit_test_store_index_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_index_LDADD = libstore.a libutil.a $(CMOCKA_LIBS)
 
@@ -35,8 +39,8 @@ tests_lib_readers_CFLAGS = $(AM_CFLAGS)
 tests_lib_readers_LDADD = libutil.a
 
 # large files as files of their own in the node cache
-check_PROGRAMS += tests/unit/test_store_native tests/unit/test_store_native_odd
-TESTS += tests/unit/test_store_native tests/unit/test_store_native_odd
+check_PROGRAMS += tests/unit/test_store_native tests/unit/test_store_native_odd tests/unit/test_store_native_list
+TESTS += tests/unit/test_store_native tests/unit/test_store_native_odd tests/unit/test_store_native_list
 NATIVE_TEST_LIBS = libstore.a libfetch.a libutil.a $(ZSTD_LIBS) $(ISAL_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_store_native_SOURCES = tests/unit/test_store_native.c tests/unit/native_rig.c tests/unit/native_rig.h
 tests_unit_test_store_native_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -45,6 +49,9 @@ tests_unit_test_store_native_odd_SOURCES = tests/unit/test_store_native_odd.c te
 	tests/unit/native_rig.h
 tests_unit_test_store_native_odd_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_native_odd_LDADD = $(NATIVE_TEST_LIBS)
+tests_unit_test_store_native_list_SOURCES = tests/unit/test_store_native_list.c $(INDEX_SAMPLE)
+tests_unit_test_store_native_list_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_native_list_LDADD = $(NATIVE_TEST_LIBS)
 
 # what programs will read
 check_PROGRAMS += tests/unit/test_store_elf tests/unit/test_store_foresee

@@ -102,37 +102,6 @@ static void test_paths(void **state)
 	assert_false(store_native_lookup(rig.ix, "dir//big", &ino, &i));
 }
 
-/* ---- lists ---- */
-
-static void test_list_round_trip(void **state)
-{
-	HR_CLEANUP(store_native_list_release) struct store_native_list l = { 0 }, back = { 0 };
-	const struct fetch_digest name = { { 5 } }, other = { { 6 } };
-	hr_autobuf struct hr_buf b = { 0 };
-	struct hr_err e = { 0 };
-
-	(void)state;
-	store_native_list_add(&l, "usr/lib/a", &name);
-	store_native_list_add(&l, "b", &name);
-	store_native_list_add(&l, "b", &name);
-	assert_int_equal(l.n, 2);
-	store_native_list_write(&l, &rig_manifest, &b);
-	assert_int_equal(store_native_list_parse(b.p, b.len, &rig_manifest, &back, &e), 0);
-	assert_int_equal(back.n, 2);
-	assert_string_equal(back.v[0].path, "usr/lib/a");
-	assert_int_equal(store_native_list_parse(b.p, b.len, &other, &l, &e), -1);
-	assert_string_equal(e.text, "the list of files is of another image");
-	for (size_t cut = 0; cut < b.len; cut++) {
-		hr_err_clear(&e);
-		assert_int_equal(store_native_list_parse(b.p, cut, &rig_manifest, &l, &e), -1);
-		assert_int_equal(e.kind, HR_CORRUPT);
-	}
-	hr_buf_add(&b, "", 1);
-	hr_err_clear(&e);
-	assert_int_equal(store_native_list_parse(b.p, b.len, &rig_manifest, &l, &e), -1);
-	assert_string_equal(e.text, "1 bytes behind the list of files");
-}
-
 /* ---- files ---- */
 
 static void test_made(void **state)
@@ -333,7 +302,6 @@ int main(void)
 		cmocka_unit_test(test_which),
 		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_list_round_trip),
 		cmocka_unit_test_setup_teardown(test_made, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_made_once, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_wrong_chunk, rig_setup, rig_teardown),

@@ -61,6 +61,49 @@ static void references(void **state)
 	}
 }
 
+/* A reference from a server whose name has N bytes, the last of them LAST. */
+static int parse_server(size_t n, char last, struct hr_err *e)
+{
+	HR_CLEANUP(store_ref_record_release) struct store_ref_record r = { 0 };
+	hr_autobuf struct hr_buf b = { 0 };
+
+	hr_buf_str(&b, "manifest " D1 "\ndocument " D2 "\npulled 1\nserver ");
+	for (size_t i = 0; i + 1 < n; i++)
+		hr_buf_str(&b, "h");
+	hr_buf_add(&b, &last, 1);
+	hr_buf_str(&b, "\n");
+	return store_ref_record_parse(b.p, b.len, &r, e);
+}
+
+static void values_have_a_length_and_printable_bytes(void **state)
+{
+	static const struct {
+		size_t n;
+		char last;
+		const char *message;
+	} rows[] = {
+		{ 1, 'h', NULL },
+		{ 1023, 'h', NULL },
+		{ 1024, 'h', "line 4: value of 1024 bytes, at most 1023" },
+		{ 9, '\0', "line 4: a NUL in the value" },
+		{ 9, '~', NULL },
+		{ 9, '\x7f', "line 4: server is not printable" },
+		{ 9, '\x80', "line 4: server is not printable" },
+		{ 9, ' ', "line 4: server is not printable" },
+		{ STORE_RECORD_LIMIT, 'h', "at most 1048576" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		struct hr_err e = { 0 };
+		int got = parse_server(rows[i].n, rows[i].last, &e);
+
+		if ((got == 0) != !rows[i].message ||
+		    (got < 0 && (e.kind != HR_CORRUPT || !strstr(e.text, rows[i].message))))
+			fail_msg("row %zu: %d '%s'", i, got, e.text);
+	}
+}
+
 static void what_came_from_a_registry_is_told_apart(void **state)
 {
 	static const struct {
@@ -232,6 +275,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(references),
+		cmocka_unit_test(values_have_a_length_and_printable_bytes),
 		cmocka_unit_test(what_came_from_a_registry_is_told_apart),
 		cmocka_unit_test(what_cannot_be_true_of_a_pull_is_found),
 		cmocka_unit_test(images_keep_their_layers_and_lose_unprintable_dates),
