@@ -119,7 +119,8 @@ static int take_mount(json_t *o, struct rt_cdi_edits *x, struct hr_err *e)
 	    take_path(o, "containerPath", &m->dst, e) < 0 ||
 	    rt_json_string(o, "type", &type, e) < 0)
 		return -1;
-	if (type && type[0] && strcmp(type, "bind") != 0)
+	/* "none" as in mount(8), with the option "bind": Intel's drivers write that */
+	if (type && type[0] && strcmp(type, "bind") != 0 && strcmp(type, "none") != 0)
 		return hr_fail(e, HR_CORRUPT, 0, "a mount of type '%.64s' is not possible here",
 			       type);
 	return take_options(o, m, e);

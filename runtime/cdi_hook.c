@@ -52,11 +52,17 @@ static const struct verb {
 } verbs[] = {
 	{ "create-symlinks", "--link", add_link, NULL },
 	{ "update-ldcache", "--folder", add_folder, NULL },
+	/* a library that the loader is to find, it finds by its soname */
+	{ "create-soname-symlinks", "--folder", add_folder, NULL },
 	{ "chmod", NULL, NULL, "modes of device directories are the host's" },
 	{ "enable-cuda-compat", NULL, NULL,
 	  "an image that wants its own CUDA compatibility libraries names them in "
 	  "LD_LIBRARY_PATH" },
 	{ "disable-device-node-modification", NULL, NULL, "nobody inside can make device nodes" },
+	{ "update-nvidia-params", NULL, NULL, "nobody inside can make device nodes" },
+	{ "apply-cuda-memory-limits", NULL, NULL, "limits of a GPU's memory take privilege" },
+	{ "check-requirements", NULL, NULL,
+	  "what an image asks of the driver with NVIDIA_REQUIRE_* is not looked at" },
 	{ "update-application-profile", NULL, NULL, "it is for graphics" },
 };
 

@@ -103,33 +103,38 @@ static int no_device(const struct choice *c, const char *word, struct hr_err *e)
 	return -1;
 }
 
-static bool is_number(const char *word)
+static int which(const char *word, const char *hint, struct hr_err *e)
 {
-	return word[0] != '\0' && word[strspn(word, "0123456789")] == '\0';
+	hr_fail(e, HR_USAGE, 0, "which GPU is '%s'?", word);
+	hr_hint(e, "%s", hint);
+	return -1;
 }
 
-/* A device by number of the one vendor that has only a list: its variable does the choosing. */
+/* A device of the one vendor that has only a list: its variable does the choosing. */
 static int choose_of_list(struct choice *c, const char *word, struct hr_err *e)
 {
-	size_t n = 0, which = 0;
+	size_t n = 0, one = 0;
 
 	for (size_t i = 0; i < c->lists.n; i++) {
 		if (!is_usable(c, i))
 			continue;
-		which = i;
+		one = i;
 		n++;
 	}
-	if (n == 0 || !is_number(word))
+	if (n == 0)
 		return no_device(c, word, e);
-	if (n > 1 || !c->lists.v[which].visible) {
-		hr_fail(e, HR_USAGE, 0, "which GPU is '%s'?", word);
-		hr_hint(e,
-			"the node has GPUs of several vendors, or of one whose devices cannot be "
-			"chosen; CDI files give them names");
-		return -1;
-	}
-	c->used[which] = true;
-	hr_strv_take(&c->names, hr_xasprintf("%s/gpu=%s", c->lists.v[which].vendor, word));
+	if (n > 1 || !c->lists.v[one].visible)
+		return which(word,
+			     "the node has GPUs of several vendors, or of one whose devices cannot "
+			     "be chosen; CDI files give them names",
+			     e);
+	if (!rt_cdi_is_id(word))
+		return which(word,
+			     "no CDI file names them: choose by number, or by UUID (GPU-..., "
+			     "MIG-...)",
+			     e);
+	c->used[one] = true;
+	hr_strv_take(&c->names, hr_xasprintf("%s/gpu=%s", c->lists.v[one].vendor, word));
 	return 0;
 }
 
@@ -166,15 +171,21 @@ static void set_visible(const struct choice *c, const struct rt_gpu_list *list, 
 	hr_autobuf struct hr_buf b = { 0 };
 
 	for (size_t i = 0; i < c->names.n; i++) {
-		const char *name = c->names.v[i] + strlen(prefix);
+		const char *full = c->names.v[i], *known;
 
-		if (strncmp(c->names.v[i], prefix, strlen(prefix)) != 0)
+		if (strncmp(full, prefix, strlen(prefix)) != 0)
 			continue;
-		/* "all", or names that only the vendor's tools know */
-		if (!is_number(name) && strncmp(name, "GPU-", 4) != 0 &&
-		    strncmp(name, "MIG-", 4) != 0)
+		if (strcmp(full + strlen(prefix), "all") == 0)
 			return;
-		hr_buf_printf(&b, "%s%s", b.len > 0 ? "," : "", name);
+		known = rt_cdi_known_as(&c->cdi, full);
+		if (!known && list->visible)
+			hr_strv_take(&out->notes,
+				     hr_xasprintf("programs may see others than '%s': there is no "
+						  "number or UUID of it for %s",
+						  full, list->visible));
+		if (!known)
+			return;
+		hr_buf_printf(&b, "%s%s", b.len > 0 ? "," : "", known);
 	}
 	if (b.len == 0 || !list->visible)
 		return;

@@ -100,7 +100,14 @@ static int check_node(const struct rt_cdi_node *node, struct nodes_seen *seen, s
 	return 0;
 }
 
-/* Where /dev is the host's, a node is there already, unless it has another name inside. */
+/* Where /dev is the host's, what is in it is there already, unless it has another name inside. */
+static void add_device(const char *host, const char *path, bool ro, struct rt_gpu *out)
+{
+	bool there = strcmp(path, host) == 0 && rt_path_within(path, "/dev");
+
+	rt_binds_add(there ? &out->nodes : &out->binds, host, path, ro, false);
+}
+
 static int apply_nodes(const struct rt_cdi_edits *x, struct rt_gpu *out, struct hr_err *e)
 {
 	struct nodes_seen seen = { 0 };
@@ -110,10 +117,7 @@ static int apply_nodes(const struct rt_cdi_edits *x, struct rt_gpu *out, struct 
 
 		if (check_node(node, &seen, out, e) < 0)
 			return -1;
-		if (strcmp(node->path, node->host) != 0 || !rt_path_within(node->path, "/dev"))
-			rt_binds_add(&out->binds, node->host, node->path, false, false);
-		else
-			rt_binds_add(&out->nodes, node->host, node->path, false, false);
+		add_device(node->host, node->path, false, out);
 	}
 	if (seen.all > 0 && seen.denied == seen.all)
 		hr_strv_add(&out->warnings, "the job's cgroup allows no GPU device: was one asked "
@@ -132,7 +136,7 @@ static int apply_mounts(const struct rt_cdi_edits *x, struct rt_gpu *out, struct
 				   "anew");
 			return -1;
 		}
-		rt_binds_add(&out->binds, m->src, m->dst, m->ro, false);
+		add_device(m->src, m->dst, m->ro, out);
 	}
 	return 0;
 }

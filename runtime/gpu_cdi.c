@@ -173,6 +173,50 @@ int rt_cdi_choose_all(const struct rt_cdi_files *l, struct rt_cdi_edits *x, stru
 	return 0;
 }
 
+bool rt_cdi_is_id(const char *name)
+{
+	return strncmp(name, "GPU-", 4) == 0 || strncmp(name, "MIG-", 4) == 0 ||
+	       (name[0] != '\0' && name[strspn(name, "0123456789")] == '\0');
+}
+
+static bool same_nodes(const struct rt_cdi_device *a, const struct rt_cdi_device *b)
+{
+	if (a->edits.n_nodes == 0 || a->edits.n_nodes != b->edits.n_nodes)
+		return false;
+	for (size_t i = 0; i < a->edits.n_nodes; i++)
+		if (strcmp(a->edits.nodes[i].host, b->edits.nodes[i].host) != 0)
+			return false;
+	return true;
+}
+
+/* nvidia-ctk gives each device a name by each strategy that it was asked for: "0:1" and "MIG-..."
+ */
+static const char *twin(const struct rt_cdi_spec *s, const char *name)
+{
+	const struct rt_cdi_device *d = rt_cdi_device(s, name);
+
+	for (size_t i = 0; d && i < s->n; i++)
+		if (rt_cdi_is_id(s->devices[i].name) && same_nodes(d, &s->devices[i]))
+			return s->devices[i].name;
+	return NULL;
+}
+
+const char *rt_cdi_known_as(const struct rt_cdi_files *l, const char *full)
+{
+	const char *name = strchr(full, '=') + 1, *found = NULL;
+
+	if (rt_cdi_is_id(name))
+		return name;
+	for (size_t i = 0; i < l->n && !found; i++) {
+		const struct rt_cdi_spec *s = &l->v[i].spec;
+		hr_autofree char *own = hr_xasprintf("%s/%s=%s", s->vendor, s->class, name);
+
+		if (strcmp(own, full) == 0)
+			found = twin(s, name);
+	}
+	return found;
+}
+
 char *rt_cdi_list(const struct rt_cdi_files *l)
 {
 	hr_autobuf struct hr_buf b = { 0 };

@@ -46,6 +46,15 @@ int rt_cdi_choose(const struct rt_cdi_files *l, const char *word, struct rt_cdi_
 int rt_cdi_choose_all(const struct rt_cdi_files *l, struct rt_cdi_edits *x, struct hr_strv *names,
 		      struct hr_err *e) HR_MUST_USE;
 
+/*
+ * By what name programs can be told of the device FULL, of a GPU: its own if that is a number or a
+ * UUID, else that of a device that is made of the same nodes. NULL: there is none.
+ */
+const char *rt_cdi_known_as(const struct rt_cdi_files *l, const char *full);
+
+/* Numbers and UUIDs of devices: what the variables of vendors take. */
+bool rt_cdi_is_id(const char *name);
+
 /* The names of all devices, for a message. */
 char *rt_cdi_list(const struct rt_cdi_files *l);
 

@@ -253,6 +253,59 @@ other_make() {
 	[ "$(CUDA_VISIBLE_DEVICES=0 see --gpu=0 --env CUDA_VISIBLE_DEVICES=2 | head -n 1)" = '2 PCI_BUS_ID' ]
 }
 
+@test "gpu: a MIG device has a number of two parts for people and a UUID for programs" { # H20
+	# as 'nvidia-ctk cdi generate --device-name-strategy=index --device-name-strategy=uuid' names them
+	local mig1=MIG-4b4d1d3a-1f3a-5f55-a5a3-4ef0f28a9a01 mig2=MIG-4b4d1d3a-1f3a-5f55-a5a3-4ef0f28a9a02
+	device() { printf -- '- name: "%s"\n  containerEdits: {deviceNodes: [{path: /dev/null}, {path: %s}]}\n' "$@"; }
+	printf 'cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n' >"$CDI/nvidia.yaml"
+	{ device 0:0 /dev/zero && device 0:1 /dev/full; } >>"$CDI/nvidia.yaml"
+	printf '%s\n' 'vendor = nvidia.com' 'device = /dev/no-such-gpu' 'visible = CUDA_VISIBLE_DEVICES' >"$LISTS/nvidia.conf"
+	visible() { "$HPCRUN" run "$@" app:1 sh -c 'echo "$CUDA_VISIBLE_DEVICES"'; }
+	# nobody can tell which one that is
+	run --separate-stderr -0 visible -v --gpu=0:1
+	[[ $output = '' && $stderr = *"programs may see others than 'nvidia.com/gpu=0:1': there is no number or UUID of it for CUDA_VISIBLE_DEVICES"* ]]
+	{ device $mig1 /dev/zero && device $mig2 /dev/full; } >>"$CDI/nvidia.yaml"
+	[ "$(visible --gpu=0:1)" = $mig2 ]
+	[ "$(visible --gpu=0:0,0:1)" = $mig1,$mig2 ]
+	[ "$(visible --gpu=$mig1)" = $mig1 ]
+	[ "$(HPCRUN_GPU=0:1 visible)" = $mig2 ]
+	[ "$(CUDA_VISIBLE_DEVICES=$mig1 visible --gpu=0:0,0:1)" = $mig1 ]
+	fail_with "this node has no GPU '0:2'.*hint: it has nvidia.com/gpu=0:0, " bash -c "$HPCRUN run --gpu=0:2 app:1 true 2>&1 | paste -sd' ' >&2; exit 125"
+}
+
+@test "gpu: CDI files as AMD's and Intel's tools write them" {
+	# amd-ctk: numbers, types and modes of nodes; nothing else, and empty edits for all
+	cat >"$CDI/amd.json" <<-'EOT'
+		{"cdiVersion":"0.6.0","kind":"amd.com/gpu","devices":[
+		 {"name":"0","containerEdits":{"deviceNodes":[
+		  {"path":"/dev/null","type":"c","major":1,"minor":3,"fileMode":438,"permissions":"rw","uid":0,"gid":44},
+		  {"path":"/dev/zero","type":"c","major":1,"minor":5,"fileMode":438,"permissions":"rw","uid":0,"gid":0}]}},
+		 {"name":"all","containerEdits":{"deviceNodes":[{"path":"/dev/null"},{"path":"/dev/zero"}]}}],"containerEdits":{}}
+	EOT
+	printf '%s\n' 'vendor = amd.com' 'device = /dev/no-such-gpu' 'visible = ROCR_VISIBLE_DEVICES' >"$LISTS/amd.conf"
+	run -0 --separate-stderr "$HPCRUN" run --gpu=0 app:1 sh -c 'echo "$ROCR_VISIBLE_DEVICES"'
+	[ "$output/$stderr" = 0/ ]
+	rm "$CDI/amd.json"
+	# Intel's drivers: binds of type none, one of them a link to the node, within /dev or not
+	ln -s /dev/full "$BATS_TEST_TMPDIR/pci-0000:03:00.0-card"
+	cat >"$CDI/intel.yaml" <<-EOT
+		cdiVersion: 0.5.0
+		kind: intel.com/gpu
+		devices:
+		- name: 0000-03-00-0-0x56c0
+		  containerEdits:
+		    deviceNodes:
+		    - {path: /dev/zero, hostPath: /dev/zero, type: c}
+		    mounts:
+		    - {hostPath: "$BATS_TEST_TMPDIR/pci-0000:03:00.0-card", containerPath: "/opt/pci-0000:03:00.0-card", type: none, options: [bind, rw]}
+		    - {hostPath: /dev/full, containerPath: /dev/full, type: none, options: [bind, rw]}
+	EOT
+	for option in '' --contain; do
+		run -0 --separate-stderr "$HPCRUN" run $option --gpu app:1 stat -c %t:%T /opt/pci-0000:03:00.0-card /dev/full /dev/zero
+		[ "$output/$stderr" = $'1:7\n1:7\n1:5/' ]
+	done
+}
+
 # -- libraries
 
 @test "gpu: programs find the driver of the CDI file, by soname and by link" {
@@ -281,7 +334,10 @@ list_make() {
 	[ "$(paste -sd' ' <<<"$output")" = "driver 5 libcuda.so.1 libcuda.so.5.0 ${cached:-libz.so.1} firmware" ]
 	run -0 "$HPCRUN" run --gpu=1,0 app:1 sh -c 'echo $CUDA_VISIBLE_DEVICES'
 	[ "$output" = 1,0 ]
-	fail_with "there is no GPU" "$HPCRUN" run --gpu=zero app:1 true
+	run -0 "$HPCRUN" run --gpu=MIG-4b4d1d3a-1f3a-5f55-a5a3-4ef0f28a9a01 app:1 sh -c 'echo $CUDA_VISIBLE_DEVICES'
+	[ "$output" = MIG-4b4d1d3a-1f3a-5f55-a5a3-4ef0f28a9a01 ]
+	fail_with "which GPU is 'zero'\?.*hint: no CDI file names them: choose by number, or by UUID" \
+		bash -c "$HPCRUN run --gpu=zero app:1 true 2>&1 | paste -sd' ' >&2; exit 125"
 	# a CDI file for the vendor takes the place of the list
 	nvidia_make
 	run -0 "$HPCRUN" run -v --gpu app:1 true
