@@ -202,21 +202,28 @@ static int look(struct rt_bind *b, struct hr_err *e)
 {
 	hr_autofree char *inside = NULL;
 	struct stat st;
+	int err;
 
 	if (b->kind != RT_BIND_HOST)
 		return 1;
 	/* through "/.": a plain look does not make autofs mount the directory */
 	inside = hr_xasprintf("%s/.", b->src);
-	if (stat(inside, &st) == 0 || stat(b->src, &st) == 0) {
+	if (stat(inside, &st) == 0 ||
+	    ((errno == ENOTDIR || errno == EACCES) && stat(b->src, &st) == 0)) {
 		b->file = !S_ISDIR(st.st_mode);
 		return 1;
 	}
+	err = errno;
 	if (b->optional) {
-		hr_debug("bind source '%s' left out: %s", b->src, strerror(errno));
+		hr_debug("bind source '%s' left out: %s", b->src, strerror(err));
 		return 0;
 	}
-	return hr_fail(e, errno == ENOENT ? HR_NOTFOUND : HR_SYS, errno, "cannot bind '%s' at '%s'",
-		       b->src, b->dst);
+	hr_fail(e, err == ENOENT ? HR_NOTFOUND : HR_SYS, err, "cannot bind '%s' at '%s'", b->src,
+		b->dst);
+	if (stat(b->src, &st) == 0 && S_ISDIR(st.st_mode))
+		hr_hint(e, "the directory is there, what belongs into it is not: did the "
+			   "automounter of this node fail to mount it?");
+	return -1;
 }
 
 static void remove_at(struct rt_binds *l, size_t i)

@@ -324,6 +324,31 @@ core_limit() { awk '/^Max core file size/ { print $5, $6 }' "/proc/$1/limits"; }
 	done
 }
 
+@test "session: a directory that is mounted by whoever enters it is entered for the container" { # H18 H22
+	[ "$(id -u)" = 0 ] && ! one_id || skip 'only root can be an automounter'
+	grep -q autofs /proc/filesystems || skip 'no autofs'
+	mkdir -p auto closed source/here
+	echo well >source/here/file
+	# with the automounter in a mount namespace that ends with the shell
+	automounted() { # DIR SOURCE HPCRUN-ARGUMENT...
+		timeout 60 unshare -m sh -c ': >said; "$0" "$1" "$2" >>said & shift 2
+			until grep -q ready said; do sleep 0.02; done
+			"$@"; r=$?; kill $!; exit $r' "$TESTS_DIR/lib/automount.py" "$1" "$2" "${@:3}" 3>&-
+	}
+	run -0 automounted "$PWD/auto" "$PWD/source" "$HPCRUN" run --bind "$PWD/auto:/a" app:1 cat /a/here/file
+	[ "$output" = well ]
+	run -0 automounted "$PWD/auto" "$PWD/source" "$HPCRUN" run --home "$PWD/auto" app:1 sh -c 'cat ~/here/file'
+	[ "$output" = well ]
+	# one whose server is away
+	fail_with "cannot bind '$PWD/closed' at '/a': No such file" \
+		automounted "$PWD/closed" /no/such/source "$HPCRUN" run --bind "$PWD/closed:/a" app:1 true
+	run -125 automounted "$PWD/closed" /no/such/source "$HPCRUN" run --bind "$PWD/closed:/a" app:1 true
+	[[ $output == *'hint: the directory is there, '*'did the automounter of this node fail to mount it?'* ]]
+	# and that was not asked for
+	run -0 automounted "$PWD/closed" /no/such/source env HOME="$PWD/closed" "$HPCRUN" run app:1 echo well
+	[ "$output" = well ]
+}
+
 @test "session: what is bound onto what, and what cannot be" { # H18
 	mkdir -p dir far
 	echo here >dir/file

@@ -46,6 +46,13 @@ tests_fuzz_fuzz_elf_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fu
 tests_fuzz_fuzz_elf_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_elf_LDADD = libruntime.a libutil.a $(ELF_LIBS)
 
+check_PROGRAMS += tests/unit/test_runtime_libtree
+TESTS += tests/unit/test_runtime_libtree
+tests_unit_test_runtime_libtree_SOURCES = tests/unit/test_runtime_libtree.c tests/unit/elf_build.c tests/unit/elf_build.h
+tests_unit_test_runtime_libtree_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_CC='"$(CC)"'
+tests_unit_test_runtime_libtree_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_runtime_libtree_LDADD = libruntime.a libutil.a $(ELF_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_runtime_hook
 TESTS += tests/unit/test_runtime_hook
 tests_unit_test_runtime_hook_SOURCES = tests/unit/test_runtime_hook.c
