@@ -25,6 +25,9 @@
 /* A server that hangs must not keep the child, and with it the container, for ever. */
 #define LIMIT_S 30
 
+#define MANY	      8		   /* files of a directory, for which it is read once */
+#define ENTRIES_BYTES (128u << 10) /* of that */
+
 enum { FD_LIST = 3, FD_USER, FD_MNT, FD_FREE };
 
 /* A file of the list, and the detached mount of its source, or -1. */
@@ -66,10 +69,31 @@ static int copy_source(const struct hr_native *n, struct hr_err *e)
 	return hr_steal_fd(&tree);
 }
 
-/* Only over the very file of the image: not what a bind of the user shows under this path. */
-static int attach(const struct file *f, int root, dev_t image, struct hr_err *e)
+/* How much of its target is the directory, without the slash behind it. */
+static size_t dir_len(const struct file *f)
 {
-	hr_autofd int target = rt_path_open_plain(root, f->at.target, e);
+	const char *slash = strrchr(f->at.target, '/');
+
+	return slash ? (size_t)(slash - f->at.target) : 0;
+}
+
+/*
+ * One reading of a directory tells the kernel of as many files as one request to the server can
+ * (since Linux 6.16; before, of 20): what it does not know then it has to ask for one by one.
+ */
+static void look_around(int dir)
+{
+	hr_autofree char *entries = hr_xmalloc(ENTRIES_BYTES);
+	hr_autofd int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0) /* it only saves time */
+		(void)syscall(SYS_getdents64, fd, entries, ENTRIES_BYTES);
+}
+
+/* Only over the very file of the image: not what a bind of the user shows under this path. */
+static int attach(const struct file *f, int dir, dev_t image, struct hr_err *e)
+{
+	hr_autofd int target = rt_path_open_plain(dir, f->at.target + dir_len(f) + 1, e);
 	struct stat st;
 
 	if (target < 0)
@@ -79,6 +103,32 @@ static int attach(const struct file *f, int root, dev_t image, struct hr_err *e)
 	if (!S_ISREG(st.st_mode) || st.st_dev != image || st.st_ino != f->at.node)
 		return hr_fail(e, HR_DENIED, 0, "'%s' is not the file it was", f->at.target);
 	return rt_mount_attach(f->tree, target, e);
+}
+
+/* How many of the N files, from the first on, lie in one directory. */
+static size_t together(const struct file *v, size_t n)
+{
+	size_t len = dir_len(&v[0]), i = 1;
+
+	while (i < n && dir_len(&v[i]) == len && memcmp(v[0].at.target, v[i].at.target, len) == 0)
+		i++;
+	return i;
+}
+
+/* The N files of one directory. */
+static void attach_dir(const struct file *v, size_t n, int root, dev_t image)
+{
+	hr_autofree char *path = hr_xstrndup(v[0].at.target, dir_len(&v[0]) + 1);
+	struct hr_err stays = { 0 }; /* where they are, on FUSE */
+	hr_autofd int dir = rt_path_open_plain(root, path, &stays);
+
+	if (dir >= 0 && n >= MANY)
+		look_around(dir);
+	for (size_t i = 0; dir >= 0 && i < n; i++) {
+		hr_err_clear(&stays);
+		if (v[i].tree >= 0 && attach(&v[i], dir, image, &stays) < 0)
+			continue;
+	}
 }
 
 static int attach_all(const struct file *v, size_t n, struct hr_err *e)
@@ -91,11 +141,9 @@ static int attach_all(const struct file *v, size_t n, struct hr_err *e)
 	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0 || fstat(root, &st) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot open the root of the container");
-	for (size_t i = 0; i < n; i++) {
-		struct hr_err stays = { 0 }; /* where it is, on FUSE */
-
-		if (v[i].tree >= 0 && attach(&v[i], root, st.st_dev, &stays) < 0)
-			continue;
+	for (size_t i = 0, some; i < n; i += some) {
+		some = together(v + i, n - i);
+		attach_dir(v + i, some, root, st.st_dev);
 	}
 	return 0;
 }

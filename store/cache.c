@@ -37,6 +37,7 @@ struct store_cache {
 	int top;   /* CACHE */
 	int dirfd; /* CACHE/packs */
 	struct store_cache_refs *refs;
+	char boot[STORE_CACHE_BOOT];
 };
 
 struct store_cache_pack {
@@ -68,6 +69,15 @@ static int check_own(int fd, const char *dir, struct hr_err *e)
 	return 0;
 }
 
+/* The random number of this boot. */
+static void read_boot(char boot[STORE_CACHE_BOOT])
+{
+	hr_autofd int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, boot, STORE_CACHE_BOOT) != STORE_CACHE_BOOT)
+		memset(boot, 0, STORE_CACHE_BOOT);
+}
+
 int store_cache_open(const char *dir, struct store_cache **out, struct hr_err *e)
 {
 	hr_autofd int top = -1;
@@ -89,6 +99,7 @@ int store_cache_open(const char *dir, struct store_cache **out, struct hr_err *e
 	(*out)->top = hr_steal_fd(&top);
 	(*out)->dirfd = hr_steal_fd(&packs);
 	(*out)->refs = store_cache_refs_new(*out);
+	read_boot((*out)->boot);
 	return 0;
 }
 
@@ -100,6 +111,11 @@ void store_cache_close(struct store_cache *c)
 	close(c->dirfd);
 	close(c->top);
 	free(c);
+}
+
+const char *store_cache_boot(const struct store_cache *c)
+{
+	return c->boot;
 }
 
 int store_cache_dir(const struct store_cache *c)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
@@ -23,19 +24,22 @@
 
 #define SEAL_MAGIC "hpcrSEA1"
 #define SEAL_BYTES 64 /* magic, boot id as text, zeros, at 48 the bytes done, zeros */
-#define BOOT_BYTES 36
 #define SEAL_BOOT  8
 #define SEAL_DONE  48
 #define PIN_BYTE   0 /* of the seal, as of the map of a pack */
 #define CLAIM_BYTE 1
 #define TRIES	   100
+#define TOUCH_S	   60 /* how exactly the age is kept */
 
 struct store_cache_file {
 	struct store_cache_file_want want;
 	enum store_cache_file_state state;
-	int dir;  /* of the cache; borrowed */
-	int seal; /* holds the locks */
-	int data; /* the file, or the part that is being made; -1 */
+	const struct store_cache *cache; /* borrowed */
+	int dir;			 /* of it */
+	int seal;			 /* holds the locks */
+	time_t used;			 /* the time of the seal */
+	uint64_t is_dev, is_ino;	 /* of the file */
+	int data;			 /* the file, or the part that is being made; -1 */
 	char path[STORE_CACHE_FILE_PATH], part[STORE_CACHE_FILE_PATH + 8],
 		seal_path[STORE_CACHE_FILE_PATH + 8];
 };
@@ -51,25 +55,15 @@ int store_cache_file_can(struct store_cache *c, struct hr_err *e)
 	return 0;
 }
 
-/* The random number of this boot; all zeros, which no seal has, when it cannot be read. */
-static void boot_id(char id[BOOT_BYTES])
-{
-	hr_autofd int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || read(fd, id, BOOT_BYTES) != BOOT_BYTES)
-		memset(id, 0, BOOT_BYTES);
-}
-
 /* Whether the seal is of this boot, and how many bytes it says are done. */
 static bool seal_read(const struct store_cache_file *f, uint64_t *done)
 {
 	uint8_t seal[SEAL_BYTES];
-	char boot[BOOT_BYTES];
+	const char *boot = store_cache_boot(f->cache);
 
-	boot_id(boot);
 	if (pread(f->seal, seal, sizeof(seal), 0) != sizeof(seal) ||
 	    memcmp(seal, SEAL_MAGIC, 8) != 0 || boot[0] == '\0' ||
-	    memcmp(seal + SEAL_BOOT, boot, sizeof(boot)) != 0)
+	    memcmp(seal + SEAL_BOOT, boot, STORE_CACHE_BOOT) != 0)
 		return false;
 	*done = hr_le64(seal + SEAL_DONE);
 	return true;
@@ -78,10 +72,8 @@ static bool seal_read(const struct store_cache_file *f, uint64_t *done)
 static int seal_write(const struct store_cache_file *f, uint64_t done, struct hr_err *e)
 {
 	uint8_t seal[SEAL_BYTES] = SEAL_MAGIC;
-	char boot[BOOT_BYTES];
 
-	boot_id(boot);
-	memcpy(seal + SEAL_BOOT, boot, sizeof(boot));
+	memcpy(seal + SEAL_BOOT, store_cache_boot(f->cache), STORE_CACHE_BOOT);
 	hr_le64_put(seal + SEAL_DONE, done);
 	return hr_pwrite_all(f->seal, seal, sizeof(seal), 0, f->seal_path, e);
 }
@@ -105,8 +97,10 @@ static int seal_open(struct store_cache_file *f, bool make, struct hr_err *e)
 		if (fd < 0)
 			return hr_fail(e, errno == ENOENT ? HR_NOTFOUND : HR_SYS, errno,
 				       "cannot open '%s' in the cache", f->seal_path);
-		if (lock(fd, F_RDLCK, PIN_BYTE) && fstat(fd, &st) == 0 && st.st_nlink > 0)
+		if (lock(fd, F_RDLCK, PIN_BYTE) && fstat(fd, &st) == 0 && st.st_nlink > 0) {
+			f->used = st.st_mtim.tv_sec;
 			return hr_steal_fd(&fd);
+		}
 		usleep(1000);
 	}
 	return hr_fail(e, HR_SYS, EBUSY, "cannot pin '%s' in the cache", f->path);
@@ -146,6 +140,8 @@ static int look(struct store_cache_file *f, struct hr_err *e)
 		return 0;
 	if (f->data < 0 || fstat(f->data, &st) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot open '%s' in the cache", f->path);
+	f->is_dev = st.st_dev;
+	f->is_ino = st.st_ino;
 	wrong = differs(&f->want, &st);
 	if (wrong) {
 		hr_warn("'%s' in the cache has another %s than it was given, and is made again",
@@ -167,6 +163,7 @@ static struct store_cache_file *file_new(struct store_cache *c,
 	char hex[FETCH_DIGEST_HEX];
 
 	f->want = *want;
+	f->cache = c;
 	f->dir = store_cache_dir(c);
 	f->seal = f->data = -1;
 	fetch_digest_hex(&want->name, hex);
@@ -179,6 +176,8 @@ static struct store_cache_file *file_new(struct store_cache *c,
 /* Somebody uses it: the time of the seal is the age that eviction goes by. */
 static void touch(const struct store_cache_file *f)
 {
+	if (llabs((long long)time(NULL) - f->used) < TOUCH_S)
+		return; /* of hundreds of files, at every start, this is much of what it takes */
 	if (futimens(f->seal, NULL) < 0)
 		hr_debug("cannot touch '%s': %s", f->seal_path, strerror(errno));
 }
@@ -248,16 +247,10 @@ const char *store_cache_file_path(const struct store_cache_file *f)
 	return f->path;
 }
 
-int store_cache_file_identity(const struct store_cache_file *f, uint64_t *dev, uint64_t *ino,
-			      struct hr_err *e)
+void store_cache_file_identity(const struct store_cache_file *f, uint64_t *dev, uint64_t *ino)
 {
-	struct stat st;
-
-	if (fstat(f->data, &st) < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot stat '%s' in the cache", f->path);
-	*dev = st.st_dev;
-	*ino = st.st_ino;
-	return 0;
+	*dev = f->is_dev;
+	*ino = f->is_ino;
 }
 
 int store_cache_file_claim(struct store_cache_file *f, enum store_cache_file_state *state,

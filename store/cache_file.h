@@ -77,9 +77,8 @@ enum store_cache_file_state store_cache_file_state(const struct store_cache_file
 const struct fetch_digest *store_cache_file_name(const struct store_cache_file *f);
 /* Below the directory of the cache; borrowed. */
 const char *store_cache_file_path(const struct store_cache_file *f);
-/* Of a file that is there. Errors: HR_SYS. */
-int store_cache_file_identity(const struct store_cache_file *f, uint64_t *dev, uint64_t *ino,
-			      struct hr_err *e) HR_MUST_USE;
+/* Device and inode number of a file that is there. */
+void store_cache_file_identity(const struct store_cache_file *f, uint64_t *dev, uint64_t *ino);
 
 /*
  * Claim the making or verifying for this process and look again at what there is. Anything but

@@ -69,13 +69,16 @@ bool store_native_want(const struct store_index *ix, const struct store_inode *f
 void store_native_list_add(struct store_native_list *l, const char *path,
 			   const struct fetch_digest *name)
 {
-	if (l->n == STORE_NATIVE_MAX || strlen(path) > STORE_PATH_MAX)
+	size_t len = strlen(path);
+	uint64_t sum = store_crc64(path, len);
+
+	if (l->n == STORE_NATIVE_MAX || len > STORE_PATH_MAX)
 		return;
 	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->v[i].path, path) == 0)
+		if (l->v[i].sum == sum && strcmp(l->v[i].path, path) == 0)
 			return;
 	l->v = hr_xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
-	l->v[l->n++] = (struct store_native) { *name, hr_xstrdup(path) };
+	l->v[l->n++] = (struct store_native) { *name, hr_xstrdup(path), sum };
 }
 
 void store_native_list_release(struct store_native_list *l)

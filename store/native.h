@@ -46,6 +46,7 @@ void store_native_want_named(const struct store_inode *file, const struct fetch_
 struct store_native {
 	struct fetch_digest name;
 	char *path;
+	uint64_t sum; /* of the path */
 };
 
 /* A zeroed struct is an empty list. */

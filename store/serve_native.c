@@ -41,6 +41,8 @@
 #define AGAIN_MS    5000 /* before what could not be had is tried again */
 #define QUIET_MS    50	 /* without a read, the program is taken to be busy elsewhere */
 #define PATIENCE_MS 1000 /* for each chunk; then it is made all the same */
+#define FEW	    16	 /* files are mounted at once, more of them after SETTLE_MS: */
+#define SETTLE_MS   20	 /* who reads that many takes longer to begin, the others should not wait */
 #define FLUSH_MS    1000 /* how long a finished file waits for others to be mounted with */
 #define NICEST	    19
 #define IOPRIO_IDLE 0x6000 /* class 3, ioprio_set(2) */
@@ -175,13 +177,13 @@ static void announce(struct serve_native *n, uint32_t ino, uint64_t bytes, const
 	hr_autofree char *target = hr_xasprintf("/%s", path);
 	struct hr_native r = { .node = serve_ino_of(ino), .source = source, .target = target };
 	size_t before = n->list.n;
-	struct hr_err e = { 0 };
 
 	store_native_list_add(&n->list, path, store_cache_file_name(f));
-	if (n->list.n == before || store_cache_file_identity(f, &r.dev, &r.ino, &e) < 0) {
+	if (n->list.n == before) {
 		store_cache_file_close(f);
 		return;
 	}
+	store_cache_file_identity(f, &r.dev, &r.ino);
 	hr_native_add(&n->batch, &r);
 	hr_stats_add(&n->s->stats->natives, 1);
 	hr_stats_add(&n->s->stats->native_bytes, bytes);
@@ -236,6 +238,8 @@ static void recall(struct serve_native *n)
 		hr_debug("no list of large files: %s", e.text);
 		return;
 	}
+	if (known.n > FEW)
+		pause_ms(SETTLE_MS);
 	for (size_t i = 0; i < known.n; i++)
 		recall_one(n, &known.v[i]);
 	n->saved = n->list.n;

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -19,6 +20,10 @@
 #include "util/poison.h"
 
 #define BYTES_MAX (2u << 20) /* of each file; a C library has as much */
+
+/* To look at all of a cache takes as long as a start; a program that is faster adds little to it.
+ */
+#define SETTLE_MS 100
 
 /* In the order in which they are read: the session wants the user's entries; then the program is
  * executed, which names its loader. */
@@ -60,8 +65,10 @@ static void load(const struct warm *w, const struct store_inode *file)
 static void make_room(const struct warm *w)
 {
 	struct store_cache_usage left;
+	const struct timespec pause = { 0, SETTLE_MS * 1000000 };
 	struct hr_err e = { 0 };
 
+	nanosleep(&pause, NULL);
 	if (w->cache && store_cache_evict(w->cache, w->cache_bytes, &left, &e) < 0)
 		hr_warn("cannot make room in the cache: %s", e.text);
 }
