@@ -316,16 +316,34 @@ packs_below() { [ "$(packs_kib)" -lt "$1" ]; }
 	wait_until 60 large
 }
 
-@test "native: a prefetch makes files of one content once, for all their names" {
-	mkdir -p "$BATS_TEST_TMPDIR/root"
-	head -c 3000000 /dev/urandom >"$BATS_TEST_TMPDIR/root/1"
-	for i in 2 3 4 5 6; do
-		cp -p "$BATS_TEST_TMPDIR/root/1" "$BATS_TEST_TMPDIR/root/$i"
+@test "native: a prefetch makes files of one content once, and a session mounts it over all their names" {
+	root=$BATS_TEST_TMPDIR/root
+	mkdir -p "$root/d"
+	busybox_root "$root" cut md5sum sh sleep sort wc
+	head -c 3000000 /dev/urandom >"$root/1"
+	# more in a directory than are asked for one by one, more in all than are mounted at once
+	for i in 2 3 4 5 6 7 8 9 d/{01..12}; do
+		cp -p "$root/1" "$root/$i"
 	done
-	"$HPCRUN_BUILD/tests/lib/mkstore" "$BATS_TEST_TMPDIR/store" lab/same:1 "$BATS_TEST_TMPDIR/root" >/dev/null
-	HPCRUN_STORE=$BATS_TEST_TMPDIR/store run -0 "$HPCRUN" prefetch lab/same:1
-	[[ $output == *'lab/same:1: 6 large files, '* ]]
-	[ "$(find "$HPCRUN_CACHE/files" -size +1M | wc -l)" = 1 ]
+	"$HPCRUN_BUILD/tests/lib/mkstore" "$BATS_TEST_TMPDIR/store" lab/same:1 "$root" >/dev/null
+	export HPCRUN_STORE=$BATS_TEST_TMPDIR/store
+	run -0 "$HPCRUN" prefetch lab/same:1
+	[[ $output == *'lab/same:1: 22 large files, '* ]]
+	[ "$(find "$HPCRUN_CACHE/files" -size +1M -name '*[0-9a-f]' | wc -l)" = 2 ]
+	# all of them, but for the directory that is bound
+	mkdir "$BATS_TEST_TMPDIR/d"
+	cp "$root/1" "$BATS_TEST_TMPDIR/d/03"
+	count='while read -r _ _ _ from at _; do case $from in */files/*) echo "$at" ;; esac; done </proc/self/mountinfo'
+	for bind in '' "--bind=$BATS_TEST_TMPDIR/d:/d"; do
+		run -0 "$HPCRUN" run --no-home ${bind:+"$bind"} lab/same:1 sh -ec '
+			n=0
+			until [ "$('"$count"' | wc -l)" = "$1" ] || [ $((n += 1)) = 200 ]; do sleep 0.05; done
+			'"$count"'
+			md5sum /[1-9] /d/* | cut -c 1-32 | sort -u' sh "$([ -n "$bind" ] && echo 10 || echo 22)"
+		[ "${lines[-1]}" = "$(md5sum <"$root/1" | cut -c 1-32)" ]
+		[ "$(grep -c ^/d/ <<<"$output")" = "$([ -n "$bind" ] && echo 0 || echo 12)" ]
+		[ "$(grep -cE '^/[1-9]$' <<<"$output")" = 9 ]
+	done
 }
 
 @test "native: a prefetch by a trace makes those of the trace, for that program" {
