@@ -56,3 +56,8 @@ void store_cache_meta_clear(const char *dir)
 {
 	(void)in_all(dir, true);
 }
+
+void store_cache_meta_clear_copy(const char *copy)
+{
+	(void)walk(AT_FDCWD, copy, true, 1);
+}

@@ -2,7 +2,7 @@
 /*
  * What the node cache has beside packs: copies of the metadata of stores behind URLs (web.h).
  *
- * For: hpcrun cache.
+ * For: hpcrun cache; web.c, of a copy that is damaged.
  */
 #ifndef STORE_CACHE_META_H
 #define STORE_CACHE_META_H
@@ -17,5 +17,8 @@ uint64_t store_cache_meta_bytes(const char *dir);
  * all it needs open. What cannot be removed stays.
  */
 void store_cache_meta_clear(const char *dir);
+
+/* Remove what is in the directory COPY, that of one store, likewise. */
+void store_cache_meta_clear_copy(const char *copy);
 
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <string.h>
 
+#include "store/cache_meta.h"
 #include "store/meta.h"
 #include "store/record.h"
 #include "util/cleanup.h"
@@ -237,6 +238,14 @@ int store_web_copy(const char *cache, const char *url, struct store **out, struc
 	/* a name made of the URL */
 	fetch_digest_of(url, strlen(url), &d);
 	path = hr_xasprintf("%s/stores/%.16s", cache, fetch_digest_hex(&d, hex));
+	if (store_open(path, STORE_WRITE, NULL, out, e) == 0)
+		return 0;
+	if (e->kind != HR_CORRUPT)
+		return -1;
+	/* damaged, or another version's: all that is in it can be had again */
+	hr_debug("%s; it is copied anew", e->text);
+	hr_err_clear(e);
+	store_cache_meta_clear_copy(path);
 	return store_open(path, STORE_WRITE, NULL, out, e);
 }
 

@@ -22,11 +22,12 @@ tests_bench_delay_CFLAGS = -std=gnu11 -Wall -Wextra
 tests_bench_delay_LDFLAGS = -static
 endif
 
-# A thousand rounds of kill -9; tests/cli/faults.bats has a few. About half an hour.
-.PHONY: check-kill
-check-kill: all tests/lib/mkstore
+# A thousand rounds of kill -9, ten thousand wrong bytes; tests/cli/faults.bats has a few of both. About half an hour, and
+# an hour.
+.PHONY: check-kill check-flip
+check-kill check-flip: all tests/lib/mkstore
 	HPCRUN=$(abs_builddir)/hpcrun HPCRUN_LIBEXECDIR=$(abs_builddir) HPCRUN_BUILD=$(abs_builddir) \
-		$(srcdir)/tests/fault/kill
+		$(srcdir)/tests/fault/$(@:check-%=%)
 
 # Whole folders: a test that was added is in the archive without anyone thinking of it.
 EXTRA_DIST += .ci tests/install-deps tests/run tests/demo tests/bench tests/cli tests/cluster tests/fault tests/lib tests/lint tests/mpi
