@@ -372,15 +372,26 @@ static char *joined(const struct hr_strv *dirs)
 	return hr_xstrdup((const char *)b.p);
 }
 
+/* Where the definition says that images keep it, as far as this image has that. */
+static void image_dirs(const struct rt_stack *s, int image_root, struct hr_strv *out)
+{
+	for (size_t i = 0; i < s->image_path.n; i++)
+		rt_path_expand(image_root, s->image_path.v[i], out);
+}
+
 static int look_at_stack(struct rt_mpi_try *t, int host_root, int image_root,
 			 const char *image_path, struct rt_memo *memo, struct hr_err *e)
 {
 	HR_CLEANUP(rt_libtree_closep) struct rt_libtree *host = NULL;
 	HR_CLEANUP(rt_libtree_closep) struct rt_libtree *image = NULL;
 	hr_autofree char *front = joined(&t->stack->path);
-	hr_autofree char *behind = joined(&t->stack->image_path);
+	hr_autofree char *behind = NULL;
+	struct hr_strv dirs = { 0 };
 	struct look l = { .t = t };
 
+	image_dirs(t->stack, image_root, &dirs);
+	behind = joined(&dirs);
+	hr_strv_release(&dirs);
 	if (rt_libtree_open(host_root, "the host", front, NULL, memo, &host, e) < 0 ||
 	    rt_libtree_open(image_root, "the image", image_path, behind, NULL, &image, e) < 0)
 		return -1;
@@ -412,8 +423,14 @@ int rt_mpi_look(const struct rt_stack *stacks, size_t n, enum rt_mpi_mode mode, 
 int rt_mpi_survey(struct rt_mpi *m, int image_root, const char *image_path, struct hr_err *e)
 {
 	HR_CLEANUP(rt_libtree_closep) struct rt_libtree *image = NULL;
+	hr_autofree char *behind = NULL;
+	struct hr_strv dirs = { 0 };
 
-	if (rt_libtree_open(image_root, "the image", image_path, NULL, NULL, &image, e) < 0)
+	for (size_t i = 0; i < m->n; i++)
+		image_dirs(m->tries[i].stack, image_root, &dirs);
+	behind = joined(&dirs);
+	hr_strv_release(&dirs);
+	if (rt_libtree_open(image_root, "the image", image_path, behind, NULL, &image, e) < 0)
 		return -1;
 	for (size_t i = 0; i < HR_COUNT(mpi_names); i++) {
 		struct rt_elf_symbols s;
@@ -458,8 +475,9 @@ static int refuse(const struct rt_mpi *m, const struct rt_mpi_try *why, struct h
 		hr_fail(e, HR_USAGE, 0,
 			"--mpi=host: the image has none of the libraries that '%s'%s would replace",
 			m->tries[0].stack->name, m->n > 1 ? " and the other definitions" : "");
-		hr_hint(e, "'hpcrun mpi-check IMAGE' shows what the image has; --mpi=off if it "
-			   "needs no MPI");
+		hr_hint(e, "'hpcrun mpi-check IMAGE' shows what the image has; one in a directory "
+			   "of its own is found by 'image_path' of the definition; --mpi=off if it "
+			   "needs none");
 		return -1;
 	}
 	hr_fail(e, HR_USAGE, 0, "--mpi=host: '%s' cannot be used: %s", why->stack->name,

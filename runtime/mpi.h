@@ -67,7 +67,8 @@ int rt_mpi_look(const struct rt_stack *stacks, size_t n, enum rt_mpi_mode mode, 
 		int host_root, int image_root, const char *image_path, struct rt_memo *memo,
 		struct rt_mpi *out, struct hr_err *e) HR_MUST_USE;
 
-/* Find all that is known to be an MPI in the image, by the names that MPIs have. */
+/* Find all that is known to be an MPI in the image, by the names that MPIs have, also where the
+ * definitions that were looked at search. */
 int rt_mpi_survey(struct rt_mpi *m, int image_root, const char *image_path,
 		  struct hr_err *e) HR_MUST_USE;
 

@@ -3,9 +3,12 @@
 
 #include "runtime/path.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <linux/openat2.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -89,4 +92,62 @@ int rt_path_read(int root, const char *path, size_t limit, struct hr_buf *b, str
 	if (fstat(fd, &st) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot look at '%s' of the container", path);
 	return S_ISREG(st.st_mode) ? hr_fd_read(fd, limit, path, b, e) : 0;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	return strverscmp(*(char *const *)b, *(char *const *)a);
+}
+
+/* The entries of directory DIR that match PATTERN, sorted. */
+static void list_matching(int root, const char *dir, const char *pattern, struct hr_strv *out)
+{
+	struct hr_err missing = { 0 }; /* it has none, then */
+	int fd = rt_path_open(root, dir, O_RDONLY | O_DIRECTORY, &missing);
+	hr_autodir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d)) != NULL)
+		if (fnmatch(pattern, entry->d_name, FNM_PERIOD) == 0)
+			hr_strv_add(out, entry->d_name);
+	if (out->n > 0)
+		qsort(out->v, out->n, sizeof(*out->v), newest_first);
+}
+
+static void add_if_directory(int root, const char *path, struct hr_strv *dirs)
+{
+	struct hr_err missing = { 0 };
+	hr_autofd int fd = rt_path_open(root, path, O_PATH | O_DIRECTORY, &missing);
+
+	if (fd >= 0 && dirs->n < RT_PATH_EXPAND_MAX)
+		hr_strv_add(dirs, path);
+}
+
+/* DONE has no pattern any more; REST begins behind a slash, or is "". */
+static void expand(int root, const char *done, const char *rest, struct hr_strv *dirs)
+{
+	size_t len = strcspn(rest, "/");
+	hr_autofree char *part = hr_xstrndup(rest, len);
+	struct hr_strv names = { 0 };
+
+	if (len == 0) {
+		add_if_directory(root, done, dirs);
+		return;
+	}
+	if (strpbrk(part, "*?["))
+		list_matching(root, *done ? done : "/", part, &names);
+	else
+		hr_strv_add(&names, part);
+	for (size_t i = 0; i < names.n && dirs->n < RT_PATH_EXPAND_MAX; i++) {
+		hr_autofree char *next = hr_xasprintf("%s/%s", done, names.v[i]);
+
+		expand(root, next, rest + len + (rest[len] == '/'), dirs);
+	}
+	hr_strv_release(&names);
+}
+
+void rt_path_expand(int root, const char *pattern, struct hr_strv *dirs)
+{
+	HR_BUG_ON(pattern[0] != '/');
+	expand(root, "", pattern + 1, dirs);
 }

@@ -10,6 +10,9 @@
 
 #include "util/buf.h"
 #include "util/err.h"
+#include "util/mem.h"
+
+#define RT_PATH_EXPAND_MAX 64
 
 /*
  * Open PATH inside the tree at ROOT with FLAGS (O_CLOEXEC is added). Symlinks are followed inside
@@ -35,6 +38,15 @@ int rt_path_open_plain(int root, const char *path, struct hr_err *e) HR_MUST_USE
  * Errors:  HR_SYS.
  */
 int rt_path_make(int root, const char *path, bool file, struct hr_err *e) HR_MUST_USE;
+
+/*
+ * Add the directories of the tree at ROOT that PATTERN means, an absolute path with patterns of
+ * fnmatch(3) between its slashes: of one directory the highest version first, strverscmp(3). What
+ * cannot be looked into has none.
+ *
+ * Bounds:  RT_PATH_EXPAND_MAX directories in DIRS; the others are left out.
+ */
+void rt_path_expand(int root, const char *pattern, struct hr_strv *dirs);
 
 /*
  * Append the file PATH of the tree to B: nothing if there is no such regular file.

@@ -26,7 +26,7 @@ struct rt_stack {
 	struct hr_strv extra;	/* libraries that are always added: what is loaded by dlopen */
 	struct hr_strv plugins; /* directories of the host with modules, shown at the same path */
 	struct hr_strv path;	/* directories of the host to search before ld.so.cache */
-	struct hr_strv image_path; /* directories of images to search besides the loader's */
+	struct hr_strv image_path; /* of images, to search besides the loader's: patterns */
 	struct hr_strv env;	   /* NAME=VALUE */
 	struct hr_strv devices; /* of the host; patterns; without them the definition is no use */
 	struct rt_binds binds;

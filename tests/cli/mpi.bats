@@ -66,6 +66,18 @@ make_images() {
 	gcc -o rpath/bin/app app.c image/libmpi.so.12.1.0 -Wl,--disable-new-dtags,-rpath,/opt/own/lib
 	mkdir -p rpath/opt/own/lib
 	cp image/libmpi.so.12.1.0 rpath/opt/own/lib/libmpi.so.12
+	# one of two versions in places of their own, by RUNPATH, an alternative of the distribution, and links of links
+	cp -r bare versions
+	gcc -o versions/bin/app app.c image/libmpi.so.12.1.0 -Wl,--enable-new-dtags,-rpath,/opt/mpich/lib
+	gcc -o versions/bin/old app.c image/libmpi.so.12.1.0 -Wl,--disable-new-dtags,-rpath,/opt/mpich/lib
+	mkdir -p versions/opt/mpich-3.{4,10}/lib versions/etc/alternatives
+	ln -s mpich-3.4 versions/opt/mpich
+	cp image/libmpi.so.12.1.0 versions/opt/mpich-3.4/lib/libmpi.so.12.0.9
+	ln -s libmpi.so.12.0.9 versions/opt/mpich-3.4/lib/libmpi.so.12
+	cp image/libmpi.so.12.1.0 versions/opt/mpich-3.10/lib/
+	ln -s libmpi.so.12.1.0 versions/opt/mpich-3.10/lib/libmpi.so.12
+	ln -s /etc/alternatives/libmpi.so.12 versions/opt/mpich-3.10/lib/libmpich.so.12
+	ln -s ../../opt/mpich/lib/libmpi.so.12 versions/etc/alternatives/libmpi.so.12
 	cp -r bare foreign
 	cp image/libmpi.so.12.1.0 foreign/usr/lib/libmpi.so.12
 	printf '\267' | dd of=foreign/usr/lib/libmpi.so.12 bs=1 seek=18 conv=notrunc status=none
@@ -85,7 +97,7 @@ make_images() {
 		musl-gcc -o musl/bin/app app.c musl/usr/lib/libmpi.so.12
 		image musl
 	fi
-	for name in app bare rpath foreign old damaged fabric; do
+	for name in app bare rpath versions foreign old damaged fabric; do
 		image $name
 	done
 }
@@ -150,6 +162,24 @@ runs_with() {
 	runs_with 'host 4.0' rpath:1
 	run -0 "$HPCRUN" rpath:1 /bin/env -i /bin/cat /opt/own/lib/libmpi.so.12
 	cmp <("$HPCRUN" rpath:1 /bin/cat /opt/own/lib/libmpi.so.12) host/libmpi.so.12
+}
+
+@test "mpi: each version that an image has in a place of its own is replaced" { # H19
+	define_fitting
+	runs_with 'image 3.4' versions:1
+	fail_with "the image has none of the libraries that 'fitting' would replace.*hint: .*'image_path' of the definition" \
+		bash -c "$HPCRUN run --mpi=host versions:1 true 2>&1 | paste -sd' ' >&2; exit 125"
+	printf 'session_linger = 0\n' >"$HPCRUN_CONF"
+	define_fitting 'image_path = /opt/mpich*/lib'
+	runs_with 'host 4.0' versions:1
+	run -0 "$HPCRUN" run versions:1 /bin/old
+	[ "$output" = 'host 4.0' ]
+	for file in mpich-3.4/lib/libmpi.so.12.0.9 mpich-3.10/lib/libmpi.so.12; do
+		run -0 "$HPCRUN" versions:1 /bin/env -i /bin/cat "/opt/$file"
+		cmp <("$HPCRUN" versions:1 /bin/cat "/opt/$file") host/libmpi.so.12
+	done
+	run -0 "$HPCRUN" mpi-check versions:1
+	[[ $output == *"image 'versions:1':"$'\n'*"MPICH or its ABI: /opt/mpich-3.10/lib/libmpi.so.12 (libmpi.so.12.1.0, "* ]]
 }
 
 @test "mpi: image, off, HPCRUN_MPI and hpcrun.conf keep the image's MPI" {
