@@ -103,7 +103,12 @@ with() {
 	[ "$(grep -c 'Read-only file system' <<<"$output")" = 4 ]
 }
 
-@test "serve: reads at and around the end are exact" {
+@test "serve: what would change a file is refused as such, and rare questions are answered as by a disk" { # G7 G10 G11
+	run with -- /usr/bin/python3 "$TESTS_DIR/lib/readonly_ops.py" "$MNT" "$TREE"
+	[ "$status" -eq 0 ] || { echo "$output"; return 1; }
+}
+
+@test "serve: reads at and around the end are exact" { # G7
 	run with -- /usr/bin/python3 -c '
 import os, sys
 M = 1 << 20
@@ -126,7 +131,7 @@ assert os.statvfs(sys.argv[1]).f_namemax == 255' "$MNT"
 	[ "$status" -eq 0 ] || { echo "$output"; return 1; }
 }
 
-@test "serve: a directory can be read in pieces and from any position" {
+@test "serve: a directory can be read in pieces and from any position" { # G8
 	run with -- /usr/bin/python3 -c '
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -348,7 +353,7 @@ with open(sys.argv[1], "r+b") as f:
 	[ "$status" -ne 0 ]
 }
 
-@test "serve: xattrs of users alone, with sizes as xattr(7) says" {
+@test "serve: xattrs of users alone, with sizes as xattr(7) says" { # G11
 	getfattr -d "$TREE/sparse" 2>/dev/null | grep -q color ||
 		/usr/bin/python3 -c 'import os,sys; os.getxattr(sys.argv[1], "user.color")' "$TREE/sparse" 2>/dev/null ||
 		skip "the file system below has no xattrs"
@@ -381,7 +386,7 @@ slow_server() {
 		skip "strace cannot delay system calls here"
 }
 
-@test "serve: a waiting reader dies of a signal at once, and of SIGKILL after one that it handles" {
+@test "serve: a waiting reader dies of a signal at once, and of SIGKILL after one that it handles" { # G5
 	slow_server
 	cat >readers.py <<-'PY'
 		import os, signal, subprocess, sys, time
