@@ -60,8 +60,14 @@ static const char *from_env(void)
 
 int store_cache_place_check(const char *given, const struct hr_conf *conf, struct hr_err *e)
 {
+	const char *env = getenv("HPCRUN_CACHE");
+
 	if (given)
 		return hr_conf_check_override(conf, "cache", "--cache", e);
+	if (env && env[0] && env[0] != '/') { /* a session works in another directory */
+		hr_hint(e, "a variable holds wherever a command runs; --cache may be relative");
+		return hr_fail(e, HR_USAGE, 0, "HPCRUN_CACHE: '%s' is not an absolute path", env);
+	}
 	return from_env() ? hr_conf_check_override(conf, "cache", "HPCRUN_CACHE", e) : 0;
 }
 

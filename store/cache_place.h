@@ -18,7 +18,12 @@ char *store_cache_place(const char *given, const struct hr_conf *conf);
  * else the caller frees.
  */
 char *store_cache_place_warning(const char *given, const struct hr_conf *conf, const char *dir);
-/* May GIVEN, or HPCRUN_CACHE, choose it? Errors: HR_DENIED the site has locked its place. */
+/*
+ * May GIVEN, or HPCRUN_CACHE, choose it?
+ *
+ * Errors:  HR_DENIED the site has locked its place; HR_USAGE HPCRUN_CACHE, which would be passed
+ *          over, is not absolute.
+ */
 int store_cache_place_check(const char *given, const struct hr_conf *conf,
 			    struct hr_err *e) HR_MUST_USE;
 

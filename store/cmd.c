@@ -33,7 +33,11 @@ static int keep_directories(const struct store_paths *all, bool given, struct hr
 			return -1;
 		}
 	}
-	return out->n > 0 ? 0 : hr_fail(e, HR_USAGE, 0, "all stores are URLs, none is a directory");
+	if (out->n > 0)
+		return 0;
+	hr_hint(e, "stores behind URLs are for 'run' and 'prefetch' alone; name a directory with "
+		   "--store");
+	return hr_fail(e, HR_USAGE, 0, "all stores are URLs, none is a directory");
 }
 
 int store_cmd_paths(const struct store_cmd_common *c, struct hr_conf *conf,

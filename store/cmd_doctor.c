@@ -53,9 +53,14 @@ static void check_cache(struct hr_findings *f, const struct hr_conf *conf)
 	hr_autofree char *there = hr_path_existing(dir);
 	const char *misfit = store_cache_misfit(there);
 	char size[STORE_SIZE_TEXT];
+	struct hr_err e = { 0 };
 	struct statvfs fs;
 	uint64_t left;
 
+	if (store_cache_place_check(NULL, conf, &e) < 0) {
+		hr_finding_err(f, "node cache", HR_RESULT_FAIL, &e);
+		return;
+	}
 	if (access(there, W_OK) < 0 || statvfs(there, &fs) < 0) {
 		hr_finding(f, "node cache", HR_RESULT_WARN,
 			   "name a directory of the node's disk with 'cache' in hpcrun.conf",

@@ -209,11 +209,19 @@ static int open_in(const struct store_paths *stores, size_t i, const struct stor
 int store_image_missing(const struct store_paths *stores, const char *name, struct hr_err *e)
 {
 	hr_autobuf struct hr_buf list = { 0 };
+	size_t urls = 0;
 
-	for (size_t i = 0; i < stores->n; i++)
+	for (size_t i = 0; i < stores->n; i++) {
 		hr_buf_printf(&list, "%s'%s'", i == 0 ? "" : ", ", stores->v[i]);
-	hr_hint(e, "fetch it with 'hpcrun pull %s'%s", name,
-		stores->urls > 0 ? "; stores behind URLs are for 'run' and 'prefetch' alone" : "");
+		urls += store_is_url(stores->v[i]);
+	}
+	if (stores->n > 0 && urls == stores->n)
+		hr_hint(e, "a store behind a URL gets its images where it is kept; is the URL that "
+			   "of its directory, where 'format' is? 'hpcrun doctor' looks");
+	else
+		hr_hint(e, "fetch it with 'hpcrun pull %s'%s", name,
+			stores->urls > 0 ? "; stores behind URLs are for 'run' and 'prefetch' alone"
+					 : "");
 	return hr_fail(e, HR_NOTFOUND, 0, "image '%s' is not in the store%s %s", name,
 		       HR_PLURAL(stores->n), list.len > 0 ? (const char *)list.p : "(none)");
 }

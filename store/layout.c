@@ -88,7 +88,9 @@ static void add_url(struct hr_strv *out, const char *url, size_t n)
 	add_once(out, hr_xstrndup(url, n));
 }
 
-static int add_path(struct hr_strv *out, const char *path, size_t n, struct hr_err *e)
+/* BY is the variable that names the store; NULL: the command line. */
+static int add_path(struct hr_strv *out, const char *by, const char *path, size_t n,
+		    struct hr_err *e)
 {
 	hr_autofree char *cwd = NULL;
 
@@ -101,6 +103,18 @@ static int add_path(struct hr_strv *out, const char *path, size_t n, struct hr_e
 	if (path[0] == '/') {
 		add_once(out, hr_xstrndup(path, n));
 		return 0;
+	}
+	if (memmem(path, n, "://", 3)) {
+		hr_hint(e,
+			"a bucket has a URL that begins with https://; hpcrun-store(5) shows one");
+		return hr_fail(e, HR_USAGE, 0,
+			       "the store '%.*s' is neither a path nor an https or http URL",
+			       (int)n, path);
+	}
+	if (by) { /* a session works in another directory than its caller */
+		hr_hint(e, "a variable holds wherever a command runs; --store may be relative");
+		return hr_fail(e, HR_USAGE, 0, "%s: '%.*s' is not an absolute path", by, (int)n,
+			       path);
 	}
 	cwd = getcwd(NULL, 0);
 	if (!cwd)
@@ -148,7 +162,7 @@ static int list(const struct hr_strv *given, const struct hr_conf *conf, struct 
 		if (conf && hr_conf_check_override(conf, "store", "--store", e) < 0)
 			return -1;
 		for (size_t i = 0; i < given->n; i++)
-			if (add_path(out, given->v[i], strlen(given->v[i]), e) < 0)
+			if (add_path(out, NULL, given->v[i], strlen(given->v[i]), e) < 0)
 				return -1;
 	} else if (from_env) {
 		if (conf && hr_conf_check_override(conf, "store", "HPCRUN_STORE", e) < 0)
@@ -156,14 +170,15 @@ static int list(const struct hr_strv *given, const struct hr_conf *conf, struct 
 		for (env += strspn(env, " "); *env; env += strspn(env, " ")) {
 			size_t n = strcspn(env, " ");
 
-			if (add_path(out, env, n, e) < 0)
+			if (add_path(out, "HPCRUN_STORE", env, n, e) < 0)
 				return -1;
 			env += n;
 		}
 	} else {
 		add_user_store(out);
 		for (size_t i = 0; conf && i < conf->stores.n; i++)
-			if (add_path(out, conf->stores.v[i], strlen(conf->stores.v[i]), e) < 0)
+			if (add_path(out, NULL, conf->stores.v[i], strlen(conf->stores.v[i]), e) <
+			    0)
 				return -1;
 	}
 	if (out->n > 0)

@@ -21,6 +21,9 @@ static const char *const no_yes_words[] = { "no", "yes", NULL };
 static const char *const gpu_words[] = { "none", "auto", "all", NULL };
 static const char *const mpi_words[] = { "auto", "image", "off", NULL };
 static const char *const prefetch_words[] = { "none", "trace", "all", NULL };
+static const char *const path_starts[] = { "/", NULL };
+static const char *const url_starts[] = { "https://", "http://", NULL };
+static const char *const store_starts[] = { "/", "https://", "http://", NULL };
 
 #define AT(member) offsetof(struct hr_conf, member)
 
@@ -31,24 +34,26 @@ static const struct conf_key {
 	size_t offset;
 	const char *preset; /* the default as it would be written, or NULL: nothing is set */
 	uint64_t min, max;
-	const char *const *words; /* CHOICE: the member is an int, the index into these */
+	/* CHOICE: the member is an int, the index into these. STRING, LIST: what a value begins
+	 * with, NULL: anything */
+	const char *const *words;
 } keys[] = {
-	{ "store", KEY_LIST, AT(stores), NULL, 0, 0, NULL },
+	{ "store", KEY_LIST, AT(stores), NULL, 0, 0, store_starts },
 	{ "store_owner", KEY_LIST, AT(owners), NULL, 0, 0, NULL },
 	{ "bind", KEY_LIST, AT(binds), NULL, 0, 0, NULL },
-	{ "hooks_dir", KEY_LIST, AT(hooks_dirs), NULL, 0, 0, NULL },
+	{ "hooks_dir", KEY_LIST, AT(hooks_dirs), NULL, 0, 0, path_starts },
 	{ "gpu", KEY_CHOICE, AT(gpu), "none", 0, 0, gpu_words },
-	{ "cdi_dir", KEY_LIST, AT(cdi_dirs), NULL, 0, 0, NULL },
-	{ "gpu_lists", KEY_STRING, AT(gpu_lists), NULL, 0, 0, NULL },
+	{ "cdi_dir", KEY_LIST, AT(cdi_dirs), NULL, 0, 0, path_starts },
+	{ "gpu_lists", KEY_STRING, AT(gpu_lists), NULL, 0, 0, path_starts },
 	{ "mpi", KEY_CHOICE, AT(mpi), "auto", 0, 0, mpi_words },
 	{ "mpi_stack", KEY_LIST, AT(mpi_stacks), NULL, 0, 0, NULL },
 	{ "insecure_registry", KEY_LIST, AT(insecure_registries), NULL, 0, 0, NULL },
-	{ "mirror", KEY_LIST, AT(mirrors), NULL, 0, 0, NULL },
-	{ "cache", KEY_STRING, AT(cache), NULL, 0, 0, NULL },
+	{ "mirror", KEY_LIST, AT(mirrors), NULL, 0, 0, url_starts },
+	{ "cache", KEY_STRING, AT(cache), NULL, 0, 0, path_starts },
 	{ "cache_size", KEY_SIZE, AT(cache_bytes), "50G", UINT64_C(64) << 20, UINT64_C(1) << 60,
 	  NULL },
 	{ "outage_wait", KEY_U64, AT(outage_s), "600", 0, 86400, NULL },
-	{ "ca_file", KEY_STRING, AT(ca_file), NULL, 0, 0, NULL },
+	{ "ca_file", KEY_STRING, AT(ca_file), NULL, 0, 0, path_starts },
 	{ "proxy", KEY_STRING, AT(http_proxy), NULL, 0, 0, NULL },
 	{ "serve_memory", KEY_SIZE, AT(serve_memory), "192M", UINT64_C(16) << 20, UINT64_C(1) << 40,
 	  NULL },
@@ -115,6 +120,22 @@ static int set_choice(const struct conf_key *k, const char *value, int *at, stru
 		       (const char *)known.p);
 }
 
+/* A path that is not absolute would depend on where each process runs. */
+static int check_start(const struct conf_key *k, const char *value, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf known = { 0 };
+
+	for (int i = 0; k->words && k->words[i]; i++) {
+		if (strncmp(value, k->words[i], strlen(k->words[i])) == 0)
+			return 0;
+		hr_buf_printf(&known, "%s'%s'", i == 0 ? "" : ", ", k->words[i]);
+	}
+	if (!k->words)
+		return 0;
+	return hr_fail(e, HR_USAGE, 0, "%s: '%s' begins with none of %s", k->name, value,
+		       (const char *)known.p);
+}
+
 static int set_value(struct hr_conf *c, const struct conf_key *k, const char *value,
 		     struct hr_err *e)
 {
@@ -122,10 +143,14 @@ static int set_value(struct hr_conf *c, const struct conf_key *k, const char *va
 
 	switch (k->kind) {
 	case KEY_STRING:
+		if (check_start(k, value, e) < 0)
+			return -1;
 		free(*(char **)at);
 		*(char **)at = hr_xstrdup(value);
 		return 0;
 	case KEY_LIST:
+		if (check_start(k, value, e) < 0)
+			return -1;
 		hr_strv_add(at, value);
 		return 0;
 	case KEY_U64:

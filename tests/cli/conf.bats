@@ -51,3 +51,28 @@ teardown() {
 	[[ "$stderr" == *"HPCRUN_STORE cannot be used here"* ]]
 	run -0 "$HPCRUN" images
 }
+
+@test "conf: what names a store or the cache means the same wherever a command runs, or is refused" {
+	local what
+	for what in 'HPCRUN_STORE=here' 'HPCRUN_STORE=/a here' 'HPCRUN_CACHE=here'; do
+		run -125 --separate-stderr env "$what" "$HPCRUN" prefetch lab/app:1
+		[[ "$stderr" == *"${what%%=*}: 'here' is not an absolute path"*"hint: "* ]]
+		run -125 --separate-stderr env "$what" "$HPCRUN" --pull=never lab/app:1 true
+		[[ "$stderr" == *"${what%%=*}: 'here' is not an absolute path"* ]]
+	done
+	HPCRUN_CACHE=here run -1 "$HPCRUN" doctor
+	[[ "$output" == *"FAIL  node cache "*"HPCRUN_CACHE: 'here' is not an absolute path"* ]]
+	for what in 's3://bucket/x' 'ftp://x'; do
+		run -125 --separate-stderr "$HPCRUN" import --store "$what" oci:x lab/app:1
+		[[ "$stderr" == *"the store '$what' is neither a path nor an https or http URL"* ]]
+		run -125 --separate-stderr "$HPCRUN" run --store "$what" lab/app:1 true
+		[[ "$stderr" == *"the store '$what' is neither"* ]]
+		echo "store = $what" >site.conf
+		run -125 --separate-stderr "$HPCRUN" images
+		[[ "$stderr" == *"site.conf, line 1: store: '$what' begins with none of '/', 'https://', 'http://'"* ]]
+		rm site.conf
+	done
+	[ ! -e s3: ] && [ ! -e ftp: ]
+	run -125 --separate-stderr "$HPCRUN" images --store here # an option is of this moment
+	[[ "$stderr" == *"'$PWD/here'"* ]]
+}

@@ -346,6 +346,10 @@ static void configuration(void **state)
 		{ "[x]\nstore = /a\n", "unknown section '[x]'" },
 		{ "nonsense\n", "conf, line 1: not a 'key = value' line" },
 		{ "verify = maybe\n", "'maybe' is not one of fast, full" },
+		{ "store = a\n", "store: 'a' begins with none of '/', 'https://', 'http://'" },
+		{ "store = s3://a/b\n", "store: 's3://a/b' begins with none of" },
+		{ "mirror = /a\n", "mirror: '/a' begins with none of 'https://', 'http://'" },
+		{ "cache = tmp\n", "cache: 'tmp' begins with none of '/'" },
 	};
 
 	(void)state;
