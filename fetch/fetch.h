@@ -320,8 +320,9 @@ typedef int fetch_progress(void *arg, size_t got, struct hr_err *e);
  *
  * A reply that starts elsewhere, is shorter or is encoded is HR_NET and nothing of it is used. A
  * server that answers with the whole object is read up to the wanted bytes when they begin within
- * its first 16 MiB. Whether the bytes are right is the caller's to check: when all are there, or,
- * by PROGRESS (else NULL), as they come, in order; meanwhile the rest waits in the kernel.
+ * its first 16 MiB; further on that is HR_USAGE, for it will not go better later. Whether the bytes
+ * are right is the caller's to check: when all are there, or, by PROGRESS (else NULL), as they
+ * come, in order; meanwhile the rest waits in the kernel.
  */
 int fetch_web_range(struct fetch_client *c, const char *url, uint64_t off, size_t len, void *buf,
 		    fetch_progress *progress, void *arg, struct hr_err *e) HR_MUST_USE;

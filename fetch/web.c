@@ -81,9 +81,12 @@ static int check_headers(struct wish *w, const struct fetch_http_reply *r, struc
 	if (!w->ranged)
 		return 0;
 	if (r->status == 200) {
-		if (w->off > WHOLE_SKIP_MAX)
-			return hr_fail(e, HR_NET, 0,
+		if (w->off > WHOLE_SKIP_MAX) { /* it will not learn it while somebody waits */
+			hr_hint(e,
+				"let the server answer Range requests; hpcrun-store(5) shows how");
+			return hr_fail(e, HR_USAGE, 0,
 				       "the server ignores Range and sends the whole object");
+		}
 		w->skip = w->off;
 		return check_version(w, r, r->has_length ? r->length : 0, e);
 	}

@@ -562,6 +562,8 @@ static void open_packs(struct store_pager *p)
 static void from_upstream(void *arg, uint32_t chunk, const uint8_t *plain, uint32_t bytes,
 			  const struct hr_err *e)
 {
+	if (e)
+		store_pager_refused(arg, e);
 	store_pager_land(arg, chunk, plain, bytes, e);
 }
 

@@ -414,8 +414,7 @@ static void outage_given_up(struct store_pager *p)
 				   : "reading it fails with an input/output error");
 }
 
-/* Origins answer, but none has the chunk right; nobody else is asked. Said once. */
-static void refused(struct store_pager *p, const struct hr_err *e)
+void store_pager_refused(struct store_pager *p, const struct hr_err *e)
 {
 	bool first;
 
@@ -424,7 +423,8 @@ static void refused(struct store_pager *p, const struct hr_err *e)
 	p->refusal_told = true;
 	pthread_mutex_unlock(&p->lock);
 	if (first)
-		tell(p, "reading fails with an input/output error: %s", e->text);
+		tell(p, "reading fails with an input/output error: %s%s%s", e->text,
+		     e->hint[0] ? "; " : "", e->hint);
 }
 
 /*
@@ -523,7 +523,7 @@ void store_pager_fetch(struct pager_thread *t, const struct pager_batch *b)
 	if (refusals == REFUSALS_MAX && p->o.copy && !p->o.object)
 		store_web_forget_loc(p->o.copy, p->o.ix);
 	if (refusals == REFUSALS_MAX && !p->o.upstream)
-		refused(p, &e);
+		store_pager_refused(p, &e);
 	for (; done < b->n; done++) {
 		if (p->o.upstream)
 			store_upstream_ask(p->o.upstream, b->chunk[done], &e);

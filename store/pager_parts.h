@@ -104,6 +104,8 @@ void store_pager_make_benches(struct store_pager *p);
 /* The flight of a chunk ends: its verified bytes are at PLAIN; or it failed with E. */
 void store_pager_land(struct store_pager *p, uint32_t chunk, const uint8_t *plain, uint32_t bytes,
 		      const struct hr_err *e);
+/* Nobody who was asked has a chunk right: say so, once. */
+void store_pager_refused(struct store_pager *p, const struct hr_err *e);
 /* A chunk that another process brought meanwhile. False when it is not there after all. */
 bool store_pager_land_cached(struct pager_thread *t, uint32_t chunk,
 			     const struct store_loc_chunk *at);

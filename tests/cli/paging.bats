@@ -135,31 +135,75 @@ touch_library() {
 	[ "$copied" -lt $((none + 500000)) ]
 }
 
-# walk ORDER: how many requests it takes to read 170 files of 600, sorted so, which is less than what brings all
+# walk_start: serve an image of 600 files of 100 kB, each in a directory that is not listed, so that nothing but the pack
+# tells what comes next. SCRATCH is then of these.
+walk_start() {
+	local root=$BATS_FILE_TMPDIR/walk site=$BATS_FILE_TMPDIR/walk.site
+	[ -e "$site" ] || {
+		busybox_root "$root" sh ls sort head sed xargs cat sleep
+		/usr/bin/python3 -c 'import os, sys
+for i in range(1000, 1600):
+    os.makedirs(f"{sys.argv[1]}/data/{i}")
+    with open(f"{sys.argv[1]}/data/{i}/file", "wb") as f:
+        f.write(os.urandom(100000))' "$root"
+		"$HPCRUN_BUILD/tests/lib/mkstore" "$site" lab/walk:1 "$root" >/dev/null
+	}
+	SCRATCH=$BATS_TEST_TMPDIR
+	web_store_start "$site" "$SCRATCH/web"
+	HPCRUN_STORE=http://127.0.0.1:$(cat "$SCRATCH/web/port")
+}
+# walk ORDER N [COMMAND]: read N files, sorted so, then do that
 walk() {
-	: >"$BATS_TEST_TMPDIR/web/log"
-	timeout 60 "$HPCRUN" --no-home lab/walk:1 sh -c "cd /data && ls | sort $1 | head -n 170 | sed s,.*,\&/file, | xargs cat" >/dev/null
-	wait_until 10 no_leftovers
-	rm -rf "$HPCRUN_CACHE"
-	SCRATCH=$BATS_TEST_TMPDIR packs_asked
+	: >"$SCRATCH/web/log"
+	timeout 60 "$HPCRUN" --no-home lab/walk:1 \
+		sh -c "cd /data && ls | sort $1 | head -n $2 | sed s,.*,\&/file, | xargs cat; ${3:-:}" >/dev/null
 }
 
 @test "paging: who reads files as they lie in the image is served by few large requests" {
-	local root=$BATS_TEST_TMPDIR/root there back
-	mkdir -p "$root/data"
-	busybox_root "$root" sh ls sort head sed xargs cat
-	for i in $(seq 1000 1599); do
-		mkdir "$root/data/$i" # it is not listed, so that nothing but the pack tells what comes next
-		head -c 100000 /dev/urandom >"$root/data/$i/file"
-	done
-	"$HPCRUN_BUILD/tests/lib/mkstore" "$BATS_TEST_TMPDIR/site" lab/walk:1 "$root" >/dev/null
-	web_store_start "$BATS_TEST_TMPDIR/site" "$BATS_TEST_TMPDIR/web"
-	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
-	there=$(walk)
-	back=$(walk -r)
-	web_store_stop "$BATS_TEST_TMPDIR/web"
+	local there back
+	walk_start
+	walk '' 170 # of 600, which is less than what brings all
+	cache_remove
+	there=$(packs_asked)
+	walk -r 170
+	wait_until 10 no_leftovers
+	back=$(packs_asked)
+	web_store_stop "$SCRATCH/web"
 	echo "$there requests in order, $back against it"
 	[ $((there * 10)) -lt $((back * 7)) ]
+}
+
+@test "paging: when a run has touched three tenths of an image the rest is fetched, too, unless nothing is to be" {
+	local go=$BATS_TEST_TMPDIR/go
+	walk_start
+	walk -r 140 'sleep 1.5' # it is looked for twice a second
+	[ "$(bytes_asked)" -lt 30000000 ]
+	cache_remove
+	conf 'prefetch = none'
+	walk -r 230 'sleep 1.5'
+	[ "$(bytes_asked)" -lt 30000000 ]
+	cache_remove
+	conf
+	walk -r 230 "until [ -e $go ]; do sleep 0.1; done" &
+	wait_until 20 asked_for 59000000
+	touch "$go"
+	wait $!
+	web_store_stop "$SCRATCH/web"
+}
+
+@test "paging: a server that sends whole objects of many MiB is told of, not waited for" { # E9
+	local begun=$SECONDS
+	walk_start
+	walk '' 1
+	cache_remove /packs
+	fault whole
+	for upstream in no yes; do
+		conf "upstream = $upstream"
+		timeout 60 "$HPCRUN" --no-home lab/walk:1 sh -c 'cat /data/1599/file; sleep 1' 2>"$BATS_TEST_TMPDIR/err" >&2 || :
+		grep -q 'reading fails with an input/output error: .*the server ignores Range' "$BATS_TEST_TMPDIR/err"
+	done
+	[ $((SECONDS - begun)) -lt 30 ]
+	web_store_stop "$SCRATCH/web"
 }
 
 @test "paging: the next cold start of a program fetches ahead what it will read" {
