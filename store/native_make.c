@@ -16,12 +16,23 @@
 
 #define CACHE_PART 4			/* no file takes more than this part, 1/4, of the cache */
 #define DONE_EVERY (UINT64_C(16) << 20) /* bytes: what a killed maker loses at most */
+#define GROUP	   8			/* chunks that are hashed side by side */
+
+/* A chunk of a file, and its bytes. */
+struct part {
+	uint64_t off;
+	uint32_t number;
+	struct store_chunk want;
+	uint8_t *p;
+};
 
 struct store_native_maker {
 	struct store_native_maker_options o;
 	ZSTD_DCtx *zstd;
 	uint8_t *frame; /* room for STORE_FRAME_CAP bytes */
-	uint8_t *plain; /* room for a chunk */
+	uint8_t *plain; /* room for GROUP chunks, or for one where there is no sha256_many */
+	struct part parts[GROUP];
+	size_t n; /* of them in use */
 };
 
 struct store_native_maker *store_native_maker_new(const struct store_native_maker_options *o)
@@ -31,8 +42,9 @@ struct store_native_maker *store_native_maker_new(const struct store_native_make
 	m->o = *o;
 	m->zstd = ZSTD_createDCtx();
 	m->frame = hr_xmalloc(STORE_FRAME_CAP);
-	m->plain = hr_xmalloc(STORE_CHUNK_MAX);
-	HR_BUG_ON(!m->zstd);
+	/* not hr_xmalloc: what is never used should not be touched */
+	m->plain = malloc((o->sha256_many ? GROUP : 1) * (size_t)STORE_CHUNK_MAX);
+	HR_BUG_ON(!m->zstd || !m->plain);
 	return m;
 }
 
@@ -46,58 +58,94 @@ void store_native_maker_free(struct store_native_maker *m)
 	free(m);
 }
 
-/* Bring a chunk to m->plain, verified: 1, 0 not at hand, -1. */
-static int load(struct store_native_maker *m, uint32_t number, const struct store_chunk *want,
-		struct hr_err *e)
+/* ---- the bytes of chunks: 1, 0 not at hand, -1 ---- */
+
+/* What a pass over a file does with its chunks and holes. */
+struct pass {
+	int (*hole)(struct store_native_maker *m, struct store_cache_file *f, uint64_t off,
+		    uint64_t len, struct hr_err *e);
+	/* the bytes, unverified */
+	int (*bring)(struct store_native_maker *m, struct store_cache_file *f,
+		     const struct part *part, struct hr_err *e);
+	/* they were wrong, as *E says: others, verified */
+	int (*replace)(struct store_native_maker *m, const struct part *part, struct hr_err *e);
+	/* all of m->parts are right */
+	int (*keep)(struct store_native_maker *m, struct store_cache_file *f, struct hr_err *e);
+};
+
+static int bring_frame(struct store_native_maker *m, const struct part *part, struct hr_err *e)
 {
 	const struct store_chunk_source *s = &m->o.source;
-	struct hr_err damaged = { 0 }; /* in the cache: there is another way */
 	size_t len;
 
-	if (s->plain && s->plain(s->arg, number, m->plain, want->bytes) &&
-	    store_frame_verify(want, m->plain, m->o.sha256, &damaged) == 0)
-		return 1;
 	if (!s->frame)
 		return 0;
-	if (s->frame(s->arg, number, m->frame, STORE_FRAME_CAP, &len, e) < 0 ||
-	    store_frame_open(m->zstd, m->frame, len, want, m->plain, e) < 0 ||
-	    store_frame_verify(want, m->plain, m->o.sha256, e) < 0)
+	if (s->frame(s->arg, part->number, m->frame, STORE_FRAME_CAP, &len, e) < 0 ||
+	    store_frame_open(m->zstd, m->frame, len, &part->want, part->p, e) < 0)
 		return -1;
 	return 1;
 }
 
-/*
- * What is done with each piece of a file, at OFF: 1, 0 not now, -1. WANT is NULL for a hole.
- */
-typedef int each_fn(struct store_native_maker *m, struct store_cache_file *f, uint64_t off,
-		    const struct store_piece *piece, const struct store_chunk *want,
-		    struct hr_err *e);
-
-static int write_piece(struct store_native_maker *m, struct store_cache_file *f, uint64_t off,
-		       const struct store_piece *piece, const struct store_chunk *want,
-		       struct hr_err *e)
+static int bring_chunk(struct store_native_maker *m, struct store_cache_file *f,
+		       const struct part *part, struct hr_err *e)
 {
-	uint64_t end = off + piece->len;
-	int r = want ? load(m, piece->chunk, want, e) : 1; /* a new file is zeros */
+	const struct store_chunk_source *s = &m->o.source;
 
-	if (r <= 0)
-		return r;
-	if (want && store_cache_file_write(f, off, m->plain, want->bytes, e) < 0)
-		return -1;
-	if (off / DONE_EVERY != end / DONE_EVERY && store_cache_file_done(f, end, e) < 0)
+	(void)f;
+	if (s->plain && s->plain(s->arg, part->number, part->p, part->want.bytes))
+		return 1;
+	return bring_frame(m, part, e);
+}
+
+/* Those of the cache were damaged: there may be another way. */
+static int replace_chunk(struct store_native_maker *m, const struct part *part, struct hr_err *e)
+{
+	int r;
+
+	hr_err_clear(e);
+	r = bring_frame(m, part, e);
+	return r > 0 ? store_frame_verify(&part->want, part->p, m->o.sha256, e) < 0 ? -1 : 1 : r;
+}
+
+/* A new file is zeros. */
+static int write_hole(struct store_native_maker *m, struct store_cache_file *f, uint64_t off,
+		      uint64_t len, struct hr_err *e)
+{
+	(void)m;
+	(void)f;
+	(void)off;
+	(void)len;
+	(void)e;
+	return 1;
+}
+
+static int write_parts(struct store_native_maker *m, struct store_cache_file *f, struct hr_err *e)
+{
+	const struct part *last = &m->parts[m->n - 1];
+	uint64_t end = last->off + last->want.bytes;
+
+	for (const struct part *part = m->parts; part <= last; part++)
+		if (store_cache_file_write(f, part->off, part->p, part->want.bytes, e) < 0)
+			return -1;
+	if (m->parts[0].off / DONE_EVERY != end / DONE_EVERY &&
+	    store_cache_file_done(f, end, e) < 0)
 		return -1;
 	return 1;
 }
+
+static const struct pass write_pass = { write_hole, bring_chunk, replace_chunk, write_parts };
 
 static int compare_hole(struct store_native_maker *m, struct store_cache_file *f, uint64_t off,
 			uint64_t len, struct hr_err *e)
 {
+	uint8_t *room = m->frame; /* no frame is brought while a file is compared */
+
 	while (len > 0) {
 		size_t n = len < STORE_CHUNK_MAX ? (size_t)len : STORE_CHUNK_MAX;
 
-		if (store_cache_file_read(f, off, m->plain, n, e) < 0)
+		if (store_cache_file_read(f, off, room, n, e) < 0)
 			return -1;
-		if (m->plain[0] != 0 || memcmp(m->plain, m->plain + 1, n - 1) != 0)
+		if (room[0] != 0 || memcmp(room, room + 1, n - 1) != 0)
 			return hr_fail(e, HR_CORRUPT, 0, "there are bytes in a hole");
 		off += n;
 		len -= n;
@@ -105,40 +153,120 @@ static int compare_hole(struct store_native_maker *m, struct store_cache_file *f
 	return 1;
 }
 
-static int compare_piece(struct store_native_maker *m, struct store_cache_file *f, uint64_t off,
-			 const struct store_piece *piece, const struct store_chunk *want,
-			 struct hr_err *e)
+static int bring_back(struct store_native_maker *m, struct store_cache_file *f,
+		      const struct part *part, struct hr_err *e)
 {
-	if (!want)
-		return compare_hole(m, f, off, piece->len, e);
-	if (store_cache_file_read(f, off, m->plain, want->bytes, e) < 0 ||
-	    store_frame_verify(want, m->plain, m->o.sha256, e) < 0)
-		return -1;
+	(void)m;
+	return store_cache_file_read(f, part->off, part->p, part->want.bytes, e) < 0 ? -1 : 1;
+}
+
+static int replace_nothing(struct store_native_maker *m, const struct part *part, struct hr_err *e)
+{
+	(void)m;
+	(void)part;
+	(void)e;
+	return -1;
+}
+
+static int keep_nothing(struct store_native_maker *m, struct store_cache_file *f, struct hr_err *e)
+{
+	(void)m;
+	(void)f;
+	(void)e;
 	return 1;
 }
 
-/* The pieces of a file from OFF on; 1 all, 0 not now, -1. */
+static const struct pass compare_pass = { compare_hole, bring_back, replace_nothing, keep_nothing };
+
+/* ---- a file, piece by piece: 1 all, 0 not now, -1 ---- */
+
+/* Compare the check sums and digests of all parts. */
+static int verify(struct store_native_maker *m, const struct pass *pass, struct hr_err *e)
+{
+	struct fetch_digest got[GROUP];
+	const uint8_t *p[GROUP];
+	size_t len[GROUP];
+	int r = 1;
+
+	for (size_t i = 0; i < m->n; i++) {
+		p[i] = m->parts[i].p;
+		len[i] = m->parts[i].want.bytes;
+	}
+	if (m->o.sha256_many)
+		m->o.sha256_many(p, len, m->n, got);
+	for (size_t i = 0; r > 0 && i < m->n; i++) {
+		const struct part *part = &m->parts[i];
+		/* one that is wrong is hashed again: that says what was got and expected */
+		bool known = m->o.sha256_many && fetch_digest_equal(&got[i], &part->want.digest);
+
+		if (store_frame_verify(&part->want, part->p, known ? NULL : m->o.sha256, e) < 0)
+			r = pass->replace(m, part, e);
+	}
+	return r;
+}
+
+static int end_group(struct store_native_maker *m, struct store_cache_file *f,
+		     const struct pass *pass, struct hr_err *e)
+{
+	int r = m->n > 0 ? verify(m, pass, e) : 1;
+
+	if (r > 0 && m->n > 0)
+		r = pass->keep(m, f, e);
+	m->n = 0;
+	return r;
+}
+
+/* A chunk joins the group; a full one ends. */
+static int add_part(struct store_native_maker *m, struct store_cache_file *f,
+		    const struct pass *pass, const struct part *part, struct hr_err *e)
+{
+	struct part *new = &m->parts[m->n];
+	int r;
+
+	*new = *part;
+	new->p = m->plain + m->n *(size_t)STORE_CHUNK_MAX;
+	r = pass->bring(m, f, new, e);
+	if (r <= 0)
+		return r;
+	m->n++;
+	return m->n == (m->o.sha256_many ? GROUP : 1) ? end_group(m, f, pass, e) : 1;
+}
+
+/* The piece at OFF, whether it is a hole or a chunk, which is all of it then. */
+static bool sound(const struct store_native_maker *m, const struct store_inode *file, uint64_t off,
+		  struct store_piece *piece, struct part *part)
+{
+	if (!store_index_piece(m->o.ix, file, off, piece))
+		return false;
+	part->off = off;
+	part->number = piece->chunk;
+	return piece->chunk == STORE_HOLE ||
+	       (store_index_chunk(m->o.ix, piece->chunk, &part->want) && piece->off == 0 &&
+		piece->len == part->want.bytes);
+}
+
+/* The pieces of a file from OFF on. */
 static int for_pieces(struct store_native_maker *m, const struct store_inode *file,
-		      struct store_cache_file *f, uint64_t off, each_fn *each, struct hr_err *e)
+		      struct store_cache_file *f, uint64_t off, const struct pass *pass,
+		      struct hr_err *e)
 {
 	struct store_piece piece;
-	struct store_chunk want;
+	struct part part;
 
+	m->n = 0;
 	for (; off < file->size; off += piece.len) {
-		bool hole, sound = store_index_piece(m->o.ix, file, off, &piece);
 		int r;
 
-		hole = sound && piece.chunk == STORE_HOLE;
-		if (!sound || (!hole && (!store_index_chunk(m->o.ix, piece.chunk, &want) ||
-					 piece.off != 0 || piece.len != want.bytes)))
+		if (!sound(m, file, off, &piece, &part))
 			return hr_fail(e, HR_CORRUPT, 0, "the image index is damaged");
 		if (!m->o.go_on(m->o.arg))
 			return 0;
-		r = each(m, f, off, &piece, hole ? NULL : &want, e);
+		r = piece.chunk == STORE_HOLE ? pass->hole(m, f, off, piece.len, e)
+					      : add_part(m, f, pass, &part, e);
 		if (r <= 0)
 			return r;
 	}
-	return 1;
+	return end_group(m, f, pass, e);
 }
 
 /* A file of an earlier boot: 1 it is right, 0 not now, -1 with *e clear: it was not, and is gone.
@@ -147,7 +275,7 @@ static int compare(struct store_native_maker *m, const struct store_inode *file,
 		   struct store_cache_file *f)
 {
 	struct hr_err e = { 0 };
-	int r = for_pieces(m, file, f, 0, compare_piece, &e);
+	int r = for_pieces(m, file, f, 0, &compare_pass, &e);
 
 	if (r >= 0)
 		return r;
@@ -171,7 +299,7 @@ static int make(struct store_native_maker *m, const struct store_inode *file,
 	}
 	r = store_cache_file_begin(f, &done, e);
 	if (r == 0)
-		r = for_pieces(m, file, f, done, write_piece, e);
+		r = for_pieces(m, file, f, done, &write_pass, e);
 	if (r > 0 && store_cache_file_finish(f, e) < 0)
 		r = -1;
 	if (r < 0)

@@ -23,10 +23,15 @@ typedef void store_native_moved_fn(void *arg, uint32_t chunk, uint32_t bytes,
 void store_native_moved(const struct store_index *ix, const struct store_inode *file,
 			const struct fetch_digest *name, store_native_moved_fn *moved, void *arg);
 
+typedef void store_native_sha256_many(const uint8_t *const *p, const size_t *len, size_t n,
+				      struct fetch_digest *out);
+
 struct store_native_maker_options {
 	const struct store_index *ix; /* borrowed, like all below */
 	struct store_cache *cache;
 	store_chunk_sha256 *sha256;
+	/* many at once, as of sha256mb.h, for which the maker takes 8 MiB in place of 1; or NULL */
+	store_native_sha256_many *sha256_many;
 	/* PLAIN and FRAME are asked, in this order; a chunk that neither has is not at hand. */
 	struct store_chunk_source source;
 	/* with its argument: whether a chunk is at hand; NULL: all are */

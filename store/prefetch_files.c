@@ -10,9 +10,12 @@
 #include "store/crew.h"
 #include "store/native.h"
 #include "store/native_make.h"
+#include "store/sha256mb.h"
 #include "util/cleanup.h"
 #include "util/mem.h"
 #include "util/poison.h"
+
+#define THREADS_MAX 16 /* each has a maker, about 9 MiB; the disk is slower than as many */
 
 struct candidate {
 	struct store_inode file;
@@ -52,6 +55,7 @@ static struct store_native_maker *new_maker(struct work *w)
 	const struct store_native_maker_options maker = { .ix = w->o->ix,
 							  .cache = w->o->cache,
 							  .sha256 = fetch_digest_of,
+							  .sha256_many = store_sha256_many,
 							  .source = w->o->source,
 							  .has = w->o->has,
 							  .moved = w->o->moved,
@@ -153,7 +157,9 @@ static void make_some(void *arg)
 
 static void make_all(struct work *w)
 {
-	store_crew_run(w->n < w->o->threads ? w->n : w->o->threads, make_some, w);
+	uint32_t n = w->n < w->o->threads ? w->n : w->o->threads;
+
+	store_crew_run(n < THREADS_MAX ? n : THREADS_MAX, make_some, w);
 }
 
 static void work_free(struct work **w)

@@ -23,7 +23,7 @@ struct store_prefetch_files_options {
 	struct store_cache *cache;
 	uint64_t cache_bytes; /* what all of the cache may take */
 	const char *program;  /* whose session is to begin with them; "": any */
-	unsigned int threads; /* that make them, each with about 1 MiB; 0 is 1 */
+	unsigned int threads; /* that make them, each with about 9 MiB; 0 is 1 */
 	/*
 	 * As of store_native_maker_options, asked by any of the threads; files that have a chunk
 	 * without HAS are passed over.

@@ -131,6 +131,7 @@ struct serve_native_options {
 	/* with the argument of SOURCE, as there, too */
 	bool (*has)(void *arg, uint32_t chunk);
 	store_native_moved_fn *moved;
+	store_native_sha256_many *sha256_many; /* or NULL */
 };
 
 /* Errors: none; NULL when there is no cache that could hold such files. */

@@ -368,6 +368,7 @@ static bool equip(struct serve_native *n)
 						.source = n->o.source,
 						.has = n->o.has,
 						.moved = n->o.moved,
+						.sha256_many = n->o.sha256_many,
 						.cache_bytes = n->o.cache_bytes,
 						.go_on = go_on,
 						.arg = n };

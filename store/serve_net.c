@@ -13,6 +13,7 @@
 #include "store/pager.h"
 #include "store/prefetch.h"
 #include "store/serve.h"
+#include "store/sha256mb.h"
 #include "store/upstream.h"
 #include "store/url_image.h"
 #include "store/web.h"
@@ -111,7 +112,8 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 						     .source = { .plain = store_pager_peek,
 								 .arg = pager },
 						     .has = has,
-						     .moved = store_pager_moved };
+						     .moved = store_pager_moved,
+						     .sha256_many = store_sha256_many };
 	const struct store_foresee_source foreseen = { store_pager_foreseen, store_pager_bring,
 						       pager };
 	struct store_prefetch *prefetch;

@@ -39,8 +39,10 @@ tests_lib_readers_CFLAGS = $(AM_CFLAGS)
 tests_lib_readers_LDADD = libutil.a
 
 # large files as files of their own in the node cache
-check_PROGRAMS += tests/unit/test_store_native tests/unit/test_store_native_odd tests/unit/test_store_native_list
-TESTS += tests/unit/test_store_native tests/unit/test_store_native_odd tests/unit/test_store_native_list
+check_PROGRAMS += tests/unit/test_store_native tests/unit/test_store_native_odd tests/unit/test_store_native_list \
+	tests/unit/test_store_native_many
+TESTS += tests/unit/test_store_native tests/unit/test_store_native_odd tests/unit/test_store_native_list \
+	tests/unit/test_store_native_many
 NATIVE_TEST_LIBS = libstore.a libfetch.a libutil.a $(ZSTD_LIBS) $(ISAL_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_store_native_SOURCES = tests/unit/test_store_native.c tests/unit/native_rig.c tests/unit/native_rig.h
 tests_unit_test_store_native_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -49,6 +51,10 @@ tests_unit_test_store_native_odd_SOURCES = tests/unit/test_store_native_odd.c te
 	tests/unit/native_rig.h
 tests_unit_test_store_native_odd_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_native_odd_LDADD = $(NATIVE_TEST_LIBS)
+tests_unit_test_store_native_many_SOURCES = tests/unit/test_store_native_many.c tests/unit/native_rig.c \
+	tests/unit/native_rig.h
+tests_unit_test_store_native_many_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_native_many_LDADD = $(NATIVE_TEST_LIBS)
 tests_unit_test_store_native_list_SOURCES = tests/unit/test_store_native_list.c $(INDEX_SAMPLE)
 tests_unit_test_store_native_list_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_native_list_LDADD = $(NATIVE_TEST_LIBS)
