@@ -12,15 +12,18 @@
  *
  * Every packet is one struct serve_msg, with at most two file descriptors (SCM_RIGHTS) as listed:
  *
- *   serve -> session  SERVE_HELLO   fd: memfd with the OCI image config, verbatim; text: manifest
- * digest session -> serve  SERVE_START   fds: /dev/fuse as mounted, memfd with the targets (below)
- *   serve -> session  SERVE_READY   the tree is complete; requests are answered from now on
- *   serve -> session  SERVE_INIT    data: the FUSE_INIT request as the kernel sent it, to be kept
- *   serve -> session  SERVE_NATIVE  fd: memfd with files of the node cache (below) to be mounted;
- * any number of times, from HELLO on serve -> session  SERVE_ERROR   err; the process exits after
- * it serve -> session  SERVE_NOTICE  err.text: something that the user is to read while programs
- * run; sent at any time, and lost when the session does not take it serve -> session  SERVE_MISSING
- * err: no store has the image, but one could be given it by a pull; the process exits after it
+ *   serve -> session  SERVE_HELLO    fd: memfd with the OCI image config, verbatim;
+ *                                    text: manifest digest
+ *   session -> serve  SERVE_START    fds: /dev/fuse as mounted, memfd with the targets (below)
+ *   serve -> session  SERVE_READY    the tree is complete; requests are answered from now on
+ *   serve -> session  SERVE_INIT     data: the FUSE_INIT request as the kernel sent it, to be kept
+ *   serve -> session  SERVE_NATIVE   fd: memfd with files of the node cache (below) to be mounted;
+ *                                    any number of times, from HELLO on
+ *   serve -> session  SERVE_ERROR    err; the process exits after it
+ *   serve -> session  SERVE_NOTICE   err.text: something that the user is to read while programs
+ *                                    run; at any time, and lost when the session does not take it
+ *   serve -> session  SERVE_MISSING  err: no store has the image, but one could be given it by a
+ *                                    pull; the process exits after it
  *
  * Targets: records "d/abs/path\0" or "f/abs/path\0", in order. The server makes each exist as a
  * directory or a regular file: it resolves symlinks inside the image (never outside its root),
@@ -35,8 +38,9 @@
  * Life: the server ends by itself when the kernel ends the FUSE connection (ENODEV). The end of the
  * control socket is no reason to end: ranks that joined go on without their session. If the server
  * dies, the session starts another and sends SERVE_START with the same /dev/fuse, the same targets
- * and the kept FUSE_INIT in data; node ids are the same in both, because they are positions in the
- * index, and targets numbered in order behind it.
+ * and the kept FUSE_INIT in data, if it has one; whether that was answered the successor finds out.
+ * Node ids are the same in both, because they are positions in the index, and targets numbered in
+ * order behind it.
  */
 #ifndef HR_SERVE_PROTO_H
 #define HR_SERVE_PROTO_H

@@ -308,6 +308,44 @@ core_limit() { awk '/^Max core file size/ { print $5, $6 }' "/proc/$1/limits"; }
 	[ "$output" = $'4000000000\n4000000001\n1\n1\n40' ]
 }
 
+# -- the filter
+
+@test "session: neither another call interface nor a wide number gets around the filter" { # H21
+	[ "$(uname -m)" = x86_64 ] || skip 'there is one interface'
+	# TIOCSTI by the numbers of i386 and of x32, and with bits that the kernel does not look at; add_key of i386
+	cc -static -o calls -x c - <<-'CALLS'
+		#include <errno.h>
+		#include <stdio.h>
+		#include <sys/syscall.h>
+		#include <unistd.h>
+		#define TIOCSTI 0x5412L
+		static long i386(long nr, long a, long b)
+		{
+			long r;
+
+			__asm__ volatile("int $0x80" : "=a"(r) : "a"(nr), "b"(a), "c"(b), "d"(0L) : "memory", "r8", "r9", "r10", "r11");
+			return -(int)r;
+		}
+		static long now(long nr, long a, long b)
+		{
+			return syscall(nr, a, b, 0L) < 0 ? errno : 0;
+		}
+		int main(void)
+		{
+			printf("%ld %ld %ld %ld ", now(SYS_ioctl, 0, TIOCSTI), now(SYS_ioctl, 0, TIOCSTI | 1L << 32),
+			       i386(54, 0, TIOCSTI), now(0x40000000 | 514, 0, TIOCSTI));
+			printf("%ld %ld\n", now(SYS_add_key, 0, 0), i386(286, 0, 0));
+			return 0;
+		}
+	CALLS
+	./calls </dev/null >outside || skip 'this kernel has no calls of i386'
+	[ "$(cut -d' ' -f1-3 outside)" = '25 25 25' ] # ENOTTY: whoever calls it gets as far as the kernel
+	run -0 join "$PWD/calls" </dev/null
+	[ "$output" = '1 1 1 1 38 38' ] # EPERM, ENOSYS
+	run -0 "$HPCRUN" run --seccomp off --bind "$PWD" app:1 "$PWD/calls" </dev/null
+	[ "$output" = "$(cat outside)" ]
+}
+
 # -- places
 
 @test "session: mounts of the host are neither changed nor seen to change, however they propagate" { # H18

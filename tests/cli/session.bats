@@ -463,6 +463,19 @@ mounts() { awk '$5 !~ /bats-run-|hpcrun-test/' /proc/self/mountinfo; }
 	[ "$((16#${output##*[[:space:]]} & 16#10200))" -eq $((16#10200)) ]
 }
 
+@test "session: signals that the caller blocks are in nobody's way, and stay blocked for the program" { # H12
+	# a session that would not hear of its children would not start, nor end
+	/usr/bin/python3 - "$HPCRUN" "$BATS_TEST_NUMBER" <<-'PY'
+		import signal, subprocess, sys
+		words = [sys.argv[1], 'run', '--bind', '/usr:/session/' + sys.argv[2], 'app:1', 'grep', 'SigBlk', '/proc/self/status']
+		block = lambda: signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+		out = subprocess.run(words, preexec_fn=block, stdout=subprocess.PIPE, timeout=30, check=True).stdout
+		for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGALRM):
+		    assert int(out.split()[1], 16) >> number - 1 & 1, out
+	PY
+	wait_until 10 none_left
+}
+
 @test "session: why a command cannot be executed" {
 	local file words
 	while read -r file words; do
@@ -509,6 +522,30 @@ mounts() { awk '$5 !~ /bats-run-|hpcrun-test/' /proc/self/mountinfo; }
 		move_mount:error=EINVAL step 'attach binds'.*cannot bind '/
 		umount2:error=EINVAL step 'change root'
 	EOF
+}
+
+@test "session: why /dev/fuse cannot be had, and what to do" { # H15
+	need strace
+	local error words
+	while read -r error words; do
+		wrap hpcrun-session -f -P /dev/fuse -e trace=openat -e inject=openat:error="$error"
+		PART=-$error
+		run -125 --separate-stderr own true
+		[[ $stderr == "hpcrun: step 'mount image': cannot open '/dev/fuse': "*$'\nhpcrun: hint: '*"$words"* ]]
+	done <<-EOF
+		ENOENT load the kernel module: 'modprobe fuse'
+		ENXIO the kernel has no FUSE
+		EACCES 'chmod 666 /dev/fuse' by the administrator
+		EPERM character device 10:229 must be allowed
+	EOF
+}
+
+@test "session: a program that cannot be given its filter is not run" { # H21
+	need strace
+	own true
+	fail_with 'seccomp' strace -o /dev/null -e inject=seccomp:error=EINVAL "$HPCRUN" run \
+		--bind "/usr:/session/$BATS_TEST_NUMBER" app:1 touch "$BATS_TEST_TMPDIR/ran"
+	[ ! -e "$BATS_TEST_TMPDIR/ran" ]
 }
 
 @test "session: paths of the image are found without openat2" { # H16
