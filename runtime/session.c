@@ -299,8 +299,19 @@ static void close_if_all_here(struct rt_session *s)
 		remove_names(s);
 }
 
+/* The task that the last look found left may have come, and no other be left. */
+static void look_soon(struct rt_session *s)
+{
+	uint64_t soon = rt_session_now_ms() + LOOK_MIN_MS;
+
+	s->look_pause_ms = LOOK_MIN_MS;
+	if (s->look_at_ms > soon)
+		s->look_at_ms = soon;
+}
+
 static void answer(struct rt_session *s)
 {
+	uint32_t before = s->clients.answered;
 	struct rt_verdict v = { .type = s->phase == RT_READY ? RT_JOIN : RT_FAILED,
 				.n = 3 + s->spaces_n,
 				.params_bytes = s->params_bytes,
@@ -316,6 +327,8 @@ static void answer(struct rt_session *s)
 	memcpy(v.fds + 3, s->spaces, s->spaces_n * sizeof(*s->spaces));
 	if (s->phase == RT_READY || s->phase == RT_FAILED_PHASE)
 		rt_clients_answer(&s->clients, &v);
+	if (s->clients.answered > before)
+		look_soon(s);
 	if (s->clients.n > 0)
 		s->idle_since_ms = 0;
 	else if (s->idle_since_ms == 0) {
