@@ -28,8 +28,11 @@ started_again() {
 }
 
 @test "step: the ranks of a node share one container, those of two nodes do not" {
+	# all at one time: the number of a namespace that has gone is given to another
 	run -0 job srun -N 4 --ntasks-per-node=8 "$HPCRUN" app:1 sh -c \
-		'echo $(readlink /proc/self/ns/user) $(readlink /proc/self/ns/mnt) $(id -u) $(cat /etc/where)'
+		'echo $(readlink /proc/self/ns/user) $(readlink /proc/self/ns/mnt) $(id -u) $(cat /etc/where)
+		touch $WORK/here.$SLURM_PROCID
+		until [ $(ls $WORK | grep -c here) = 32 ]; do sleep 0.1; done'
 	[ "${#lines[@]}" = 32 ]
 	[ "$(count 1)" = 4 ]
 	[ "$(count 2)" = 4 ]
