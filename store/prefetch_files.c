@@ -29,7 +29,7 @@ struct work {
 	const struct store_prefetch_files_options *o;
 	struct candidate v[STORE_NATIVE_MAX];
 	uint32_t n;
-	uint64_t need; /* bytes of all that is not there */
+	uint64_t need, largest; /* bytes of all that is not there, and of the largest of them */
 
 	pthread_mutex_t lock; /* of what follows */
 	struct store_prefetch_files *out;
@@ -83,15 +83,32 @@ static void found(void *arg, uint32_t ino, const struct store_inode *file, const
 	w->v[w->n++] =
 		(struct candidate) { .file = *file, .path = hr_xstrdup(path), .takes = takes };
 	w->need += takes;
+	w->largest = takes > w->largest ? takes : w->largest;
+}
+
+/* How many threads make them. */
+static unsigned int crew_of(const struct work *w)
+{
+	uint32_t n = w->n < w->o->threads ? w->n : w->o->threads;
+
+	return n < THREADS_MAX ? n : THREADS_MAX;
+}
+
+/* What they take of the disk, at most: chunks that are moved give back as much as a file takes. */
+static uint64_t most(const struct work *w)
+{
+	uint64_t at_once = w->o->moved ? w->largest * crew_of(w) : UINT64_MAX;
+
+	return at_once < w->need ? at_once : w->need;
 }
 
 /* What is there was touched just now, so the least recently used is something else, if anything. */
 static int make_room(struct work *w, struct hr_err *e)
 {
-	uint64_t limit = w->o->cache_bytes;
+	uint64_t limit = w->o->cache_bytes, need = most(w);
 	struct store_cache_usage left;
 
-	if (store_cache_evict(w->o->cache, w->need < limit ? limit - w->need : limit, &left, e) < 0)
+	if (store_cache_evict(w->o->cache, need < limit ? limit - need : limit, &left, e) < 0)
 		return -1;
 	w->room = left.bytes < limit ? limit - left.bytes : 0;
 	return 0;
@@ -128,14 +145,19 @@ static void note(struct work *w, struct candidate *c, const struct store_cache_f
 	pthread_mutex_unlock(&w->lock);
 }
 
-static void make_one(struct work *w, struct store_native_maker *maker, struct candidate *c)
+/* LAST: it is not tried again when others have given back what they take only for a while. */
+static void make_one(struct work *w, struct store_native_maker *maker, struct candidate *c,
+		     bool last)
 {
 	HR_CLEANUP(store_cache_file_closep) struct store_cache_file *f = NULL;
 	struct hr_err why = { 0 };
 
 	if (!take_room(w, c->takes)) {
-		(void)hr_fail(&why, HR_SYS, 0, "cache_size leaves no room for '/%s'", c->path);
-	} else if (store_native_make(maker, &c->file, &f, &why) != STORE_NATIVE_WHOLE) {
+		if (last)
+			(void)hr_fail(&why, HR_SYS, 0, "cache_size leaves no room for '/%s'",
+				      c->path);
+	} else if (store_native_make(maker, &c->file, &f, &why) != STORE_NATIVE_WHOLE ||
+		   w->o->moved) {
 		pthread_mutex_lock(&w->lock);
 		w->room += c->takes;
 		pthread_mutex_unlock(&w->lock);
@@ -143,7 +165,6 @@ static void make_one(struct work *w, struct store_native_maker *maker, struct ca
 	note(w, c, f, &why);
 }
 
-/* Each thread has a maker, about 1 MiB. */
 static void make_some(void *arg)
 {
 	struct work *w = arg;
@@ -151,15 +172,13 @@ static void make_some(void *arg)
 	uint32_t i;
 
 	while ((i = atomic_fetch_add(&w->next, 1)) < w->n)
-		make_one(w, maker, &w->v[i]);
+		make_one(w, maker, &w->v[i], false);
 	store_native_maker_free(maker);
 }
 
 static void make_all(struct work *w)
 {
-	uint32_t n = w->n < w->o->threads ? w->n : w->o->threads;
-
-	store_crew_run(n < THREADS_MAX ? n : THREADS_MAX, make_some, w);
+	store_crew_run(crew_of(w), make_some, w);
 }
 
 static void work_free(struct work **w)
@@ -198,14 +217,15 @@ static void find_all(struct work *w)
 	store_native_maker_free(s.maker);
 }
 
-/* Two names of one content are made once; the other of them finds it there. */
+/* Two names of one content are made once; the other of them finds it there. Or there was no room
+ * for so many at a time. */
 static void make_those_left(struct work *w)
 {
 	struct store_native_maker *maker = new_maker(w);
 
 	for (uint32_t i = 0; i < w->n; i++)
 		if (w->v[i].later)
-			make_one(w, maker, &w->v[i]);
+			make_one(w, maker, &w->v[i], true);
 	store_native_maker_free(maker);
 }
 

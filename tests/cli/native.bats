@@ -346,6 +346,24 @@ packs_below() { [ "$(packs_kib)" -lt "$1" ]; }
 	done
 }
 
+@test "native: a prefetch needs room for what it makes at a time, not for everything twice" {
+	root=$BATS_TEST_TMPDIR/root
+	mkdir -p "$root"
+	for i in 1 2 3 4 5 6; do
+		seq "${i}0000000" "${i}9999999" | head -c 8500000 >"$root/$i" # 51 MB in all
+	done
+	"$HPCRUN_BUILD/tests/lib/mkstore" "$BATS_TEST_TMPDIR/store" lab/six:1 "$root" >/dev/null
+	web_store_start "$BATS_TEST_TMPDIR/store" "$BATS_TEST_TMPDIR/web"
+	"$HPCRUN" prefetch -q lab/large:1
+	export HPCRUN_STORE
+	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
+	echo 'cache_size = 96M' >>"$HPCRUN_CONF"
+	run -0 "$HPCRUN" prefetch lab/six:1
+	[[ ${lines[1]} == 'lab/six:1: 6 large files, '* ]]
+	[ "$(du -sk "$HPCRUN_CACHE" | cut -f 1)" -lt 70000 ]
+	[ -e "$(file_of)" ] # nothing had to make room
+}
+
 @test "native: a prefetch by a trace makes those of the trace, for that program" {
 	web_store_start "$SCRATCH/store" "$BATS_TEST_TMPDIR/web"
 	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
