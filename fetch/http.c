@@ -526,7 +526,8 @@ static const struct outcome {
 	{ CURLE_COULDNT_CONNECT, FETCH_AGAIN_UNREACHED,
 	  "does the server run, and does this machine need a proxy to reach it (https_proxy)?" },
 	{ CURLE_SSL_CONNECT_ERROR, FETCH_AGAIN_UNREACHED,
-	  "plain http needs 'insecure_registry = HOST' in hpcrun.conf" },
+	  "does the server speak plain http? a URL says so by 'http://', a registry's host by "
+	  "'insecure_registry = HOST' in hpcrun.conf" },
 	{ CURLE_PEER_FAILED_VERIFICATION, FETCH_AGAIN_NEVER,
 	  "a site's own authority is named by 'ca_file' in hpcrun.conf; a clock that is wrong by "
 	  "months breaks certificates, too" },

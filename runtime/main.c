@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "runtime/cmd_run.h"
+#include "runtime/plan.h"
 #include "runtime/verbs.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -36,6 +37,20 @@ static int print_version(void)
 	return 0;
 }
 
+/* As of rt_cmd_run, for who left the word 'run' out, or wrote it behind an option. */
+static int bare_main(void *args, int argc, char **argv, struct hr_err *e)
+{
+	const struct rt_run_args *a = args;
+
+	if (!a->image && argc > 0 && (rt_verb_find(argv[0]) || rt_verb_alias(argv[0]))) {
+		hr_hint(e, "write 'hpcrun %s [OPTION]...'; an image of that name is '%s:latest'",
+			argv[0], argv[0]);
+		return hr_fail(e, HR_USAGE, 0, "'%s' is a verb: it stands before its options",
+			       argv[0]);
+	}
+	return rt_cmd_run.main(args, argc, argv, e);
+}
+
 /*
  * ARGV[1] is no verb: run it as an image. A word that could be a verb mistyped is not pulled, for
  * somebody may have published an image under that name.
@@ -44,12 +59,14 @@ static int run_image(int argc, char **argv, struct hr_err *e)
 {
 	static char never[] = "--pull=never";
 	const char *word = argv[1], *near = rt_verb_near(word);
+	struct hr_cmd bare = rt_cmd_run;
 	int r;
 
+	bare.main = bare_main;
 	if (!near)
-		return hr_cmd_run("hpcrun", &rt_cmd_run, argc - 1, argv + 1, e);
+		return hr_cmd_run("hpcrun", &bare, argc - 1, argv + 1, e);
 	argv[0] = never;
-	r = hr_cmd_run("hpcrun", &rt_cmd_run, argc, argv, e);
+	r = hr_cmd_run("hpcrun", &bare, argc, argv, e);
 	if (e->kind == HR_NOTFOUND) {
 		e->hint[0] = '\0'; /* more to the point than how to pull such an image */
 		hr_hint(e, "did you mean 'hpcrun %s'? else 'hpcrun run %s' pulls the image", near,

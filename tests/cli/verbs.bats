@@ -234,6 +234,12 @@ trees() {
 	[ -n "$("$HPCRUN" completion words delete lab/t)" ]
 }
 
+@test "verbs: one that stands behind an option is not pulled as an image" {
+	fail_with "'run' is a verb: it stands before its options" "$HPCRUN" -v run lab/told:1 true
+	fail_with "hint: write 'hpcrun ls .OPTION....'; an image of that name is 'ls:latest'" "$HPCRUN" --pull never ls
+	fail_with "image 'run:latest' is not in" "$HPCRUN" --pull never run:latest
+}
+
 @test "help: as a verb, too, with the verbs or what one takes" {
 	[ "$("$HPCRUN" help)" = "$("$HPCRUN" --help)" ]
 	[ "$("$HPCRUN" help help)" = "$("$HPCRUN" help --help)" ]
