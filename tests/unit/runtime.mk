@@ -117,3 +117,10 @@ tests_fuzz_fuzz_memo_SOURCES = tests/fuzz/fuzz_memo.c $(FUZZ_REPLAY)
 tests_fuzz_fuzz_memo_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/memo"'
 tests_fuzz_fuzz_memo_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_memo_LDADD = libruntime.a libutil.a $(JANSSON_LIBS) $(YAML_LIBS) $(ELF_LIBS) $(INIH_LIBS)
+
+# large files, mounted in the namespaces of a container
+check_PROGRAMS += tests/unit/test_runtime_native
+TESTS += tests/unit/test_runtime_native
+tests_unit_test_runtime_native_SOURCES = tests/unit/test_runtime_native.c
+tests_unit_test_runtime_native_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_runtime_native_LDADD = libruntime.a libutil.a $(CMOCKA_LIBS)
