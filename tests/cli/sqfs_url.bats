@@ -30,7 +30,7 @@ teardown_file() {
 	web_store_stop "$SCRATCH/web"
 	scratch_remove
 }
-# sessions linger: each test has its own, and its own cache
+# Sessions linger: each test has its own, and its own cache.
 setup() {
 	cd "$SCRATCH" || return
 	another_session run
@@ -46,6 +46,14 @@ another_session() {
 	mkdir -m 700 "$BATS_TEST_TMPDIR/$1"
 	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/$1
 }
+
+# No session goes on into the test after its own: what it asks for would be in the log of that one.
+teardown() {
+	[ -n "${BATS_TEST_COMPLETED:-}" ] || cat web/log
+	leftovers_end KILL
+	wait_until 20 none_left
+}
+none_left() { [ -z "$(leftovers)" ]; }
 
 # bytes_asked: how many bytes all requests so far asked for.
 bytes_asked() { sed -n 's/.* bytes=\([0-9]*\)-\([0-9]*\)$/\1 \2/p' web/log | awk '{ n += $2 - $1 + 1 } END { print n + 0 }'; }
