@@ -247,7 +247,7 @@ right_with_failing() {
 	victim=$BATS_TEST_TMPDIR/victim
 	echo precious >"$victim"
 	pack=$(basename "$(find "$SCRATCH/site/packs" -type f)")
-	for what in symlink fifo directory; do
+	for what in symlink fifo directory unreadable; do
 		wait_until 20 none_left
 		rm -rf "$HPCRUN_CACHE"
 		mkdir -m 700 "$HPCRUN_CACHE"
@@ -258,6 +258,7 @@ right_with_failing() {
 			symlink) ln -s "$victim" "$HPCRUN_CACHE/$name" ;;
 			fifo) mkfifo "$HPCRUN_CACHE/$name" ;;
 			directory) mkdir "$HPCRUN_CACHE/$name" ;;
+			unreadable) install -m 0 /dev/null "$HPCRUN_CACHE/$name" ;;
 			esac
 		done
 		is_right || { echo "with a $what"; return 1; }
@@ -303,6 +304,19 @@ with open(sys.argv[1], "r+b") as f:
 	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
 	printf 'session_linger = 0\n' >"$HPCRUN_CONF"
 	fail_with 'the image index of store .* is [0-9a-f]{64}, expected' run_image sh -c :
+}
+
+@test "faults: an index that is right, and of another image, is refused" { # F18
+	local record other
+	record=$(find "$HPCRUN_STORE/images" -type f)
+	mkdir -p "$BATS_TEST_TMPDIR/root"
+	busybox_root "$BATS_TEST_TMPDIR/root" sh
+	"$MKSTORE" "$HPCRUN_STORE" lab/other:1 "$BATS_TEST_TMPDIR/root" >/dev/null
+	other=$(find "$HPCRUN_STORE/images" -type f ! -path "$record" -exec sed -n 's/^index //p' {} +)
+	[ -n "$other" ]
+	chmod u+w "$record"
+	sed -i "s/^index .*/index $other/" "$record"
+	fail_with 'the image index is that of another image' run_image sh -c :
 }
 
 # lose HOW: what a power loss leaves of the cache, where directories and maps reached the disk and data did not
@@ -509,6 +523,9 @@ time.sleep(1)' "$BATS_TEST_TMPDIR/held" "$HPCRUN_CACHE" 3>&- &
 		cp "$HPCRUN_CONF" "$SCRATCH/other.conf"
 		run -0 as_user env HPCRUN_CONF="$SCRATCH/other.conf" HOME=/ TMPDIR=/tmp XDG_RUNTIME_DIR= "$HPCRUN" --no-home lab/fault:1 sh -c :
 		[[ $output == *"only in memory: cannot open the cache '$HPCRUN_CACHE': Permission denied"* ]]
+		# nor do we use what is theirs, whatever its mode
+		chown "$TEST_USER" "$HPCRUN_CACHE"
+		fail_with "the cache .* belongs to uid $(id -u "$TEST_USER") with mode 0700, expected uid 0 and 0700" run_image sh -c :
 	fi
 }
 

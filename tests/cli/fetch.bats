@@ -368,6 +368,21 @@ assert len(late) >= 7 and min(late) >= 1.9, late' "$MOCK/log"
 	no_login_left_home
 }
 
+@test "fetch: every kind of redirect is followed with its range, and a signed URL is told to nobody" { # E6
+	local to='http://127.0.0.1:{cdn}/v2/lab/app/blobs/'"$BLOB"'?sig=abc' status
+	for status in 301 302 303 307 308; do
+		script '{"rules":[{"on":"registry","path":"blobs","status":'$status',"headers":{"Location":"'"$to"'"}},
+			{"on":"cdn","cut":100000,"times":1}]}'
+		: >"$MOCK/log"
+		blob || { echo "with $status"; return 1; }
+		[ "$(logged 'r["on"] == "cdn" and h.get("Range") == "bytes=100000-"')" -eq 1 ]
+	done
+	FETCH_RETRY_S=1
+	script '{"rules":[{"on":"registry","path":"blobs","redirect":"'"$to"'"},{"on":"cdn","status":403}]}'
+	blob_fails "answers 403"
+	[[ "$stderr" != *sig=abc* ]]
+}
+
 @test "fetch: the login goes to the registry and not to where it redirects, also when resuming" { # E7
 	credentials
 	script '{"auth":{"scheme":"Basic","user":"alice","password":"s3cret"},"rules":[
@@ -493,6 +508,8 @@ assert len(late) >= 7 and min(late) >= 1.9, late' "$MOCK/log"
 		auth '"scheme":"Bearer","anonymous":true,"challenge":'"$c"
 		fails "asks for a login but offers neither" manifest "$ref:1"
 	done
+	auth '"scheme":"Bearer","anonymous":true,"challenge":["Bearer realm=\"'"$(printf 'a%.0s' {1..70000})"'\""]'
+	fails "more than 65536 bytes of headers" manifest "$ref:1"
 }
 
 @test "fetch: token servers elsewhere never see a credential" { # E4
@@ -525,9 +542,16 @@ assert len(late) >= 7 and min(late) >= 1.9, late' "$MOCK/log"
 		"rules":[{"path":"^/token","token":{},"more":10000000}]}'
 	fails "the reply is larger than" manifest "$ref:1"
 	script '{"auth":{"scheme":"Bearer","user":"a","password":"b","anonymous":true},
-		"rules":[{"path":"^/token","token":{"access_token":"good","expires_in":-1}}]}'
-	fetch manifest "$ref:1"
-	[ "$status" -eq 0 ]
+		"rules":[{"path":"^/token","status":200,"body":"<html>log in, please</html>"}]}'
+	fails "cannot get a token from '127.0.0.1:$PORT'" manifest "$ref:1"
+	for lives in -1 0 9223372036854775807 '"soon"' null; do
+		script '{"auth":{"scheme":"Bearer","user":"a","password":"b","anonymous":true},
+			"rules":[{"path":"^/token","token":{"access_token":"good","expires_in":'"$lives"'}}]}'
+		: >"$MOCK/log"
+		fetch blobs 4 "$ref:1" "$BLOB" "$SIZE"
+		[ "$status" -eq 0 ] || { echo "expires in $lives: $stderr"; return 1; }
+		[ "$(logged 'r["path"].startswith("/token")')" -eq 1 ]
+	done
 	script '{"auth":{"scheme":"Bearer","user":"a","password":"b","anonymous":true},
 		"rules":[{"path":"^/token","status":503,"times":1}]}'
 	fetch manifest "$ref:1"
@@ -663,6 +687,17 @@ assert len(late) >= 7 and min(late) >= 1.9, late' "$MOCK/log"
 	[ "$status" -eq 0 ]
 	fails "from 'registry.invalid'" manifest registry.invalid/lab/app
 	[[ "$stderr" == *"127.0.0.1 port 1"* ]]
+}
+
+@test "fetch: what no_proxy names is not asked for through a proxy" { # E21
+	echo "insecure_registry = registry.invalid" >"$HPCRUN_CONF"
+	export http_proxy=http://127.0.0.1:$CDN https_proxy=http://127.0.0.1:$CDN
+	for names in registry.invalid other,.invalid '*'; do
+		no_proxy=$names fails "Could not resolve host: registry.invalid" manifest registry.invalid/lab/app:1
+	done
+	[ "$(logged 'True')" -eq 0 ]
+	no_proxy=other.invalid fetch manifest registry.invalid/lab/app:1
+	[ "$status" -eq 0 ]
 }
 
 @test "fetch: a registry that is insecure by configuration is reached over http and its proxy" { # E21

@@ -88,6 +88,8 @@ refused() { # RULE TEXT
 @test "web: refuses a partial reply that does not say which part it is" { # E10
 	refused '"on":"registry","headers":{"Content-Range":null}' 'a partial reply without a valid Content-Range'
 	refused '"on":"registry","headers":{"Content-Range":"bytes 1000-5999"}' 'a partial reply without a valid Content-Range'
+	refused '"on":"registry","headers":{"Content-Range":null,"Content-Type":"multipart/byteranges; boundary=x"}' \
+		'a partial reply without a valid Content-Range'
 }
 
 @test "web: refuses a reply that ends early" { # E10
@@ -104,6 +106,7 @@ refused() { # RULE TEXT
 	run --separate-stderr "$tool" range "$url" 299990 100
 	[ "$status" -eq 125 ]
 	[[ "$stderr" == *"asked for bytes 299990-300089, got 299990-299999"* ]]
+	refused '"on":"registry","status":416,"headers":{"Content-Range":"bytes */5"}' 'the server answers 416'
 }
 
 @test "web: takes no byte more than was asked for" { # E27
