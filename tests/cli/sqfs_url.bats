@@ -140,6 +140,23 @@ same_files() {
 	same_files "$URL/image.sif"
 }
 
+@test "url: a block that was read once is told from other bytes that come in its place" { # E13
+	same_files "$URL/image.sif" # which notes a sum of each
+	leftovers_end KILL
+	wait_until 20 none_left
+	rm "$HPCRUN_CACHE"/packs/*/*.{data,map}
+	printf 'prefetch = none\noutage_wait = 1\n' >"$BATS_TEST_TMPDIR/conf"
+	export HPCRUN_CONF=$BATS_TEST_TMPDIR/conf
+	another_session again
+	# random bytes lie in the file as they are: nothing else tells
+	told 'reading fails.*check sum' "$HPCRUN" --bind "$SCRATCH:/mnt" "$URL/image.sif" sh -c 'cat /data/7 >/dev/null
+		echo all flip >/mnt/web/fault
+		if cat /data/random >/mnt/got; then echo read; else echo failed; fi >/mnt/out
+		until [ -e /mnt/told ]; do /bin/busybox sleep 0.1; done'
+	grep -q failed out
+	cmp -n "$(stat -c %s got)" got rootfs/data/random
+}
+
 @test "url: replies that cannot be right are waited for or refused, never shown" {
 	for fault in flip elsewhere; do
 		another_session "s-$fault"
