@@ -167,6 +167,13 @@ same_files() {
 	done
 }
 
+@test "url: replies of different files are told by size or date, too" { # E12
+	echo all shrunk >web/fault
+	fail_with 'the object was changed: it has [0-9]+ bytes, it had [0-9]+' "$HPCRUN" "$URL/image.sqfs" true
+	echo all dated >web/fault
+	fail_with 'the object was changed: at .*, not at ' "$HPCRUN" "$URL/image.sqfs" true
+}
+
 @test "url: what is no image is refused by name" {
 	fail_with "nothing.sqfs.*404" "$HPCRUN" "$URL/nothing.sqfs" true
 	head -c 4096 /dev/zero >www/zeros

@@ -15,6 +15,8 @@ names what is wrong with replies for packs: nothing when it is empty, else one o
     slow S        wait S seconds before the reply
     busy S        429, with Retry-After: S
     moved         another ETag, date and total size with each reply, the right bytes
+    shrunk        a smaller total size with each reply, and nothing else
+    dated         another date with each reply, and no ETag
 
 and "all" before it applies it to metadata, too. Each request is one line of DIR/log: METHOD PATH RANGE.
 """
@@ -115,6 +117,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             age = next(replies)
             headers = {"Content-Range": "bytes %d-%d/%d" % (first, last, size + age), "ETag": '"%d"' % age,
                        "Last-Modified": self.date_time_string(1_600_000_000 + 60 * age)}
+        if fault == "shrunk":
+            headers = {"Content-Range": "bytes %d-%d/%d" % (first, last, size - next(replies))}
+        if fault == "dated":
+            self.etag = None
+            headers["Last-Modified"] = self.date_time_string(1_600_000_000 + 60 * next(replies))
         if fault == "short":
             self.send_response(206)
             self.send_header("Content-Length", str(len(body)))
