@@ -4,6 +4,7 @@
 #include "store/elf.h"
 
 #include <elf.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "util/le.h"
@@ -11,6 +12,7 @@
 
 enum { /* the header */
        EHDR_TYPE = 16,
+       EHDR_MACHINE = 18,
        EHDR_PHOFF = 32,
        EHDR_PHENTSIZE = 54,
        EHDR_PHNUM = 56,
@@ -25,6 +27,10 @@ enum {
 	PHDR_BYTES_IN_FILE = 32,
 	PHDR_BYTES = 56,
 };
+
+#define CALL	   0xe8 /* of x86-64; a displacement of 32 bits follows, from the next instruction on */
+#define CALL_BYTES 5
+#define ALIGNED	   16 /* where compilers put functions */
 
 enum { DYN_TAG = 0, DYN_VALUE = 8, DYN_BYTES = 16 };
 
@@ -49,6 +55,8 @@ static void add_load(struct store_elf *out, struct store_elf_part part, uint64_t
 		out->tables = part;
 	if ((flags & PF_X) && out->code.len == 0)
 		out->code = part;
+	if ((flags & PF_W) && out->data.len == 0)
+		out->data = part;
 }
 
 bool store_elf_parse(const uint8_t *p, size_t n, uint64_t size, struct store_elf *out)
@@ -62,6 +70,7 @@ bool store_elf_parse(const uint8_t *p, size_t n, uint64_t size, struct store_elf
 	    (hr_le16(p + EHDR_TYPE) != ET_DYN && hr_le16(p + EHDR_TYPE) != ET_EXEC) ||
 	    hr_le16(p + EHDR_PHENTSIZE) != PHDR_BYTES)
 		return false;
+	out->machine = hr_le16(p + EHDR_MACHINE);
 	at = hr_le64(p + EHDR_PHOFF);
 	count = hr_le16(p + EHDR_PHNUM);
 	for (; count > 0 && at < n && n - at >= PHDR_BYTES; count--, at += PHDR_BYTES) {
@@ -102,9 +111,10 @@ static struct store_elf_part at_address(const struct store_elf *elf, uint64_t ad
 }
 
 /* What the section says of each tag that we know, by position; the last one counts. */
-enum { STRINGS, STRINGS_LEN, RELOCS, RELOCS_LEN, PLT, PLT_LEN, SYMBOLS, VALUES };
-static const uint64_t tags[VALUES] = { DT_STRTAB, DT_STRSZ,    DT_RELA,	 DT_RELASZ,
-				       DT_JMPREL, DT_PLTRELSZ, DT_SYMTAB };
+enum { STRINGS, STRINGS_LEN, RELOCS, RELOCS_LEN, PLT, PLT_LEN, SYMBOLS, INIT, INIT_LEN, VALUES };
+static const uint64_t tags[VALUES] = { DT_STRTAB, DT_STRSZ,	 DT_RELA,
+				       DT_RELASZ, DT_JMPREL,	 DT_PLTRELSZ,
+				       DT_SYMTAB, DT_INIT_ARRAY, DT_INIT_ARRAYSZ };
 
 void store_elf_dynamic_parse(const struct store_elf *elf, const uint8_t *p, size_t n,
 			     struct store_elf_dynamic *out)
@@ -127,10 +137,57 @@ void store_elf_dynamic_parse(const struct store_elf *elf, const uint8_t *p, size
 	out->strings = at_address(elf, value[STRINGS], value[STRINGS_LEN]);
 	out->tables[0] = at_address(elf, value[RELOCS], value[RELOCS_LEN]);
 	out->tables[1] = at_address(elf, value[PLT], value[PLT_LEN]);
+	out->init = at_address(elf, value[INIT], value[INIT_LEN]);
 	/* their number stands nowhere; strings follow them as a rule */
 	if (value[SYMBOLS] < value[STRINGS])
 		out->tables[2] = at_address(elf, value[SYMBOLS], value[STRINGS] - value[SYMBOLS]);
 	for (size_t i = 0; i < needed; i++)
 		if (out->needed[i] < out->strings.len)
 			out->needed[out->n_needed++] = out->strings.off + out->needed[i];
+}
+
+static bool is_code(const struct store_elf *elf, uint64_t off)
+{
+	return off >= elf->code.off && off - elf->code.off < elf->code.len;
+}
+
+static int by_offset(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+size_t store_elf_functions(const struct store_elf *elf, const uint8_t *p, size_t n, uint64_t *out)
+{
+	size_t found = 0;
+
+	for (size_t at = 0; n - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
+		struct store_elf_part part = at_address(elf, hr_le64(p + at), 1);
+
+		if (part.len > 0 && is_code(elf, part.off))
+			out[found++] = part.off;
+	}
+	if (found > 0)
+		qsort(out, found, sizeof(*out), by_offset);
+	return found;
+}
+
+void store_elf_calls(const struct store_elf *elf, uint64_t off, const uint8_t *p, size_t n,
+		     void (*hit)(void *arg, uint64_t off), void *arg)
+{
+	const uint8_t *end = p + n, *at = p;
+
+	if (elf->machine != EM_X86_64)
+		return;
+	while ((size_t)(end - at) >= CALL_BYTES &&
+	       (at = memchr(at, CALL, (size_t)(end - at) - (CALL_BYTES - 1)))) {
+		/* forward or back: modulo 2^64 */
+		uint64_t to = off + (uint64_t)(at - p) + CALL_BYTES +
+			      (uint64_t)(int64_t)(int32_t)hr_le32(at + 1);
+
+		if (to % ALIGNED == 0 && is_code(elf, to))
+			hit(arg, to);
+		at++;
+	}
 }

@@ -30,10 +30,12 @@ struct store_elf_part {
 };
 
 struct store_elf {
+	uint16_t machine; /* EM_X86_64, say */
 	/* symbols, strings, relocations, where they lie apart from the code, and before it */
 	struct store_elf_part tables;
 	struct store_elf_part code;    /* the first segment that can be executed */
 	struct store_elf_part relro;   /* what is written once, when symbols are resolved */
+	struct store_elf_part data;    /* the first segment that can be written */
 	struct store_elf_part dynamic; /* what the loader goes by */
 	struct {
 		struct store_elf_part part;
@@ -46,6 +48,7 @@ struct store_elf {
 struct store_elf_dynamic {
 	struct store_elf_part strings;
 	struct store_elf_part tables[3];   /* relocations, those of the PLT, symbols */
+	struct store_elf_part init;	   /* addresses of functions, called when it is loaded */
 	uint64_t needed[STORE_ELF_NEEDED]; /* where the names of libraries begin in the file */
 	size_t n_needed;
 };
@@ -55,5 +58,17 @@ bool store_elf_parse(const uint8_t *p, size_t n, uint64_t size, struct store_elf
 /* The N bytes at elf->dynamic. What makes no sense is left out. */
 void store_elf_dynamic_parse(const struct store_elf *elf, const uint8_t *p, size_t n,
 			     struct store_elf_dynamic *out);
+/*
+ * Where in the file the functions lie whose addresses are the N bytes at P, eight for each; in
+ * order. Others than those in ELF->code are left out. Returns how many; OUT has room for N / 8.
+ */
+size_t store_elf_functions(const struct store_elf *elf, const uint8_t *p, size_t n, uint64_t *out);
+/*
+ * Calls HIT with the place in the file of each function of ELF->code that is called by the N bytes
+ * of code at P, which lie at OFF of the file. A guess, since bytes of data may look like calls;
+ * none for machines other than x86-64.
+ */
+void store_elf_calls(const struct store_elf *elf, uint64_t off, const uint8_t *p, size_t n,
+		     void (*hit)(void *arg, uint64_t off), void *arg);
 
 #endif

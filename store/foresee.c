@@ -21,9 +21,14 @@
 #define PROGRAM_BYTES (8u << 20)   /* of the program: what is used of it is spread over it */
 #define TABLES_BYTES  (1u << 20)   /* of a segment that may hold more than tables */
 #define CODE_BYTES    (256u << 10) /* where constructors lie, and what they begin with */
+#define INIT_BYTES    (64u << 10)  /* of the list of constructors */
+#define FUNCTION_MAX  (16u << 10)  /* of one: what it calls is looked for up to here */
+#define PAGE_BYTES    4096
+#define PAGES_MAX     (256u << 10) /* of code: 1 GiB */
 
 #define INIT_FILE   "__init__.py"
 #define MODULES_DIR "__pycache__" /* PEP 3147 */
+#define MODULE_END  ".pyc"
 
 /* Where most systems keep theirs, until the program has looked somewhere. */
 static const char *const library_dirs[] = { "lib/x86_64-linux-gnu",
@@ -35,13 +40,21 @@ static const char *const library_dirs[] = { "lib/x86_64-linux-gnu",
 					    "lib",
 					    "usr/lib" };
 
-/* What is to be looked at: of an ELF file first the headers, then the dynamic section. */
-enum what { HEADERS, DYNAMIC, MODULES };
+/* What is to be looked at: of an ELF file first the headers, then the dynamic section; when nothing
+ * else is, what the constructors call. */
+enum what { HEADERS, DYNAMIC, MODULES, CONSTRUCTORS };
 
 struct item {
 	enum what what;
 	uint32_t ino;
-	struct store_elf *elf; /* of DYNAMIC */
+	struct store_elf *elf;	    /* of DYNAMIC and CONSTRUCTORS */
+	struct store_elf_part init; /* of CONSTRUCTORS */
+};
+
+/* First in, first out. */
+struct queue {
+	struct item v[QUEUE]; /* a ring: N from FIRST on */
+	size_t first, n;
 };
 
 struct store_foresee {
@@ -50,8 +63,7 @@ struct store_foresee {
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t wake;
-	struct item queue[QUEUE]; /* a ring: N from FIRST on */
-	size_t first, n;
+	struct queue now, last;
 	uint8_t *known; /* by inode: was in the queue */
 	uint32_t dirs[DIRS];
 	size_t n_dirs;
@@ -64,22 +76,34 @@ struct store_foresee {
 /* ---- asked from outside ---- */
 
 /* With the lock held; false when there is no room. */
-static bool push(struct store_foresee *f, enum what what, uint32_t ino, struct store_elf *elf)
+static bool push(struct store_foresee *f, struct queue *q, const struct item *item)
 {
-	if (f->n == QUEUE)
+	if (q->n == QUEUE)
 		return false;
-	f->queue[(f->first + f->n++) % QUEUE] = (struct item) { what, ino, elf };
+	q->v[(q->first + q->n++) % QUEUE] = *item;
 	pthread_cond_signal(&f->wake);
 	return true;
 }
 
+/* With the lock held. */
+static struct item pop(struct queue *q)
+{
+	struct item item = q->v[q->first];
+
+	q->first = (q->first + 1) % QUEUE;
+	q->n--;
+	return item;
+}
+
 static void push_once(struct store_foresee *f, enum what what, uint32_t ino)
 {
+	const struct item item = { .what = what, .ino = ino };
+
 	if (!f || ino >= store_index_inodes(f->ix))
 		return;
 	pthread_mutex_lock(&f->lock);
 	if (!f->known[ino])
-		f->known[ino] = push(f, what, ino, NULL);
+		f->known[ino] = push(f, &f->now, &item);
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -102,12 +126,31 @@ static void add_dir(struct store_foresee *f, uint32_t dir)
 	pthread_mutex_unlock(&f->lock);
 }
 
+static bool ends_with(const char *name, const char *end)
+{
+	size_t n = strlen(name), k = strlen(end);
+
+	return n >= k && strcmp(name + n - k, end) == 0;
+}
+
+/* A module in DIR, which is one of MODULES_DIR: who has listed its package does not look that up.
+ */
+static void found_module(struct store_foresee *f, uint32_t dir)
+{
+	struct store_inode inode;
+
+	if (store_index_inode(f->ix, dir, &inode) && S_ISDIR(inode.mode))
+		push_once(f, MODULES, inode.parent);
+}
+
 void store_foresee_found(struct store_foresee *f, uint32_t dir, const char *name)
 {
 	if (!f)
 		return;
 	if (strcmp(name, MODULES_DIR) == 0)
 		push_once(f, MODULES, dir);
+	else if (ends_with(name, MODULE_END))
+		found_module(f, dir);
 	else if (strstr(name, ".so"))
 		add_dir(f, dir);
 }
@@ -196,6 +239,19 @@ void store_foresee_program(struct store_foresee *f, const char *program)
 	store_foresee_loaded(f, ino);
 }
 
+/* Put ITEM with *ELF, which it takes, in a queue. */
+static void look_on(struct store_foresee *f, struct queue *q, const struct item *item,
+		    struct store_elf **elf)
+{
+	struct item more = *item;
+
+	more.elf = *elf;
+	pthread_mutex_lock(&f->lock);
+	if (push(f, q, &more))
+		*elf = NULL;
+	pthread_mutex_unlock(&f->lock);
+}
+
 static void look_at_headers(struct store_foresee *f, uint32_t ino)
 {
 	hr_autofree struct store_elf *elf = hr_xmalloc(sizeof(*elf));
@@ -209,19 +265,17 @@ static void look_at_headers(struct store_foresee *f, uint32_t ino)
 	n = file.size < sizeof(head) ? (size_t)file.size : sizeof(head);
 	if (!read_part(f, &file, 0, head, n) || !store_elf_parse(head, n, file.size, elf))
 		return;
+	/* when it maps a library, a loader clears what lies behind its data */
 	add(f, &l, &file, elf->dynamic);
+	add(f, &l, &file, end_of(elf->data));
 	add(f, &l, &file, first_of(elf->tables, TABLES_BYTES));
 	n = l.n;
 	add(f, &l, &file, elf->relro);
 	add(f, &l, &file, first_of(elf->code, CODE_BYTES));
 	add(f, &l, &file, end_of(elf->code));
 	fetch(f, &l, n, true);
-	if (elf->dynamic.len == 0)
-		return;
-	pthread_mutex_lock(&f->lock);
-	if (push(f, DYNAMIC, ino, elf))
-		(void)hr_steal(&elf);
-	pthread_mutex_unlock(&f->lock);
+	if (elf->dynamic.len > 0)
+		look_on(f, &f->now, &(struct item) { .what = DYNAMIC, .ino = ino }, &elf);
 }
 
 /* A library by its name, in the directories where others were found: the beginning goes to L. */
@@ -244,9 +298,10 @@ static void find_library(struct store_foresee *f, const char *name, struct list 
 	}
 }
 
-static void look_at_dynamic(struct store_foresee *f, uint32_t ino, const struct store_elf *elf)
+/* *ELF is taken when there is more to look at. */
+static void look_at_dynamic(struct store_foresee *f, uint32_t ino, struct store_elf **elf)
 {
-	struct store_elf_part part = first_of(elf->dynamic, STORE_ELF_DYNAMIC);
+	struct store_elf_part part = first_of((*elf)->dynamic, STORE_ELF_DYNAMIC);
 	hr_autofree uint8_t *section = hr_xmalloc((size_t)part.len);
 	struct list l = { .n = 0 };
 	struct store_elf_dynamic d;
@@ -255,7 +310,7 @@ static void look_at_dynamic(struct store_foresee *f, uint32_t ino, const struct 
 
 	if (!open_file(f, ino, &file) || !read_part(f, &file, part.off, section, (size_t)part.len))
 		return;
-	store_elf_dynamic_parse(elf, section, (size_t)part.len, &d);
+	store_elf_dynamic_parse(*elf, section, (size_t)part.len, &d);
 	for (size_t i = 0; i < d.n_needed; i++) {
 		uint64_t left = d.strings.off + d.strings.len - d.needed[i];
 		char name[NAME_BYTES];
@@ -270,6 +325,69 @@ static void look_at_dynamic(struct store_foresee *f, uint32_t ino, const struct 
 	for (size_t i = 0; i < HR_COUNT(d.tables); i++)
 		add(f, &l, &file, d.tables[i]);
 	fetch(f, &l, n, true);
+	if (d.init.len > 0 && (*elf)->code.len > CODE_BYTES)
+		look_on(f, &f->last,
+			&(struct item) { .what = CONSTRUCTORS, .ino = ino, .init = d.init }, elf);
+}
+
+/* ---- constructors ---- */
+
+/* Pages of a segment of code in which functions begin that are called. */
+struct called {
+	uint64_t from; /* where the segment begins in the file */
+	uint8_t page[PAGES_MAX];
+};
+
+static void note_called(void *arg, uint64_t off)
+{
+	struct called *c = arg;
+
+	if ((off - c->from) / PAGE_BYTES < PAGES_MAX)
+		c->page[(off - c->from) / PAGE_BYTES] = 1;
+}
+
+/* What the N functions that begin at the places AT call. */
+static void find_calls(struct store_foresee *f, const struct store_inode *file,
+		       const struct store_elf *elf, const uint64_t *at, size_t n, struct called *c)
+{
+	hr_autofree uint8_t *code = hr_xmalloc(FUNCTION_MAX);
+	uint64_t end = elf->code.off + elf->code.len;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t to = i + 1 < n ? at[i + 1] : end;
+		size_t len = to - at[i] < FUNCTION_MAX ? (size_t)(to - at[i]) : FUNCTION_MAX;
+
+		if (!read_part(f, file, at[i], code, len))
+			return;
+		store_elf_calls(elf, at[i], code, len, note_called, c);
+	}
+}
+
+/*
+ * Constructors lie side by side and are fetched with the library; what they call is spread over all
+ * of it, and each first call of such a function is a wait. 'import torch', 260 libraries: of 148
+ * chunks found by calls 129 are read.
+ */
+static void look_at_constructors(struct store_foresee *f, const struct item *item)
+{
+	struct store_elf_part init = first_of(item->init, INIT_BYTES);
+	hr_autofree uint64_t *at = hr_xmalloc((size_t)init.len + sizeof(*at));
+	hr_autofree uint8_t *list = hr_xmalloc((size_t)init.len);
+	hr_autofree struct called *c = hr_xmalloc(sizeof(*c));
+	struct list l = { .n = 0 };
+	struct store_inode file;
+	size_t n;
+
+	c->from = item->elf->code.off;
+	if (!open_file(f, item->ino, &file) ||
+	    !read_part(f, &file, init.off, list, (size_t)init.len))
+		return;
+	n = store_elf_functions(item->elf, list, (size_t)init.len, at);
+	find_calls(f, &file, item->elf, at, n, c);
+	for (uint64_t i = 0; i < PAGES_MAX; i++)
+		if (c->page[i])
+			add(f, &l, &file, (struct store_elf_part) { c->from + i * PAGE_BYTES, 1 });
+	fetch(f, &l, 0, true);
 }
 
 /* ---- packages of Python ---- */
@@ -321,21 +439,22 @@ static void *run(void *arg)
 		struct item item;
 
 		pthread_mutex_lock(&f->lock);
-		while (f->n == 0)
+		while (f->now.n + f->last.n == 0)
 			pthread_cond_wait(&f->wake, &f->lock);
-		item = f->queue[f->first];
-		f->first = (f->first + 1) % QUEUE;
-		f->n--;
+		item = pop(f->now.n > 0 ? &f->now : &f->last);
 		pthread_mutex_unlock(&f->lock);
 		switch (item.what) {
 		case HEADERS:
 			look_at_headers(f, item.ino);
 			break;
 		case DYNAMIC:
-			look_at_dynamic(f, item.ino, item.elf);
+			look_at_dynamic(f, item.ino, &item.elf);
 			break;
 		case MODULES:
 			look_at_package(f, item.ino);
+			break;
+		case CONSTRUCTORS:
+			look_at_constructors(f, &item);
 			break;
 		}
 		free(item.elf);

@@ -5,13 +5,38 @@
  */
 #include "config.h"
 
+#include <stdlib.h>
+
 #include "store/elf.h"
 #include "tests/fuzz/fuzz.h"
+#include "util/mem.h"
 #include "util/poison.h"
 
 static void inside(const struct store_elf_part *part, uint64_t size)
 {
 	FUZZ_CHECK(part->len <= size && part->off <= size - part->len);
+}
+
+static void called(void *arg, uint64_t off)
+{
+	const struct store_elf *elf = arg;
+
+	FUZZ_CHECK(off >= elf->code.off && off - elf->code.off < elf->code.len);
+}
+
+/* The whole file taken for a list of constructors, and for code. */
+static void look_at_code(struct store_elf *elf, const uint8_t *p, size_t n)
+{
+	uint64_t *at = hr_xmalloc(n + sizeof(*at));
+	size_t found = store_elf_functions(elf, p, n, at);
+
+	FUZZ_CHECK(found <= n / sizeof(*at));
+	for (size_t i = 0; i < found; i++) {
+		called(elf, at[i]);
+		FUZZ_CHECK(i == 0 || at[i - 1] <= at[i]);
+	}
+	free(at);
+	store_elf_calls(elf, 0, p, n, called, elf);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
@@ -25,10 +50,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	inside(&elf.tables, n);
 	inside(&elf.code, n);
 	inside(&elf.relro, n);
+	inside(&elf.data, n);
 	inside(&elf.dynamic, n);
+	look_at_code(&elf, p, n);
 	FUZZ_CHECK(elf.n_loads > 0 && elf.n_loads <= STORE_ELF_LOADS);
 	store_elf_dynamic_parse(&elf, p + elf.dynamic.off, (size_t)elf.dynamic.len, &d);
 	inside(&d.strings, n);
+	inside(&d.init, n);
 	for (size_t i = 0; i < sizeof(d.tables) / sizeof(d.tables[0]); i++)
 		inside(&d.tables[i], n);
 	FUZZ_CHECK(d.n_needed <= STORE_ELF_NEEDED);

@@ -50,6 +50,7 @@ static int setup(void **state)
 	file[EI_CLASS] = ELFCLASS64;
 	file[EI_DATA] = ELFDATA2LSB;
 	hr_le16_put(file + 16, ET_DYN);
+	hr_le16_put(file + 18, EM_X86_64);
 	hr_le64_put(file + 32, 64);
 	hr_le16_put(file + 54, 56);
 	put_segment(0, PT_LOAD, PF_R, 0, TABLES);
@@ -75,8 +76,10 @@ static void test_library(void **state)
 	assert_part(&elf.tables, 0, TABLES);
 	assert_part(&elf.code, CODE, 0x8000);
 	assert_part(&elf.relro, RELRO, 0x1000);
+	assert_part(&elf.data, RELRO, 0x2000);
 	assert_part(&elf.dynamic, DYN, 0x200);
 	assert_int_equal(elf.n_loads, 3);
+	assert_int_equal(elf.machine, EM_X86_64);
 }
 
 /* Linkers that do not part them: code and tables are one segment. */
@@ -172,6 +175,8 @@ static void test_dynamic(void **state)
 	put_tag(DT_RELASZ, 0x4000);
 	put_tag(DT_JMPREL, BASE + 0x8000);
 	put_tag(DT_PLTRELSZ, 0x100000); /* longer than the segment */
+	put_tag(DT_INIT_ARRAY, BASE + RELRO);
+	put_tag(DT_INIT_ARRAYSZ, 0x18);
 	put_tag(DT_NULL, 0);
 	put_tag(DT_NEEDED, 0x20); /* behind the end */
 	store_elf_dynamic_parse(&elf, dynamic, dynamic_len, &d);
@@ -179,9 +184,76 @@ static void test_dynamic(void **state)
 	assert_part(&d.tables[0], 0x3000, 0x4000);
 	assert_part(&d.tables[1], 0x8000, TABLES - 0x8000);
 	assert_part(&d.tables[2], 0x1000, 0x1000);
+	assert_part(&d.init, RELRO, 0x18);
 	assert_int_equal(d.n_needed, 2);
 	assert_int_equal(d.needed[0], 0x2010);
 	assert_int_equal(d.needed[1], 0x2fff);
+}
+
+static void test_functions(void **state)
+{
+	static const uint64_t addresses[] = {
+		BASE + CODE + 0x7fff, BASE + CODE,	BASE + CODE + 0x8000, /* behind the code */
+		BASE + RELRO,	      BASE + CODE - 1,	0,
+		UINT64_MAX,	      BASE + CODE + 16,
+	};
+	uint8_t list[sizeof(addresses) + 7] = { 0 };
+	uint64_t got[HR_COUNT(addresses)];
+	struct store_elf elf;
+
+	(void)state;
+	assert_true(store_elf_parse(file, sizeof(file), SIZE, &elf));
+	for (size_t i = 0; i < HR_COUNT(addresses); i++)
+		hr_le64_put(list + 8 * i, addresses[i]);
+	assert_int_equal(store_elf_functions(&elf, list, sizeof(list), got), 3);
+	assert_int_equal(got[0], CODE);
+	assert_int_equal(got[1], CODE + 16);
+	assert_int_equal(got[2], CODE + 0x7fff);
+	assert_int_equal(store_elf_functions(&elf, list, 7, got), 0);
+}
+
+static void collect(void *arg, uint64_t off)
+{
+	uint64_t **at = arg;
+
+	*(*at)++ = off;
+}
+
+/* A call to the place TO, at AT of the code. */
+static void put_call(uint8_t *code, uint32_t at, uint32_t to)
+{
+	code[at] = 0xe8;
+	hr_le32_put(code + at + 1, to - (at + 5));
+}
+
+static void test_calls(void **state)
+{
+	uint8_t code[64] = { 0 };
+	uint64_t got[8], *end = got;
+	struct store_elf elf;
+
+	(void)state;
+	assert_true(store_elf_parse(file, sizeof(file), SIZE, &elf));
+	put_call(code, 0, 0x7ff0);	/* the last function that fits */
+	put_call(code, 5, 0x8000);	/* behind the code */
+	put_call(code, 10, 0x1001);	/* no function begins there */
+	put_call(code, 20, 0);		/* back, to the first */
+	put_call(code, 25, 0xfffffff0); /* before it */
+	put_call(code, 59, 0x20);	/* ends with the last byte */
+	store_elf_calls(&elf, CODE, code, sizeof(code), collect, &end);
+	assert_int_equal(end - got, 3);
+	assert_int_equal(got[0], CODE + 0x7ff0);
+	assert_int_equal(got[1], CODE);
+	assert_int_equal(got[2], CODE + 0x20);
+	end = got;
+	store_elf_calls(&elf, CODE, code, sizeof(code) - 1, collect, &end);
+	assert_int_equal(end - got, 2);
+	end = got;
+	store_elf_calls(&elf, CODE, code, 4, collect, &end);
+	store_elf_calls(&elf, CODE, code, 0, collect, &end);
+	elf.machine = EM_AARCH64;
+	store_elf_calls(&elf, CODE, code, sizeof(code), collect, &end);
+	assert_int_equal(end - got, 0);
 }
 
 static void test_dynamic_nonsense(void **state)
@@ -213,6 +285,8 @@ int main(void)
 		cmocka_unit_test_setup(test_bounds, setup),
 		cmocka_unit_test_setup(test_not_loaded, setup),
 		cmocka_unit_test_setup(test_dynamic, setup),
+		cmocka_unit_test_setup(test_functions, setup),
+		cmocka_unit_test_setup(test_calls, setup),
 		cmocka_unit_test_setup(test_dynamic_nonsense, setup),
 	};
 

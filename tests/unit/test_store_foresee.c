@@ -23,6 +23,17 @@
 #define PART   4096u /* bytes of a chunk; a file of two has two */
 #define WAIT_S 20
 
+/* A library with more: two chunks amid its code and at its end, and holes elsewhere. */
+#define BIG	   (512u << 10)
+#define CALLED	   (320u << 10) /* a function that is called by a constructor */
+#define DATA	   (BIG - PART) /* what can be written */
+#define CODE_END   (448u << 10)
+#define INIT_LIST  (PART + 1024)
+#define INIT_CODE  (PART + 2048)
+#define BIG_CALLED (2 * INODES)
+#define BIG_DATA   (2 * INODES + 1)
+#define CHUNKS	   (2 * INODES + 2)
+
 /* The tree, by inode number; the first chunk of file I is 2 * I, the second 2 * I + 1. */
 enum {
 	ROOT,
@@ -30,6 +41,7 @@ enum {
 	LIB_A,	    /* needs libb.so and libnowhere.so */
 	LIB_B_LINK, /* libb.so -> libb.so.1 */
 	LIB_B,
+	LIB_BIG,
 	OTHER,
 	LIB_C, /* in a directory that is not a usual one */
 	USER,
@@ -60,6 +72,7 @@ static const struct node {
 	[LIB_A] = { LIB, "liba.so", S_IFREG, "libb.so libnowhere.so" },
 	[LIB_B_LINK] = { LIB, "libb.so", S_IFLNK, "libb.so.1" },
 	[LIB_B] = { LIB, "libb.so.1", S_IFREG, "" },
+	[LIB_BIG] = { LIB, "libbig.so", S_IFREG, "" },
 	[OTHER] = { ROOT, "other", S_IFDIR, NULL },
 	[LIB_C] = { OTHER, "libc2.so", S_IFREG, "" },
 	[USER] = { ROOT, "usr", S_IFDIR, NULL },
@@ -80,7 +93,8 @@ static const struct node {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static enum { NOT, UNSURE, SURE } asked[2 * INODES];
+static enum { NOT, UNSURE, SURE } asked[CHUNKS];
+static bool soon[CHUNKS];
 static struct store_index *ix;
 static struct hr_buf bytes;
 
@@ -91,9 +105,11 @@ static void fetch(void *arg, const uint32_t *chunk, size_t n, size_t n_soon, boo
 	(void)arg;
 	HR_BUG_ON(n_soon > n);
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (asked[chunk[i]] == NOT)
 			asked[chunk[i]] = sure ? SURE : UNSURE;
+		soon[chunk[i]] = soon[chunk[i]] || i < n_soon;
+	}
 	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
 }
@@ -139,6 +155,35 @@ static void make_elf(const char *needs, uint8_t *out)
 	}
 }
 
+static void put_segment(uint8_t *out, unsigned int i, uint32_t flags, uint64_t off, uint64_t end)
+{
+	uint8_t *p = out + 64 + 56 * (size_t)i;
+
+	hr_le32_put(p, PT_LOAD);
+	hr_le32_put(p + 4, flags);
+	hr_le64_put(p + 8, off);
+	hr_le64_put(p + 16, off);
+	hr_le64_put(p + 32, end - off);
+	hr_le16_put(out + 56, (uint16_t)(i + 1));
+}
+
+/* Two constructors, the first of which calls a function far away. */
+static void make_big(uint8_t *out)
+{
+	uint8_t *p = out + PART + 32; /* behind what make_elf() says */
+
+	make_elf("", out);
+	hr_le16_put(out + 18, EM_X86_64);
+	put_segment(out, 2, PF_R | PF_X, PART, CODE_END);
+	put_segment(out, 3, PF_R | PF_W, DATA, BIG);
+	put_tag(p, DT_INIT_ARRAY, INIT_LIST);
+	put_tag(p + 16, DT_INIT_ARRAYSZ, 16);
+	hr_le64_put(out + INIT_LIST, INIT_CODE + 64);
+	hr_le64_put(out + INIT_LIST + 8, INIT_CODE);
+	out[INIT_CODE + 7] = 0xe8;
+	hr_le32_put(out + INIT_CODE + 8, CALLED - (INIT_CODE + 12));
+}
+
 static bool bring(void *arg, uint32_t chunk, uint8_t *out)
 {
 	const struct node *n = &nodes[chunk / 2];
@@ -146,7 +191,10 @@ static bool bring(void *arg, uint32_t chunk, uint8_t *out)
 
 	(void)arg;
 	HR_BUG_ON(n->type != S_IFREG || !n->target); /* nothing else is looked into */
-	make_elf(n->target, elf);
+	if (n == &nodes[LIB_BIG])
+		make_big(elf);
+	else
+		make_elf(n->target, elf);
 	memcpy(out, elf + (chunk % 2 ? PART : 0), PART);
 	return true;
 }
@@ -181,6 +229,16 @@ static void assert_not_asked(uint32_t ino)
 
 /* ---- the tree ---- */
 
+static void add_big(struct store_index_builder *b, struct store_inode *inode)
+{
+	(void)store_index_builder_extent(b, 2 * PART, STORE_HOLE, 0);
+	(void)store_index_builder_extent(b, CALLED, BIG_CALLED, 0);
+	(void)store_index_builder_extent(b, CALLED + PART, STORE_HOLE, 0);
+	(void)store_index_builder_extent(b, DATA, BIG_DATA, 0);
+	inode->count += 4;
+	inode->size = BIG;
+}
+
 static int build(void **state)
 {
 	HR_CLEANUP(store_index_builder_freep)
@@ -190,7 +248,7 @@ static int build(void **state)
 	struct hr_err e = { 0 };
 
 	(void)state;
-	for (uint32_t i = 0; i < 2 * INODES; i++) {
+	for (uint32_t i = 0; i < CHUNKS; i++) {
 		hr_le32_put(digest.b, i);
 		(void)store_index_builder_chunk(b, &digest, 0, PART);
 	}
@@ -217,6 +275,8 @@ static int build(void **state)
 			(void)store_index_builder_extent(b, PART, 2 * i + 1, 0);
 			inodes[i].count = 2;
 			inodes[i].size = 2 * PART;
+			if (i == LIB_BIG)
+				add_big(b, &inodes[i]);
 		}
 		store_index_builder_inode(b, &inodes[i]);
 	}
@@ -232,6 +292,7 @@ static struct store_foresee *start(void)
 
 	pthread_mutex_lock(&lock);
 	memset(asked, 0, sizeof(asked));
+	memset(soon, 0, sizeof(soon));
 	pthread_mutex_unlock(&lock);
 	assert_non_null(f);
 	return f;
@@ -248,6 +309,21 @@ static void test_library_brings_what_it_needs(void **state)
 	wait_for(2 * LIB_B, SURE); /* through a link */
 	wait_for(2 * LIB_B + 1, SURE);
 	assert_not_asked(LIB_C);
+}
+
+/* What is read while libraries are mapped comes before what is read when they are started. */
+static void test_constructors(void **state)
+{
+	struct store_foresee *f = start();
+
+	(void)state;
+	store_foresee_loaded(f, LIB_BIG);
+	wait_for(BIG_CALLED, SURE);
+	wait_for(BIG_DATA, SURE);
+	pthread_mutex_lock(&lock);
+	assert_true(soon[BIG_DATA]);
+	assert_false(soon[BIG_CALLED]);
+	pthread_mutex_unlock(&lock);
 }
 
 static void test_program_and_new_directory(void **state)
@@ -282,6 +358,12 @@ static void test_packages(void **state)
 	wait_for(2 * SUB_MODULE, UNSURE);
 	assert_not_asked(PKG_INIT);
 	f = start();
+	/* who has listed the package asks for its modules alone */
+	store_foresee_found(f, LONE_CACHE, "z.pyc");
+	wait_for(2 * LONE_MODULE, SURE);
+	store_foresee_found(f, INODES, "z.pyc");
+	store_foresee_found(f, PKG_INIT, "z.pyc");
+	f = start();
 	/* a directory of packages */
 	store_foresee_found(f, SITE, "__pycache__");
 	store_foresee_found(f, LONE, "__pycache__");
@@ -313,6 +395,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_library_brings_what_it_needs),
+		cmocka_unit_test(test_constructors),
 		cmocka_unit_test(test_program_and_new_directory),
 		cmocka_unit_test(test_packages),
 		cmocka_unit_test(test_nothing),
