@@ -60,7 +60,16 @@ static uint32_t pop(struct pager_queue *q)
 	return chunk;
 }
 
-/* The next chunk to fetch, or NONE. Half of the threads are kept for what is wanted. */
+/*
+ * How many threads may fetch what nobody waits for: half of them, so that what is wanted finds one;
+ * on a slow link, where it shares the bytes of a second with them, a quarter.
+ */
+static unsigned int ahead_most(const struct store_pager *p)
+{
+	return (p->o.threads + 1) / (p->batch_bytes < PAGER_BATCH_FAST ? 4 : 2);
+}
+
+/* The next chunk to fetch, or NONE. */
 static uint32_t take_first(struct store_pager *p)
 {
 	uint32_t chunk;
@@ -68,7 +77,7 @@ static uint32_t take_first(struct store_pager *p)
 	while ((chunk = pop(&p->wanted)) != NONE)
 		if (p->state[chunk] == PAGER_WANTED)
 			return chunk;
-	if (p->chunks && p->ahead >= (p->o.threads + 1) / 2)
+	if (p->chunks && p->ahead >= ahead_most(p))
 		return NONE;
 	while ((chunk = pop(&p->soon)) != NONE)
 		if (p->state[chunk] == PAGER_LATER)
@@ -335,6 +344,7 @@ static void source_start(void *arg, uint32_t chunk, const struct hr_err *why)
 	pthread_mutex_lock(&p->lock);
 	if (p->state[chunk] == PAGER_FLYING) {
 		p->state[chunk] = PAGER_FLYING_WANTED;
+		pthread_cond_broadcast(&p->lanes_done); /* whoever hashes it goes on at once */
 	} else {
 		p->busy += p->state[chunk] == PAGER_IDLE;
 		p->state[chunk] = PAGER_WANTED;
@@ -567,6 +577,16 @@ static void from_upstream(void *arg, uint32_t chunk, const uint8_t *plain, uint3
 	store_pager_land(arg, chunk, plain, bytes, e);
 }
 
+static void init_monotonic(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 struct store_pager *store_pager_new(const struct store_pager_options *o)
 {
 	struct store_pager *p = hr_xmalloc(sizeof(*p));
@@ -583,6 +603,7 @@ struct store_pager *store_pager_new(const struct store_pager_options *o)
 	p->batch_bytes = PAGER_BATCH_FIRST;
 	p->refused_ms = hr_xmalloc((n + 1) * sizeof(*p->refused_ms));
 	pthread_mutex_init(&p->lock, NULL);
+	init_monotonic(&p->lanes_done);
 	pthread_cond_init(&p->wake, NULL);
 	pthread_cond_init(&p->rest, NULL);
 	pthread_cond_init(&p->landed, NULL);

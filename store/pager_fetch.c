@@ -254,8 +254,13 @@ static int accept_opened(struct arrival *a, const struct store_chunk *want,
 
 	for (size_t i = 0; i < n; i++)
 		len[i] = want[i].bytes;
-	if (digests)
-		store_sha256_many(room, len, n, got);
+	if (digests && n > 0)
+		store_pager_digests(a->t->p,
+				    &(struct pager_lanes_work) { .chunk = &a->b->chunk[a->next],
+								 .plain = room,
+								 .bytes = len,
+								 .n = n,
+								 .got = got });
 	for (size_t i = 0; i < n; i++) {
 		if (digests && !fetch_digest_equal(&got[i], &want[i].digest)) {
 			hr_fail(e, HR_CORRUPT, 0, "digest is %s, expected %s",

@@ -20,9 +20,11 @@
 					*/
 #define PAGER_BATCH_FIRST (512u << 10) /* the same before anything is known of the link */
 #define PAGER_BATCH_LEAST (256u << 10)
-#define PAGER_BENCHES	  2  /* threads that decompress many chunks at the same time */
-#define PAGER_GROUP	  16 /* chunks whose digests are computed side by side */
-#define PAGER_GROUP_BYTES (8u << 20)
+#define PAGER_BATCH_FAST  (1u << 20) /* from here on the link is a fast one */
+#define PAGER_BENCHES	  8	     /* threads that decompress many chunks at the same time */
+#define PAGER_GROUP	  16 /* chunks that one of them opens before their digests are computed */
+#define PAGER_GROUP_BYTES (5u << 20)
+#define PAGER_GATHER_MS	  5 /* how long chunks wait for others to be hashed side by side with */
 
 /*
  * Where a chunk is on its way. The state decides; the queues only order, and may hold entries of
@@ -65,7 +67,10 @@ struct store_pager {
 	bool out_given_up;
 	bool refusal_told;
 	bool no_cache_told;
-	struct pager_bench *benches; /* those not in use, of pager_fetch.c */
+	struct pager_lanes_job *lanes; /* that wait to be computed, of pager_lanes.c */
+	unsigned int lanes_busy;       /* threads that do */
+	pthread_cond_t lanes_done;     /* of some; or one is waited for now */
+	struct pager_bench *benches;   /* those not in use, of pager_fetch.c */
 	pthread_cond_t bench_free;
 };
 
@@ -100,6 +105,21 @@ static inline struct store_cache_pack *store_pager_cache_of(const struct store_p
 
 /* Threads: before any other. */
 void store_pager_make_benches(struct store_pager *p);
+
+/* N chunks lie decompressed. */
+struct pager_lanes_work {
+	const uint32_t *chunk;
+	const uint8_t *const *plain;
+	const size_t *bytes;
+	size_t n;
+	struct fetch_digest *got; /* N of them are computed */
+};
+
+/*
+ * Compute the digests of chunks that nobody waits for, together with those of other threads that
+ * come within PAGER_GATHER_MS, as far as that is faster; at once when somebody begins to wait.
+ */
+void store_pager_digests(struct store_pager *p, const struct pager_lanes_work *work);
 
 /* The flight of a chunk ends: its verified bytes are at PLAIN; or it failed with E. */
 void store_pager_land(struct store_pager *p, uint32_t chunk, const uint8_t *plain, uint32_t bytes,

@@ -22,8 +22,9 @@ static void one_by_one(const uint8_t *const *p, const size_t *len, size_t n,
 
 #if defined(__x86_64__)
 
-#define BLOCK	  64
-#define LANES_MAX 16
+#define BLOCK	    64
+#define LANES_MAX   16
+#define LANES_WORTH 3
 
 static const uint32_t round_keys[64] = {
 	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
@@ -263,8 +264,8 @@ void store_sha256_many(const uint8_t *const *p, const size_t *len, size_t n,
 	size_t lanes = store_sha256_lanes();
 	struct work w = { .p = p, .len = len, .n = n, .out = out };
 
-	/* Below a quarter of the lanes in use, libcrypto's single stream is as fast. */
-	if (lanes == 1 || n * 4 < lanes)
+	/* all lanes take as long as one, which is libcrypto's time for two messages */
+	if (lanes == 1 || n < LANES_WORTH)
 		one_by_one(p, len, n, out);
 	else
 		side_by_side(&w, lanes);
