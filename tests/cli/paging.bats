@@ -47,6 +47,7 @@ setup() {
 
 teardown() {
 	. "$BATS_TEST_DIRNAME/../lib/common.bash"
+	web_store_stop "$BATS_TEST_TMPDIR/web" # of a test that failed
 	fault
 	wait_until 10 no_leftovers
 }
