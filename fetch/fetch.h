@@ -315,18 +315,6 @@ int fetch_web_read(struct fetch_client *c, const char *url, uint64_t limit, stru
 /* GOT of the bytes asked for are there. -1 with *e filled stops the transfer with that failure. */
 typedef int fetch_progress(void *arg, size_t got, struct hr_err *e);
 
-/*
- * Read exactly the LEN bytes at OFF of the object at URL. The errors are those of fetch_web_read.
- *
- * A reply that starts elsewhere, is shorter or is encoded is HR_NET and nothing of it is used. A
- * server that answers with the whole object is read up to the wanted bytes when they begin within
- * its first 16 MiB; further on that is HR_USAGE, for it will not go better later. Whether the bytes
- * are right is the caller's to check: when all are there, or, by PROGRESS (else NULL), as they
- * come, in order; meanwhile the rest waits in the kernel.
- */
-int fetch_web_range(struct fetch_client *c, const char *url, uint64_t off, size_t len, void *buf,
-		    fetch_progress *progress, void *arg, struct hr_err *e) HR_MUST_USE;
-
 /* Which content of an object a server spoke of; zeroed: not known yet. */
 struct fetch_version {
 	uint64_t bytes;	   /* of the whole object */
@@ -334,15 +322,32 @@ struct fetch_version {
 	char modified[64]; /* Last-Modified; likewise */
 };
 
+/* The LEN bytes at OFF of the object at URL, all borrowed. */
+struct fetch_web_part {
+	const char *url;
+	uint64_t off;
+	size_t len;
+	void *buf;
+	fetch_progress *progress; /* or NULL */
+	void *arg;
+	/* of an object that must not change meanwhile, or NULL: the first reply fills it, later
+	 * ones are compared with it, by what both have */
+	struct fetch_version *version;
+	bool fresh; /* proxies and caches on the way are asked not to answer from what they keep */
+};
+
 /*
- * The same of an object that must not change meanwhile: the first reply fills V, later ones are
- * compared with it, by what both have. V may be NULL.
+ * Read exactly what PART says. The errors are those of fetch_web_read; with a version also
+ * HR_CORRUPT the object is another one now, HR_NET its length was not said.
  *
- * Errors:  also HR_CORRUPT the object is another one now; HR_NET its length was not said.
+ * A reply that starts elsewhere, is shorter or is encoded is HR_NET and nothing of it is used. A
+ * server that answers with the whole object is read up to the wanted bytes when they begin within
+ * its first 16 MiB; further on that is HR_USAGE, for it will not go better later. Whether the bytes
+ * are right is the caller's to check: when all are there, or, by PROGRESS, as they come, in order;
+ * meanwhile the rest waits in the kernel.
  */
-int fetch_web_range_of(struct fetch_client *c, const char *url, uint64_t off, size_t len, void *buf,
-		       fetch_progress *progress, void *arg, struct fetch_version *v,
-		       struct hr_err *e) HR_MUST_USE;
+int fetch_web_range(struct fetch_client *c, const struct fetch_web_part *part,
+		    struct hr_err *e) HR_MUST_USE;
 
 /*
  * Whether the server of the object at URL, of at least two bytes, answers Range as asked. One that

@@ -429,6 +429,8 @@ static struct curl_slist *set_request(struct exchange *x)
 		add_header(&headers, "Accept", q->accept);
 	if (q->authorization)
 		add_header(&headers, "Authorization", q->authorization);
+	if (q->fresh)
+		add_header(&headers, "Cache-Control", "no-cache");
 	if (q->from > 0 || q->count > 0) {
 		hr_autofree char *last =
 			q->count > 0 ? hr_xasprintf("%" PRIu64, q->from + q->count - 1) : NULL;

@@ -72,6 +72,7 @@ struct fetch_http_request {
 	unsigned int stall_s;		       /* in place of the client's; 0: that */
 	uint64_t from;			       /* first byte wanted */
 	uint64_t count; /* bytes wanted from there; 0: all. Without both, no Range is sent */
+	bool fresh;	/* caches on the way are not to answer from what they keep */
 	fetch_http_body *body;
 	void *arg;
 };

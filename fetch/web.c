@@ -18,7 +18,7 @@
 
 /* What is wanted, and how much of it came. */
 struct wish {
-	bool ranged;
+	bool ranged, fresh;
 	uint64_t off;
 	uint8_t *buf; /* ranged: LEN bytes */
 	size_t len;
@@ -189,6 +189,7 @@ static int ask(struct fetch_client *c, struct fetch_url *u, struct wish *w, stru
 	struct fetch_http_request q = { .url = u,
 					.from = w->ranged ? w->off : 0,
 					.count = w->ranged ? w->len : 0,
+					.fresh = w->fresh,
 					.body = on_body,
 					.arg = w };
 
@@ -255,25 +256,18 @@ int fetch_web_read(struct fetch_client *c, const char *url, uint64_t limit, stru
 	return -1;
 }
 
-int fetch_web_range(struct fetch_client *c, const char *url, uint64_t off, size_t len, void *buf,
-		    fetch_progress *progress, void *arg, struct hr_err *e)
-{
-	return fetch_web_range_of(c, url, off, len, buf, progress, arg, NULL, e);
-}
-
-int fetch_web_range_of(struct fetch_client *c, const char *url, uint64_t off, size_t len, void *buf,
-		       fetch_progress *progress, void *arg, struct fetch_version *v,
-		       struct hr_err *e)
+int fetch_web_range(struct fetch_client *c, const struct fetch_web_part *part, struct hr_err *e)
 {
 	struct wish w = { .ranged = true,
-			  .off = off,
-			  .buf = buf,
-			  .len = len,
-			  .progress = progress,
-			  .arg = arg,
-			  .version = v };
+			  .off = part->off,
+			  .buf = part->buf,
+			  .len = part->len,
+			  .progress = part->progress,
+			  .arg = part->arg,
+			  .version = part->version,
+			  .fresh = part->fresh };
 
-	return len == 0 ? 0 : get(c, url, &w, e);
+	return part->len == 0 ? 0 : get(c, part->url, &w, e);
 }
 
 int fetch_web_has_ranges(struct fetch_client *c, const char *url, bool *has, struct hr_err *e)

@@ -29,8 +29,11 @@ struct file {
 static int read_at(struct file *f, void *buf, size_t n, uint64_t off, const char *what,
 		   struct hr_err *e)
 {
-	return f->client ? fetch_web_range_of(f->client, f->url, off, n, buf, NULL, NULL,
-					      &f->version, e)
+	const struct fetch_web_part part = {
+		.url = f->url, .off = off, .len = n, .buf = buf, .version = &f->version
+	};
+
+	return f->client ? fetch_web_range(f->client, &part, e)
 			 : hr_pread_all(f->fd, buf, n, off, what, e);
 }
 

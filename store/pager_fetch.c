@@ -450,35 +450,37 @@ static void learn_rate(struct store_pager *p, uint64_t len, uint64_t ms)
 	p->batch_bytes = fits < PAGER_BATCH_BYTES ? fits : PAGER_BATCH_BYTES;
 }
 
-static int ask_range(const struct store_pager *p, const char *url, uint64_t off, size_t len,
-		     struct arrival *a, struct hr_err *e)
-{
-	struct fetch_version v;
-
-	if (!p->o.object)
-		return fetch_web_range(p->o.client, url, off, len, a->t->frames, on_progress, a, e);
-	v = p->o.object->version;
-	return fetch_web_range_of(p->o.client, url, off, len, a->t->frames, on_progress, a, &v, e);
-}
-
 /*
- * Ask one origin for the chunks FIRST to the end of B; what is right lands. Returns how many of
- * them are right; less than all with *e filled.
+ * Ask one origin for the chunks FIRST to the end of B, past caches on the way if FRESH; what is
+ * right lands. Returns how many of them are right; less than all with *e filled.
  */
 static size_t ask_origin(struct pager_thread *t, const char *origin, struct hr_stats_origin *seen,
-			 const struct pager_batch *b, size_t first, struct hr_err *e)
+			 const struct pager_batch *b, size_t first, bool fresh, struct hr_err *e)
 {
 	struct store_pager *p = t->p;
 	const struct store_loc_chunk *from = &b->at[first], *last = &b->at[b->n - 1];
 	size_t len = (size_t)(last->frame_off + last->frame_len - from->frame_off);
 	hr_autofree char *url = store_pager_url(p, origin, from);
 	struct arrival a = { .t = t, .b = b, .url = url, .next = first, .from = from->frame_off };
+	struct fetch_version v = { .bytes = 0 };
+	struct fetch_web_part part = { .url = url,
+				       .off = from->frame_off,
+				       .len = len,
+				       .buf = t->frames,
+				       .progress = on_progress,
+				       .arg = &a,
+				       .fresh = fresh };
 	int r;
+
+	if (p->o.object) {
+		v = p->o.object->version;
+		part.version = &v;
+	}
 
 	pthread_mutex_lock(&p->lock);
 	p->asking++;
 	pthread_mutex_unlock(&p->lock);
-	r = ask_range(p, url, from->frame_off, len, &a, e);
+	r = fetch_web_range(p->o.client, &part, e);
 	hr_stats_add(&seen->requests, 1);
 	hr_stats_add(&seen->failures, r < 0);
 	hr_stats_add(&seen->bytes, r < 0 ? 0 : len);
@@ -496,6 +498,7 @@ void store_pager_fetch(struct pager_thread *t, const struct pager_batch *b)
 	struct store_pager *p = t->p;
 	uint64_t begun = store_pager_now_ms(), pause = PAUSE_FIRST_MS;
 	unsigned int refusals = 0;
+	bool wrong = false; /* bytes came, but wrong ones */
 	struct hr_err e = { 0 };
 	size_t done = 0;
 
@@ -504,7 +507,8 @@ void store_pager_fetch(struct pager_thread *t, const struct pager_batch *b)
 
 		for (size_t o = 0; o < p->o.origins->n && done < b->n; o++) {
 			hr_err_clear(&e);
-			done += ask_origin(t, p->o.origins->v[o], p->seen[o], b, done, &e);
+			done += ask_origin(t, p->o.origins->v[o], p->seen[o], b, done, wrong, &e);
+			wrong = wrong || e.kind == HR_CORRUPT;
 			if (e.kind == HR_NET)
 				silent = true;
 			else

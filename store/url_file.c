@@ -33,10 +33,14 @@ static void rest(unsigned int ms)
 static int get_part(const struct store_url_file_options *o, uint64_t off, size_t n, void *buf,
 		    struct fetch_version *v, struct hr_err *e)
 {
+	const struct fetch_web_part part = {
+		.url = o->url, .off = off, .len = n, .buf = buf, .version = v
+	};
+
 	for (unsigned int tried = 1;; tried++) {
 		if (stopped(o))
 			return hr_fail(e, HR_SYS, EINTR, "download stopped");
-		if (fetch_web_range_of(o->client, o->url, off, n, buf, NULL, NULL, v, e) == 0)
+		if (fetch_web_range(o->client, &part, e) == 0)
 			return 0;
 		if (e->kind != HR_NET || tried == TRIES)
 			return -1;

@@ -99,9 +99,12 @@ static void save_kept(const struct store_url_image *u)
 static int get_part(struct store_url_image *u, uint64_t off, size_t n, void *buf,
 		    unsigned int tries, struct hr_err *e)
 {
+	const struct fetch_web_part part = {
+		.url = u->url, .off = off, .len = n, .buf = buf, .version = &u->version
+	};
+
 	for (unsigned int tried = 1;; tried++) {
-		int r = fetch_web_range_of(u->client, u->url, off, n, buf, NULL, NULL, &u->version,
-					   e);
+		int r = fetch_web_range(u->client, &part, e);
 
 		if (r == 0 || e->kind != HR_NET || tried == tries)
 			return r;

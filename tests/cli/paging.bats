@@ -264,6 +264,13 @@ walk() {
 	done
 }
 
+@test "paging: a cache on the way that keeps wrong bytes is passed by" { # E13
+	run_image true
+	conf 'outage_wait = 1' 'prefetch = none' 'upstream = no'
+	fault stale
+	run_image cat /data/large | cmp - "$SCRATCH/root/data/large"
+}
+
 @test "paging: bytes that were chosen for their check sum are told by their digest" { # E13
 	local got=$BATS_TEST_TMPDIR/got
 	run_image true

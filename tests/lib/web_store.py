@@ -17,6 +17,7 @@ names what is wrong with replies for packs: nothing when it is empty, else one o
     moved         another ETag, date and total size with each reply, the right bytes
     shrunk        a smaller total size with each reply, and nothing else
     dated         another date with each reply, and no ETag
+    stale         as flip, unless a Cache-Control: no-cache asks for what is right
 
 and "all" before it applies it to metadata, too. Each request is one line of DIR/log: METHOD PATH RANGE.
 """
@@ -90,6 +91,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send(200, b"<html>log in, please</html>" * 1000, {})
         if not path.startswith(root + "/") or not os.path.isfile(path):
             return self.send(404, b"", {})
+        if fault[0] == "stale":
+            fault = ["" if self.headers.get("Cache-Control") == "no-cache" else "flip"]
         if fault[0] == "flip" and len(fault) > 1 and next(flips) >= int(fault[1]):
             fault = [""]
         with open(path, "rb") as f:

@@ -160,7 +160,10 @@ static int read_range(struct fetch_client *c, char **argv, struct hr_err *e)
 	    hr_parse_u64(argv[2], "LENGTH", 0, 64 << 20, &len, e) < 0)
 		return -1;
 	hr_buf_reserve(&b, len);
-	if (fetch_web_range(c, argv[0], off, len, b.p, NULL, NULL, e) < 0)
+	if (fetch_web_range(
+		    c,
+		    &(struct fetch_web_part) { .url = argv[0], .off = off, .len = len, .buf = b.p },
+		    e) < 0)
 		return -1;
 	return hr_write_all(STDOUT_FILENO, b.p, len, "stdout", e);
 }
