@@ -175,10 +175,9 @@ log_clear() { : >"$SCRATCH/nginx/store.log" && : >"$SCRATCH/nginx/cache.log"; }
 @test "nginx: pieces that a site cache keeps damaged are replaced, once" { # E13
 	HPCRUN_STORE=http://127.0.0.1:$CACHE_PORT/hpcrun
 	HPCRUN_CACHE=$BATS_TEST_TMPDIR/one read_all
-	for piece in $(grep -rlaE '^KEY: /hpcrun/packs/' "$SCRATCH/nginx/cache"); do
+	while read -r piece; do
 		printf wrong | dd of="$piece" conv=notrunc bs=1 seek=$(($(stat -c %s "$piece") - 3000)) status=none
-	done
-	[ -n "$piece" ]
+	done < <(grep -rlaE '^KEY: /hpcrun/packs/' "$SCRATCH/nginx/cache")
 	log_clear
 	HPCRUN_CACHE=$BATS_TEST_TMPDIR/two read_all
 	[ "$(logged store | wc -l)" -gt 0 ]
