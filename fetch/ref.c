@@ -158,12 +158,29 @@ static int take_suffixes(struct fetch_ref *r, char *name, struct hr_err *e)
 	return 0;
 }
 
+/* "sha256:HEX": by its grammar a repository with a tag, which nobody means who writes it. */
+static int check_no_digest(const char *name, struct hr_err *e)
+{
+	struct fetch_digest d;
+
+	if (strncmp(name, "sha256:", 7) != 0 && strncmp(name, "sha512:", 7) != 0)
+		return 0;
+	if (strchr(name, '/'))
+		return 0;
+	if (fetch_digest_parse(name, &d, e) == 0)
+		return hr_fail(e, HR_USAGE, 0, "is a digest without a repository");
+	e->kind = HR_USAGE;
+	return -1;
+}
+
 static int parse_parts(struct fetch_ref *r, char *name, struct hr_err *e)
 {
 	const char *repo;
 
 	if (strstr(name, "://"))
 		return hr_fail(e, HR_USAGE, 0, "is a URL; leave out all up to '://'");
+	if (check_no_digest(name, e) < 0)
+		return -1;
 	if (take_suffixes(r, name, e) < 0 || take_registry(r, name, &repo, e) < 0)
 		return -1;
 	if (*repo == '\0')
