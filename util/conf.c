@@ -120,20 +120,48 @@ static int set_choice(const struct conf_key *k, const char *value, int *at, stru
 		       (const char *)known.p);
 }
 
+static bool starts_well(const struct conf_key *k, const char *value)
+{
+	for (int i = 0; k->words[i]; i++)
+		if (strncmp(value, k->words[i], strlen(k->words[i])) == 0)
+			return true;
+	return false;
+}
+
 /* A path that is not absolute would depend on where each process runs. */
 static int check_start(const struct conf_key *k, const char *value, struct hr_err *e)
 {
 	hr_autobuf struct hr_buf known = { 0 };
 
-	for (int i = 0; k->words && k->words[i]; i++) {
-		if (strncmp(value, k->words[i], strlen(k->words[i])) == 0)
-			return 0;
-		hr_buf_printf(&known, "%s'%s'", i == 0 ? "" : ", ", k->words[i]);
-	}
-	if (!k->words)
+	if (starts_well(k, value))
 		return 0;
+	for (int i = 0; k->words[i]; i++)
+		hr_buf_printf(&known, "%s'%s'", i == 0 ? "" : ", ", k->words[i]);
 	return hr_fail(e, HR_USAGE, 0, "%s: '%s' begins with none of %s", k->name, value,
 		       (const char *)known.p);
+}
+
+/* Variables have several values with blanks between them, a line has not. A path may have a blank.
+ */
+static int check_single(const struct conf_key *k, const char *value, struct hr_err *e)
+{
+	bool url = value[0] != '/';
+
+	for (const char *p = value; (p = strpbrk(p, " \t")); p++) {
+		if (!url && !starts_well(k, p + 1))
+			continue;
+		hr_hint(e, "a line has one value%s",
+			k->kind == KEY_LIST ? "; write a line for each" : "");
+		return hr_fail(e, HR_USAGE, 0, "%s: '%s' has a blank in it", k->name, value);
+	}
+	return 0;
+}
+
+static int check_place(const struct conf_key *k, const char *value, struct hr_err *e)
+{
+	if (!k->words)
+		return 0;
+	return check_start(k, value, e) < 0 ? -1 : check_single(k, value, e);
 }
 
 static int set_value(struct hr_conf *c, const struct conf_key *k, const char *value,
@@ -143,13 +171,13 @@ static int set_value(struct hr_conf *c, const struct conf_key *k, const char *va
 
 	switch (k->kind) {
 	case KEY_STRING:
-		if (check_start(k, value, e) < 0)
+		if (check_place(k, value, e) < 0)
 			return -1;
 		free(*(char **)at);
 		*(char **)at = hr_xstrdup(value);
 		return 0;
 	case KEY_LIST:
-		if (check_start(k, value, e) < 0)
+		if (check_place(k, value, e) < 0)
 			return -1;
 		hr_strv_add(at, value);
 		return 0;

@@ -349,6 +349,14 @@ static void configuration(void **state)
 		{ "store = a\n", "store: 'a' begins with none of '/', 'https://', 'http://'" },
 		{ "store = s3://a/b\n", "store: 's3://a/b' begins with none of" },
 		{ "mirror = /a\n", "mirror: '/a' begins with none of 'https://', 'http://'" },
+		{ "store = https://a /b\n",
+		  "conf, line 1: store: 'https://a /b' has a blank in it" },
+		{ "\nstore = /a\t/b\n", "conf, line 2: store: '/a\t/b' has a blank in it" },
+		{ "store = /a\nmirror = http://a b\n",
+		  "conf, line 2: mirror: 'http://a b' has a blank in it" },
+		{ "cache = /a /b\n", "cache: '/a /b' has a blank in it" },
+		{ "store = /a b\n", NULL },
+		{ "store = /a ; why\nbind = /a b:/c\n", NULL },
 		{ "cache = tmp\n", "cache: 'tmp' begins with none of '/'" },
 	};
 
