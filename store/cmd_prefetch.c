@@ -134,7 +134,8 @@ static int run(struct job *j, struct hr_err *e)
 
 	for (uint32_t i = 0; i < j->n; i++)
 		store_pager_later(j->pager, j->chunks[i]);
-	while (store_pager_wait(j->pager, TICK_MS, &failure) > 0)
+	/* what will not go better later (HR_USAGE) is the same for the chunks behind this one */
+	while (store_pager_wait(j->pager, TICK_MS, &failure) > 0 && failure.kind != HR_USAGE)
 		if (bar)
 			show_progress(j);
 	if (bar)

@@ -23,16 +23,18 @@
 #include "util/mem.h"
 #include "util/poison.h"
 
-#define HELPER	  "hpcrun-store"
-#define FD_BEYOND 16 /* above those that the helper gets */
-#define REFUSED_S 30
-#define WHY_BYTES 256 /* of the first reason, in the message with both */
+#define HELPER	   "hpcrun-store"
+#define FD_BEYOND  16 /* above those that the helper gets */
+#define REFUSED_S  30
+#define WHY_BYTES  256 /* of the first reason, in the message with both */
+#define HINT_BYTES 128
 
 extern char **environ;
 
 struct question {
 	uint32_t chunk;
-	char why[WHY_BYTES];
+	enum hr_kind kind; /* of why it cannot be had from the stores */
+	char why[WHY_BYTES], hint[HINT_BYTES];
 };
 
 struct store_upstream {
@@ -102,13 +104,16 @@ static void answer(struct round *r, size_t i, const uint8_t *p, uint32_t bytes)
 
 static void refuse(struct round *r, size_t i, const struct hr_err *because)
 {
+	const struct question *q = &r->questions[i];
 	struct store_upstream *u = r->u;
 	struct hr_err e = { 0 };
 
-	(void)hr_fail(&e, because->kind, 0, "%s; and not from the registry: %s",
-		      r->questions[i].why, because->text);
+	(void)hr_fail(&e, q->kind == HR_USAGE ? HR_USAGE : because->kind, 0,
+		      "%s; and not from the registry: %s", q->why, because->text);
+	if (q->hint[0])
+		hr_hint(&e, "%s", q->hint);
 	r->answered[i] = true;
-	u->landed(u->landed_arg, r->questions[i].chunk, NULL, 0, &e);
+	u->landed(u->landed_arg, q->chunk, NULL, 0, &e);
 }
 
 /* The pack's place in the node cache, or NULL. */
@@ -415,14 +420,18 @@ static int start_thread(struct store_upstream *u)
 void store_upstream_ask(struct store_upstream *u, uint32_t chunk, const struct hr_err *why)
 {
 	struct hr_err e = { 0 };
+	struct question *q;
 	int r;
 
 	pthread_mutex_lock(&u->lock);
 	r = start_thread(u);
 	if (r == 0) {
 		u->questions = hr_xgrow(u->questions, u->n, &u->cap, sizeof(*u->questions));
-		u->questions[u->n].chunk = chunk;
-		snprintf(u->questions[u->n++].why, WHY_BYTES, "%.*s", WHY_BYTES - 1, why->text);
+		q = &u->questions[u->n++];
+		q->chunk = chunk;
+		q->kind = why->kind;
+		snprintf(q->why, sizeof(q->why), "%.*s", WHY_BYTES - 1, why->text);
+		snprintf(q->hint, sizeof(q->hint), "%.*s", HINT_BYTES - 1, why->hint);
 		pthread_cond_signal(&u->asked);
 	}
 	pthread_mutex_unlock(&u->lock);

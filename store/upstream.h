@@ -50,8 +50,8 @@ struct store_upstream *store_upstream_new(const struct store_upstream_options *o
 
 /*
  * Ask for a chunk that cannot be had for the reason WHY. LANDED is called once, by another thread:
- * with its verified bytes, or, E not NULL, with both reasons. A chunk that the registry did not
- * give is not asked for again for half a minute.
+ * with its verified bytes, or, E not NULL, with both reasons; HR_USAGE when WHY is. A chunk that
+ * the registry did not give is not asked for again for half a minute.
  */
 typedef void store_upstream_landed(void *arg, uint32_t chunk, const uint8_t *p, uint32_t bytes,
 				   const struct hr_err *e);

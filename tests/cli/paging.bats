@@ -207,6 +207,25 @@ walk() {
 	web_store_stop "$SCRATCH/web"
 }
 
+@test "paging: a prefetch from a server that sends whole objects ends at the first it cannot use" { # E9
+	local refused upstream
+	walk_start
+	fault whole
+	: >"$SCRATCH/web/log"
+	for upstream in no yes; do
+		conf "upstream = $upstream"
+		run -125 timeout 60 "$HPCRUN" prefetch lab/walk:1
+		[[ "$output" == *"chunks are not in the cache: "*"the server ignores Range"*"hint: let the server answer Range requests"* ]]
+		# what it uses ends at 16 MiB; of eight threads each asks three times, not for all of 60 MB
+		refused=$(sed -n 's/.*packs.*bytes=\([0-9]*\)-.*/\1/p' "$SCRATCH/web/log" | awk '$1 > 16777216' | wc -l)
+		echo "$refused requests behind that"
+		[ "$refused" -lt 50 ]
+		rm -rf "$HPCRUN_CACHE"
+		: >"$SCRATCH/web/log"
+	done
+	web_store_stop "$SCRATCH/web"
+}
+
 @test "paging: the next cold start of a program fetches ahead what it will read" {
 	local go=$BATS_TEST_TMPDIR/go # /tmp is the host's
 	local app="until [ -e $go ]; do sleep 0.1; done; for i in 9 7 5 3 1; do cat /data/f2\$i; done; cat /data/large"
