@@ -185,14 +185,13 @@ static bool map_link(int dirfd, const char *name, const struct hr_buf *b)
 }
 
 /*
- * Write an empty map under a temporary name and link it into place: unlike rename, that never takes
- * a map away from a process that was first, whose claims would then be unknown to the others.
+ * Write an empty map under a temporary name and put it into place, but never in the place of that
+ * of a process that was first, whose claims would then be unknown to the others.
  */
 static int map_make(int dirfd, const char *hex, uint32_t n_frames, struct hr_err *e)
 {
 	hr_autobuf struct hr_buf b = { 0 };
 	char name[FETCH_DIGEST_HEX + 16], tmp[FETCH_DIGEST_HEX + 32];
-	int r;
 
 	hr_buf_str(&b, MAP_MAGIC);
 	hr_buf_le(&b, n_frames, 4);
@@ -206,8 +205,7 @@ static int map_make(int dirfd, const char *hex, uint32_t n_frames, struct hr_err
 	snprintf(tmp, sizeof(tmp), "%.2s/%s.new-%d", hex, hex, (int)getpid());
 	if (hr_file_replace(dirfd, tmp, b.p, b.len, 0600, e) < 0)
 		return -1;
-	r = linkat(dirfd, tmp, dirfd, name, 0);
-	if (r < 0 && errno != EEXIST)
+	if (hr_file_publish(dirfd, tmp, name) < 0 && errno != EEXIST)
 		(void)hr_fail(e, HR_SYS, errno, "cannot create '%s' in the cache", name);
 	unlinkat(dirfd, tmp, 0);
 	return e->kind == HR_OK ? 0 : -1;

@@ -108,7 +108,7 @@ static void remove_old(const struct store *st)
 			(void)unlinkat(fd, entry->d_name, 0); /* the next one tries again */
 }
 
-/* The first who gives the record its name wins: link(2) does not replace. */
+/* The first who gives the record its name wins. */
 static int write_record(const struct store *st, const char *name, const struct fetch_digest *m,
 			struct hr_err *e)
 {
@@ -125,7 +125,7 @@ static int write_record(const struct store *st, const char *name, const struct f
 		return -1;
 	remove_old(st);
 	failed = hr_write_all(t.fd, text.p, text.len, name, e) < 0 || store_tmp_sync(&t, e) < 0;
-	if (!failed && linkat(st->fd, t.name, st->fd, name, 0) < 0 && errno != EEXIST)
+	if (!failed && hr_file_publish(st->fd, t.name, name) < 0 && errno != EEXIST)
 		failed = hr_fail(e, HR_SYS, errno, "cannot make '%s/%s'", st->path, name);
 	store_tmp_discard(&t);
 	return failed ? -1 : 0;

@@ -8,9 +8,9 @@ include tests/unit/fuzz.mk
 include tests/unit/runtime.mk
 
 # Runs inside images of any kind: static, and without the flags of the product.
-check_PROGRAMS += tests/lib/treedump tests/lib/no_openat2 tests/bench/walk tests/bench/delay
-tests_lib_no_openat2_SOURCES = tests/lib/no_openat2.c
-tests_lib_no_openat2_CFLAGS = -std=gnu11 -Wall -Wextra
+check_PROGRAMS += tests/lib/treedump tests/lib/without tests/bench/walk tests/bench/delay
+tests_lib_without_SOURCES = tests/lib/without.c
+tests_lib_without_CFLAGS = -std=gnu11 -Wall -Wextra
 tests_lib_treedump_SOURCES = tests/lib/treedump.c
 tests_lib_treedump_CFLAGS = -std=gnu11 -Wall -Wextra
 tests_lib_treedump_LDFLAGS = -static

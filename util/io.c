@@ -156,6 +156,16 @@ int hr_file_replace(int dirfd, const char *name, const void *p, size_t len, mode
 	return 0;
 }
 
+int hr_file_publish(int dirfd, const char *tmp, const char *name)
+{
+	if (linkat(dirfd, tmp, dirfd, name, 0) == 0)
+		return 0;
+	/* link(2): "The filesystem ... does not support the creation of hard links" */
+	if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
+		return -1;
+	return renameat2(dirfd, tmp, dirfd, name, RENAME_NOREPLACE);
+}
+
 int hr_mkdir_all(int dirfd, const char *path, mode_t mode, struct hr_err *e)
 {
 	hr_autofree char *part = hr_xstrdup(path);

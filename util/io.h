@@ -49,6 +49,15 @@ int hr_fd_read(int fd, uint64_t limit, const char *what, struct hr_buf *b,
 int hr_file_replace(int dirfd, const char *name, const void *p, size_t len, mode_t mode,
 		    struct hr_err *e) HR_MUST_USE;
 
+/*
+ * Call the file TMP NAME, in the same directory tree DIRFD, unless that name is taken: link(2), or
+ * where the file system has no links a rename that replaces nothing. Unlike a rename it takes no
+ * file away from who was first. TMP may be there afterwards or not.
+ *
+ * Errors:  -1 with errno; EEXIST somebody was first.
+ */
+int hr_file_publish(int dirfd, const char *tmp, const char *name) HR_MUST_USE;
+
 /* mkdir -p below DIRFD with MODE for each new part; an existing directory is fine. */
 int hr_mkdir_all(int dirfd, const char *path, mode_t mode, struct hr_err *e) HR_MUST_USE;
 

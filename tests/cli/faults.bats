@@ -242,6 +242,23 @@ right_with_failing() {
 	tail -n +2 "$BATS_TEST_TMPDIR/got" | cmp "$SCRATCH/want" -
 }
 
+@test "faults: a cache where no file is without a name, or no file has two, is a cache" { # F8
+	local lib=$HPCRUN_BUILD/tests/lib
+	HPCRUN_STORE=$WEB
+	for lacking in '' "$lib/without links"; do
+		wait_until 20 none_left
+		rm -rf "$HPCRUN_CACHE"
+		for _ in first again; do
+			: >"$SCRATCH/web/log"
+			# shellcheck disable=SC2086 # words
+			"$lib/without" tmpfile $lacking "$HPCRUN" prefetch -q lab/fault:1
+		done
+		[ "$(grep -c /packs/ "$SCRATCH/web/log")" = 0 ]
+		[ -z "$(find "$HPCRUN_CACHE" -name '*.new-*')" ]
+	done
+	is_right
+}
+
 @test "faults: names in the cache that somebody made before us are not followed" { # F10 F14
 	HPCRUN_STORE=$WEB
 	victim=$BATS_TEST_TMPDIR/victim

@@ -37,11 +37,11 @@ publish_as() {
 	echo "$1" >"$SCRATCH/root/word"
 	"$mkstore" "$2" lab/app:1 "$SCRATCH/root" >/dev/null
 }
-# node N: what the image is there.
+# node N [COMMAND...]: what the image is there, started by that command.
 node() {
 	[ -d "$BATS_TEST_TMPDIR/run$1" ] || mkdir -m 700 "$BATS_TEST_TMPDIR/run$1"
 	XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/run$1 HPCRUN_CACHE=$BATS_TEST_TMPDIR/cache$1 SLURM_NODEID=$1 \
-		timeout 60 "$HPCRUN" --no-home lab/app:1 cat /word
+		"${@:2}" timeout 60 "$HPCRUN" --no-home lab/app:1 cat /word
 }
 
 @test "job: the second node runs what the first one found, though the tag moved" {
@@ -54,6 +54,15 @@ node() {
 	SLURM_RESTART_COUNT=1 run -0 node 1
 	[ "$output" = new ]
 	[ "$(find "$HPCRUN_STORE/jobs" -type f | wc -l)" = 3 ]
+	[ -z "$(find "$HPCRUN_STORE/tmp" -type f)" ]
+}
+
+@test "job: the first one is that, too, in a store where no file has two names" { # F8
+	local without=("$HPCRUN_BUILD/tests/lib/without" links)
+	publish_as old "$HPCRUN_STORE"
+	[ "$(node 0 "${without[@]}")" = old ]
+	publish_as new "$HPCRUN_STORE"
+	[ "$(node 1 "${without[@]}")" = old ]
 	[ -z "$(find "$HPCRUN_STORE/tmp" -type f)" ]
 }
 
