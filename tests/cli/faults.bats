@@ -38,6 +38,7 @@ setup() {
 }
 teardown() {
 	web_store_stop "$BATS_TEST_TMPDIR/web"
+	: >"$SCRATCH/web/fault" # of a test that failed
 	wait_until 20 none_left
 }
 
@@ -240,6 +241,32 @@ right_with_failing() {
 	touch "$go"
 	wait "$pid"
 	tail -n +2 "$BATS_TEST_TMPDIR/got" | cmp "$SCRATCH/want" -
+}
+
+@test "faults: a cache that is renamed, unmounted or covered under a server is missed by nobody" { # F15
+	local fault=$SCRATCH/web/fault got=$BATS_TEST_TMPDIR/got gone
+	HPCRUN_STORE=$WEB
+	unshare -Urm mount -t tmpfs x /mnt 2>/dev/null || skip "no tmpfs in a user namespace"
+	mkdir -m 700 "$HPCRUN_CACHE"
+	for gone in 'umount -nl "$HPCRUN_CACHE"' 'mount -nt tmpfs -o ro,mode=700 x "$HPCRUN_CACHE"' \
+		'mv "$HPCRUN_CACHE/packs" "$HPCRUN_CACHE/away"'; do
+		printf 'status 503' >"$fault" # all data comes after the cache is gone, but for metadata
+		unshare -Urm bash -ec 'mount -nt tmpfs -o mode=700 x "$HPCRUN_CACHE"
+			timeout 60 "$1" --no-home lab/fault:1 sh -c "cd / && $3" >"$2" &
+			for ((i = 0; i < 100; i++)); do
+				[ -z "$(find "$HPCRUN_CACHE" -name "*.map")" ] || break
+				sleep 0.1
+			done
+			eval "$5"
+			[ -z "$(find "$HPCRUN_CACHE/packs" -name "*.map" 2>/dev/null)" ]
+			: >"$4"
+			wait $!
+			# it was one server that went on, with the directory it held
+			[ -z "$(find "$HPCRUN_CACHE/packs" -name "*.map" 2>/dev/null)" ]' bash "$HPCRUN" "$got" "$list" "$fault" "$gone" 2>"$BATS_TEST_TMPDIR/err"
+		[ "$(grep -c 'only in memory' "$BATS_TEST_TMPDIR/err")" = 0 ]
+		cmp "$SCRATCH/want" "$got"
+		wait_until 20 none_left
+	done
 }
 
 @test "faults: a cache where no file is without a name, or no file has two, is a cache" { # F8
