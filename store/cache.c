@@ -301,11 +301,14 @@ static uint8_t state_of(const struct store_cache_pack *p, uint32_t frame)
 				   : FRAME_ABSENT;
 }
 
+static bool is_there(uint8_t state)
+{
+	return state == FRAME_PRESENT || state == FRAME_MOVED;
+}
+
 bool store_cache_has(const struct store_cache_pack *p, uint32_t frame)
 {
-	uint8_t state = state_of(p, frame);
-
-	return state == FRAME_PRESENT || state == FRAME_MOVED;
+	return is_there(state_of(p, frame));
 }
 
 /* False when somebody was first. */
@@ -333,13 +336,16 @@ static int get_moved(struct store_cache_pack *p, uint64_t uoff, void *buf, size_
 int store_cache_get(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, void *buf,
 		    size_t len, struct hr_err *e)
 {
-	for (int i = 0; i < READS_MAX && store_cache_has(p, frame); i++) {
+	uint8_t state = state_of(p, frame);
+
+	for (int i = 0; i < READS_MAX && is_there(state); i++) {
 		struct hr_err why = { 0 };
-		uint8_t state = state_of(p, frame);
+		uint8_t before = state;
 		int r = state == FRAME_MOVED ? get_moved(p, uoff, buf, len, &why)
 					     : hr_pread_all(p->data, buf, len, uoff, p->name, &why);
 
-		if (state_of(p, frame) != state)
+		state = state_of(p, frame);
+		if (state != before)
 			continue; /* it was moved meanwhile: what was read is neither */
 		if (r == 0)
 			return 0;

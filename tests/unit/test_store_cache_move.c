@@ -284,7 +284,7 @@ static void *read_on(void *arg)
 	return (void *)bad; /* NOLINT */
 }
 
-/* Until a read that goes on now has ended: none sees it moved and put again. */
+/* Until a read that goes on now has ended: none sees it moved and put, or put and moved, again. */
 static void let_read(void)
 {
 	unsigned int begun = atomic_load(&reads);
@@ -306,6 +306,7 @@ static void readers_see_it_whole_or_not_at_all(void **state)
 		let_read();
 		store_cache_drop(pack, 0); /* as if its file had been evicted */
 		put(0);
+		let_read();
 	}
 	atomic_store(&stop, true);
 	assert_int_equal(pthread_join(thread, &bad), 0);
