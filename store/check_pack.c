@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "store/check_parts.h"
+#include "store/frame.h"
 #include "store/pack_reader.h"
 #include "store/sha256mb.h"
 #include "util/cleanup.h"
@@ -32,6 +33,7 @@ void check_pack_load(struct check *ck, struct check_pack *p)
 	for (uint32_t i = 0; i < t.n; i++)
 		p->rows[i] = store_pack_row(&t, i, &plain);
 	p->n = t.n;
+	p->frame_digests = t.frame_digests;
 	p->usable = true;
 }
 
@@ -59,8 +61,8 @@ int check_place(const struct check_pack *p, const struct store_loc_chunk *where,
 /* What a thread needs to check frames: as many at once as the hash takes. */
 struct check_reader {
 	struct store_pack_reader *packs;
-	uint8_t *plain[LANES_MAX];
-	size_t len[LANES_MAX];
+	uint8_t *plain[LANES_MAX], *frame[LANES_MAX];
+	size_t len[LANES_MAX], frame_len[LANES_MAX];
 	uint32_t number[LANES_MAX]; /* of the frame */
 	size_t n, lanes;
 };
@@ -71,16 +73,20 @@ struct check_reader *check_reader_new(const struct check *ck)
 
 	r->packs = store_pack_reader_new(ck->o->st);
 	r->lanes = store_sha256_lanes() < LANES_MAX ? store_sha256_lanes() : LANES_MAX;
-	for (size_t i = 0; i < r->lanes; i++)
+	for (size_t i = 0; i < r->lanes; i++) {
 		r->plain[i] = hr_xmalloc(STORE_CHUNK_MAX);
+		r->frame[i] = hr_xmalloc(STORE_FRAME_CAP);
+	}
 	return r;
 }
 
 void check_reader_free(struct check_reader *r)
 {
 	store_pack_reader_free(r->packs);
-	for (size_t i = 0; i < r->lanes; i++)
+	for (size_t i = 0; i < r->lanes; i++) {
 		free(r->plain[i]);
+		free(r->frame[i]);
+	}
 	free(r);
 }
 
@@ -94,21 +100,27 @@ static void bad_frame(struct check_pack *p, uint32_t i, struct hr_err *e)
 	hr_err_clear(e);
 }
 
-/* Hash what was gathered. */
+/* Hash what was gathered: the chunks, and their frames where the table knows those. */
 static void end_batch(struct check *ck, struct check_reader *r, struct check_pack *p)
 {
-	struct fetch_digest got[LANES_MAX];
+	struct fetch_digest got[LANES_MAX], frame[LANES_MAX];
 
 	store_sha256_many((const uint8_t *const *)r->plain, r->len, r->n, got);
+	if (p->frame_digests)
+		store_sha256_many((const uint8_t *const *)r->frame, r->frame_len, r->n, frame);
 	for (size_t i = 0; i < r->n; i++) {
+		const struct store_pack_row *row = &p->rows[r->number[i]];
 		char hex[FETCH_DIGEST_HEX];
 		struct hr_err e = { 0 };
 
-		if (fetch_digest_equal(&got[i], &p->rows[r->number[i]].digest))
-			continue;
-		hr_fail(&e, HR_CORRUPT, 0, "the digest of the chunk is %s",
-			fetch_digest_hex(&got[i], hex));
-		bad_frame(p, r->number[i], &e);
+		if (!fetch_digest_equal(&got[i], &row->digest))
+			hr_fail(&e, HR_CORRUPT, 0, "the digest of the chunk is %s",
+				fetch_digest_hex(&got[i], hex));
+		else if (p->frame_digests && !fetch_digest_equal(&frame[i], &row->frame))
+			hr_fail(&e, HR_CORRUPT, 0, "the digest of the frame is %s",
+				fetch_digest_hex(&frame[i], hex));
+		if (e.kind != HR_OK)
+			bad_frame(p, r->number[i], &e);
 	}
 	ck->chunks += r->n;
 	r->n = 0;
@@ -127,14 +139,17 @@ void check_pack_range(struct check *ck, struct check_reader *r, const struct che
 	for (uint32_t i = range->first; i < range->end && !check_stopped(ck); i++) {
 		const struct store_pack_row *row = &p->rows[i];
 		const struct store_chunk want = { .bytes = row->plain_len };
+		const uint8_t *frame;
 
 		if (ck->some_frames && !p->wanted[i])
 			continue;
 		if (store_pack_reader_read(r->packs, row->frame_off, row->frame_len, &want,
-					   r->plain[r->n], NULL, &e) < 0) {
+					   r->plain[r->n], &frame, &e) < 0) {
 			ck->chunks++;
 			bad_frame(p, i, &e);
 		} else {
+			memcpy(r->frame[r->n], frame, row->frame_len);
+			r->frame_len[r->n] = row->frame_len;
 			r->len[r->n] = row->plain_len;
 			r->number[r->n++] = i;
 		}

@@ -32,8 +32,8 @@ struct job {
 	struct store_chunk chunk;
 	uint32_t id; /* among all chunks */
 	bool fresh;  /* it has to be stored */
-	void *frame; /* compressed */
-	uint32_t frame_len;
+	void *compressed;	       /* owned */
+	struct store_pack_frame frame; /* the same */
 };
 
 struct queue {
@@ -172,7 +172,7 @@ static int append(struct store_import_layer_work *l, struct job *j, struct hr_er
 	    new_pack(l, e) < 0)
 		return -1;
 	p = &l->packs[l->n_packs - 1];
-	if (store_pack_add(p->writer, &j->chunk, j->frame, j->frame_len, &where, e) < 0)
+	if (store_pack_add(p->writer, &j->chunk, &j->frame, &where, e) < 0)
 		return -1;
 	where.pack = p->id;
 	pthread_mutex_lock(&l->w->lock);
@@ -201,7 +201,7 @@ static int finish_job(struct job *j, struct hr_err *e)
 		}
 		l->waiting = j->next;
 		l->next++;
-		free(j->frame);
+		free(j->compressed);
 		free(j);
 	}
 	pthread_mutex_unlock(&l->append);
@@ -272,9 +272,10 @@ static int compress_job(struct store_import_work *w, ZSTD_CCtx *z, void *scratch
 		r = hr_fail(e, HR_SYS, 0, "cannot compress a chunk: %s", ZSTD_getErrorName(n));
 		j->layer->broken = true;
 	} else {
-		j->frame_len = (uint32_t)n;
-		j->frame = hr_xmalloc(n);
-		memcpy(j->frame, scratch, n);
+		j->compressed = hr_xmalloc(n);
+		memcpy(j->compressed, scratch, n);
+		j->frame = (struct store_pack_frame) { .p = j->compressed, .len = (uint32_t)n };
+		fetch_digest_of(j->frame.p, n, &j->frame.digest);
 		j->layer->sums->packed += n;
 	}
 	pthread_mutex_lock(&w->lock);
@@ -388,7 +389,7 @@ static void free_jobs(struct job *j)
 		struct job *next = j->next;
 
 		free(j->room);
-		free(j->frame);
+		free(j->compressed);
 		free(j);
 		j = next;
 	}

@@ -17,11 +17,13 @@
 
 #define TABLE_FRAME_MAGIC 0x184D2A5Au
 #define TABLE_FRAME_HEAD  8
-#define TABLE_MAGIC	  "hpcrPAK1"
+#define TABLE_MAGIC	  "hpcrPAK2"
+#define TABLE_MAGIC_BARE  "hpcrPAK1" /* rows end before the digest of the frame */
 #define TABLE_END	  "hpcrPAKE"
 #define TABLE_HEAD	  16
 #define TABLE_TAIL	  16
-#define TABLE_ROW	  48
+#define TABLE_ROW	  80
+#define TABLE_ROW_BARE	  48
 #define TABLE_MAX	  (256u << 20)
 
 #define FLUSH_BYTES (16u << 20)
@@ -75,18 +77,20 @@ static int append(struct store_pack_writer *w, const void *p, size_t n, struct h
 	return -1;
 }
 
-int store_pack_add(struct store_pack_writer *w, const struct store_chunk *chunk, const void *frame,
-		   uint32_t len, struct store_loc_chunk *where, struct hr_err *e)
+int store_pack_add(struct store_pack_writer *w, const struct store_chunk *chunk,
+		   const struct store_pack_frame *frame, struct store_loc_chunk *where,
+		   struct hr_err *e)
 {
-	if (append(w, frame, len, e) < 0)
+	if (append(w, frame->p, frame->len, e) < 0)
 		return -1;
 	hr_buf_add(&w->rows, chunk->digest.b, FETCH_DIGEST_LEN);
 	hr_buf_le(&w->rows, w->bytes, 8);
-	hr_buf_le(&w->rows, len, 4);
+	hr_buf_le(&w->rows, frame->len, 4);
 	hr_buf_le(&w->rows, chunk->bytes, 4);
-	*where = (struct store_loc_chunk) { w->bytes, w->plain, len, 0, w->n };
+	hr_buf_add(&w->rows, frame->digest.b, FETCH_DIGEST_LEN);
+	*where = (struct store_loc_chunk) { w->bytes, w->plain, frame->len, 0, w->n };
 	w->n++;
-	w->bytes += len;
+	w->bytes += frame->len;
 	w->plain += chunk->bytes;
 	if (w->bytes - w->flushed >= FLUSH_BYTES) {
 		/* begin writing now, so that the one fsync at the end has little left to do; a file
@@ -103,7 +107,7 @@ int store_pack_finish(struct store_pack_writer *w, struct store_loc_pack *name, 
 	hr_autobuf struct hr_buf b = { 0 };
 
 	hr_buf_le(&b, TABLE_FRAME_MAGIC, 4);
-	hr_buf_le(&b, TABLE_HEAD + (uint64_t)w->n * TABLE_ROW + TABLE_TAIL, 4);
+	hr_buf_le(&b, store_pack_table_bytes(w->n), 4);
 	hr_buf_add(&b, TABLE_MAGIC, 8);
 	hr_buf_le(&b, w->n, 4);
 	hr_buf_le(&b, 0, 4);
@@ -130,17 +134,29 @@ int store_pack_publish(struct store_pack_writer *w, struct hr_err *e)
 
 /* ---- tables ---- */
 
+uint64_t store_pack_table_bytes(uint32_t n)
+{
+	return TABLE_HEAD + (uint64_t)n * TABLE_ROW + TABLE_TAIL;
+}
+
+static size_t row_bytes(const struct store_pack_table *t)
+{
+	return t->frame_digests ? TABLE_ROW : TABLE_ROW_BARE;
+}
+
 struct store_pack_row store_pack_row(const struct store_pack_table *t, uint32_t i,
 				     uint64_t *plain_off)
 {
-	const uint8_t *p = t->rows + (size_t)i * TABLE_ROW;
-	struct store_pack_row r;
+	const uint8_t *p = t->rows + i * row_bytes(t);
+	struct store_pack_row r = { 0 };
 
 	HR_BUG_ON(i >= t->n);
 	memcpy(r.digest.b, p, FETCH_DIGEST_LEN);
 	r.frame_off = hr_le64(p + 32);
 	r.frame_len = hr_le32(p + 40);
 	r.plain_len = hr_le32(p + 44);
+	if (t->frame_digests)
+		memcpy(r.frame.b, p + TABLE_ROW_BARE, FETCH_DIGEST_LEN);
 	r.plain_off = *plain_off;
 	*plain_off += r.plain_len;
 	return r;
@@ -152,13 +168,15 @@ int store_pack_table_parse(const uint8_t *p, size_t n, uint64_t pack_bytes,
 	struct store_pack_table t;
 	uint64_t end = 0, plain = 0;
 
-	if (n < TABLE_HEAD + TABLE_TAIL || memcmp(p, TABLE_MAGIC, 8) != 0 ||
+	if (n < TABLE_HEAD + TABLE_TAIL ||
+	    (memcmp(p, TABLE_MAGIC, 8) != 0 && memcmp(p, TABLE_MAGIC_BARE, 8) != 0) ||
 	    memcmp(p + n - 8, TABLE_END, 8) != 0 || hr_le32(p + 12) != 0)
 		return hr_fail(e, HR_CORRUPT, 0, "no table of a pack");
+	t.frame_digests = memcmp(p, TABLE_MAGIC, 8) == 0;
 	t.n = hr_le32(p + 8);
 	t.rows = p + TABLE_HEAD;
 	t.frames_bytes = hr_le64(p + n - 16);
-	if (n != TABLE_HEAD + (uint64_t)t.n * TABLE_ROW + TABLE_TAIL)
+	if (n != TABLE_HEAD + (uint64_t)t.n * row_bytes(&t) + TABLE_TAIL)
 		return hr_fail(e, HR_CORRUPT, 0, "a table of %zu bytes for %u frames", n, t.n);
 	if (t.frames_bytes > INT64_MAX || t.frames_bytes + TABLE_FRAME_HEAD + n != pack_bytes)
 		return hr_fail(e, HR_CORRUPT, 0,

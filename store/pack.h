@@ -21,13 +21,21 @@ struct store_pack_writer;
 
 int store_pack_new(const struct store *st, struct store_pack_writer **out,
 		   struct hr_err *e) HR_MUST_USE;
+/* The frame of a chunk, borrowed, and the sha256 of its bytes. */
+struct store_pack_frame {
+	const void *p;
+	uint32_t len;
+	struct fetch_digest digest;
+};
+
 /*
  * Append the frame of a chunk; *where (but for .pack) is where it lies.
  *
  * Errors:  HR_SYS, naming the store.
  */
-int store_pack_add(struct store_pack_writer *w, const struct store_chunk *chunk, const void *frame,
-		   uint32_t len, struct store_loc_chunk *where, struct hr_err *e) HR_MUST_USE;
+int store_pack_add(struct store_pack_writer *w, const struct store_chunk *chunk,
+		   const struct store_pack_frame *frame, struct store_loc_chunk *where,
+		   struct hr_err *e) HR_MUST_USE;
 bool store_pack_is_full(const struct store_pack_writer *w);
 /* Write the table and sync. The pack has at least one chunk. */
 int store_pack_finish(struct store_pack_writer *w, struct store_loc_pack *name,
@@ -41,6 +49,7 @@ struct store_pack_row {
 	struct fetch_digest digest;
 	uint64_t frame_off, plain_off;
 	uint32_t frame_len, plain_len;
+	struct fetch_digest frame; /* of its bytes; zeros in a table without */
 };
 
 /* A checked table; borrows the bytes it was parsed from. */
@@ -48,7 +57,12 @@ struct store_pack_table {
 	const uint8_t *rows;
 	uint32_t n;
 	uint64_t frames_bytes; /* of all frames */
+	bool frame_digests;    /* every writer of today has them */
 };
+
+/* Bytes of the table of N frames as it is written today: what stands behind the frames of a pack
+ * and the 8 bytes that begin a skippable frame. */
+uint64_t store_pack_table_bytes(uint32_t n);
 
 /*
  * Check the N bytes at P, the content of the skippable frame of a pack of PACK_BYTES bytes: frames

@@ -232,18 +232,21 @@ static int move_frame(struct repack *r, const struct store_pack_row *row,
 		      struct store_loc_chunk *where, struct hr_err *e)
 {
 	struct store_chunk chunk = { .digest = row->digest, .bytes = row->plain_len };
-	const uint8_t *frame;
+	struct store_pack_frame frame = { .len = row->frame_len };
+	const uint8_t *bytes;
 	struct fetch_digest got;
 
 	if (store_pack_reader_read(r->reader, row->frame_off, row->frame_len, &chunk, r->plain,
-				   &frame, e) < 0)
+				   &bytes, e) < 0)
 		return -1;
 	/* damage is not to get a new name */
 	fetch_digest_of(r->plain, row->plain_len, &got);
 	if (!fetch_digest_equal(&got, &row->digest))
 		return hr_fail(e, HR_CORRUPT, 0, "a chunk has another digest");
+	frame.p = bytes;
+	fetch_digest_of(bytes, frame.len, &frame.digest);
 	if (need_writer(r, e) < 0 ||
-	    store_pack_add(r->writers[r->n_new - 1], &chunk, frame, row->frame_len, where, e) < 0)
+	    store_pack_add(r->writers[r->n_new - 1], &chunk, &frame, where, e) < 0)
 		return -1;
 	where->pack = r->n_new - 1;
 	return 0;

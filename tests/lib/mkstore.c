@@ -88,7 +88,7 @@ static uint32_t add_chunk(struct maker *m, const uint8_t *p, uint32_t n)
 {
 	uint32_t before = store_index_builder_chunks(m->b), id;
 	hr_autofree uint8_t *frame = hr_xmalloc(ZSTD_compressBound(n));
-	struct fetch_digest d;
+	struct fetch_digest d, of_frame;
 	size_t bytes;
 
 	fetch_digest_of(p, n, &d);
@@ -102,6 +102,8 @@ static uint32_t add_chunk(struct maker *m, const uint8_t *p, uint32_t n)
 	hr_buf_le(&m->table, m->pack_at, 8);
 	hr_buf_le(&m->table, bytes, 4);
 	hr_buf_le(&m->table, n, 4);
+	fetch_digest_of(frame, bytes, &of_frame);
+	hr_buf_add(&m->table, of_frame.b, sizeof(of_frame.b));
 	hr_buf_add(&m->locs,
 		   &(struct store_loc_chunk) { .frame_off = m->pack_at,
 					       .plain_off = m->plain_at,
@@ -325,7 +327,7 @@ static void end_pack(struct maker *m, struct fetch_digest *name)
 {
 	hr_autobuf struct hr_buf content = { 0 }, head = { 0 };
 
-	hr_buf_str(&content, "hpcrPAK1");
+	hr_buf_str(&content, "hpcrPAK2");
 	hr_buf_le(&content, m->n_frames, 4);
 	hr_buf_le(&content, 0, 4);
 	hr_buf_add(&content, m->table.p, m->table.len);
