@@ -20,7 +20,7 @@ struct check_pack {
 	struct store_pack_row *rows;
 	uint32_t n;
 	bool frame_digests; /* the rows have them */
-	uint8_t *wanted; /* for each frame; NULL: all */
+	uint8_t *wanted;    /* for each frame; NULL: all */
 	uint32_t bad;
 	struct hr_err first_bad;
 };

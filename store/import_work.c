@@ -30,8 +30,8 @@ struct job {
 	uint32_t ticket;
 	uint64_t order; /* of the layer's chunks */
 	struct store_chunk chunk;
-	uint32_t id; /* among all chunks */
-	bool fresh;  /* it has to be stored */
+	uint32_t id;		       /* among all chunks */
+	bool fresh;		       /* it has to be stored */
 	void *compressed;	       /* owned */
 	struct store_pack_frame frame; /* the same */
 };

@@ -81,10 +81,8 @@ static void rows_are_read_with_and_without_digests_of_frames(void **state)
 		size_t row;
 		bool good, digests;
 	} tables[] = {
-		{ "hpcrPAK2", ROW_AS_NOW, true, true },
-		{ "hpcrPAK1", ROW_BARE, true, false },
-		{ "hpcrPAK1", ROW_AS_NOW, false, false },
-		{ "hpcrPAK2", ROW_BARE, false, false },
+		{ "hpcrPAK2", ROW_AS_NOW, true, true },	  { "hpcrPAK1", ROW_BARE, true, false },
+		{ "hpcrPAK1", ROW_AS_NOW, false, false }, { "hpcrPAK2", ROW_BARE, false, false },
 		{ "hpcrPAK3", ROW_AS_NOW, false, false },
 	};
 
