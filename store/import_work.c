@@ -46,8 +46,8 @@ struct store_import_work {
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t work;  /* for workers */
 	pthread_cond_t freed; /* room, a finished layer, a published pack, a failure */
-	struct queue to_hash, to_pack;
-	uint8_t **rooms; /* free ones */
+	struct queue to_hash, to_pack, to_seal; /* chunks, new ones, their frames */
+	uint8_t **rooms;			/* free ones */
 	size_t n_rooms, cap_rooms;
 	unsigned int hungry; /* threads that wait for room or for their layer: batches go early */
 	bool done;
@@ -214,6 +214,18 @@ static int finish_job(struct job *j, struct hr_err *e)
 
 /* ---- workers ---- */
 
+/* The jobs of a batch that are not NULL leave the workers' hands; the first failure is told. */
+static int finish_jobs(struct job **jobs, size_t n, struct hr_err *e)
+{
+	struct hr_err more = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (jobs[i] && finish_job(jobs[i], r < 0 ? &more : e) < 0)
+			r = -1;
+	return r;
+}
+
 /* Hash a batch, find out which chunks are new; the others are finished. */
 static int hash_batch(struct store_import_work *w, struct job **jobs, size_t n, struct hr_err *e)
 {
@@ -223,8 +235,6 @@ static int hash_batch(struct store_import_work *w, struct job **jobs, size_t n, 
 	struct store_loc_chunk where[LANES_MAX];
 	struct store_loc_pack in[LANES_MAX];
 	bool known[LANES_MAX] = { false };
-	struct hr_err more = { 0 }; /* the first failure is the one to tell */
-	int r = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		p[i] = jobs[i]->room;
@@ -254,10 +264,24 @@ static int hash_batch(struct store_import_work *w, struct job **jobs, size_t n, 
 	}
 	pthread_cond_broadcast(&w->work);
 	pthread_mutex_unlock(&w->lock);
+	return finish_jobs(jobs, n, e);
+}
+
+/* Hash a batch of frames: their packs keep the digests. */
+static int seal_batch(struct job **jobs, size_t n, struct hr_err *e)
+{
+	const uint8_t *p[LANES_MAX] = { NULL };
+	size_t len[LANES_MAX] = { 0 };
+	struct fetch_digest digests[LANES_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		p[i] = jobs[i]->frame.p;
+		len[i] = jobs[i]->frame.len;
+	}
+	store_sha256_many(p, len, n, digests);
 	for (size_t i = 0; i < n; i++)
-		if (jobs[i] && finish_job(jobs[i], r < 0 ? &more : e) < 0)
-			r = -1;
-	return r;
+		jobs[i]->frame.digest = digests[i];
+	return finish_jobs(jobs, n, e);
 }
 
 static int compress_job(struct store_import_work *w, ZSTD_CCtx *z, void *scratch, struct job *j,
@@ -275,40 +299,35 @@ static int compress_job(struct store_import_work *w, ZSTD_CCtx *z, void *scratch
 		j->compressed = hr_xmalloc(n);
 		memcpy(j->compressed, scratch, n);
 		j->frame = (struct store_pack_frame) { .p = j->compressed, .len = (uint32_t)n };
-		fetch_digest_of(j->frame.p, n, &j->frame.digest);
 		j->layer->sums->packed += n;
 	}
 	pthread_mutex_lock(&w->lock);
 	put_room(w, j->room);
-	pthread_mutex_unlock(&w->lock);
 	j->room = NULL;
+	if (r == 0)
+		push(&w->to_seal, j);
+	pthread_mutex_unlock(&w->lock);
 	if (r < 0) {
 		struct hr_err more = { 0 };
 
 		(void)finish_job(j, &more); /* nothing is appended to a broken layer */
-		return -1;
 	}
-	return finish_job(j, e);
+	return r;
 }
 
 /*
- * What to do next, under w->lock: compressing comes first, for it gives room back; hashing waits
- * until all lanes of the CPU can be filled, unless somebody waits for us.
+ * What to do next, under w->lock, or NULL: compressing gives rooms back, sealing the memory of
+ * frames. Hashing waits until all lanes of the CPU can be filled, unless somebody waits for us.
  */
-static size_t next_work(struct store_import_work *w, struct job **jobs, bool *compress)
+static struct queue *next_queue(struct store_import_work *w)
 {
-	size_t n = 0;
-
-	*compress = w->to_pack.n > 0;
-	if (*compress) {
-		jobs[n++] = pop(&w->to_pack);
-		return n;
-	}
-	if (w->to_hash.n < w->lanes && w->hungry == 0)
-		return 0;
-	while (n < w->lanes && w->to_hash.n > 0)
-		jobs[n++] = pop(&w->to_hash);
-	return n;
+	if (w->to_seal.n >= w->lanes)
+		return &w->to_seal;
+	if (w->to_pack.n > 0)
+		return &w->to_pack;
+	if (w->to_hash.n >= w->lanes || (w->hungry > 0 && w->to_hash.n > 0))
+		return &w->to_hash;
+	return w->hungry > 0 && w->to_seal.n > 0 ? &w->to_seal : NULL;
 }
 
 static void *worker_main(void *arg)
@@ -322,16 +341,22 @@ static void *worker_main(void *arg)
 	pthread_mutex_lock(&w->lock);
 	while (!w->done) {
 		struct hr_err e = { 0 };
-		bool compress;
-		size_t n = next_work(w, jobs, &compress);
+		struct queue *q = next_queue(w);
+		size_t n = 0;
+		int r;
 
-		if (n == 0) {
+		if (!q) {
 			pthread_cond_wait(&w->work, &w->lock);
 			continue;
 		}
+		while (n < (q == &w->to_pack ? 1 : w->lanes) && q->n > 0)
+			jobs[n++] = pop(q);
 		pthread_mutex_unlock(&w->lock);
-		if (compress ? compress_job(w, z, scratch, jobs[0], &e) < 0
-			     : hash_batch(w, jobs, n, &e) < 0)
+		if (q == &w->to_pack)
+			r = compress_job(w, z, scratch, jobs[0], &e);
+		else
+			r = q == &w->to_hash ? hash_batch(w, jobs, n, &e) : seal_batch(jobs, n, &e);
+		if (r < 0)
 			fail_all(w, &e);
 		pthread_mutex_lock(&w->lock);
 	}
@@ -407,6 +432,7 @@ void store_import_work_free(struct store_import_work *w)
 		pthread_join(w->threads[i], NULL);
 	free_jobs(w->to_hash.first);
 	free_jobs(w->to_pack.first);
+	free_jobs(w->to_seal.first);
 	for (size_t i = 0; i < w->n_rooms; i++)
 		free(w->rooms[i]);
 	free(w->rooms);
@@ -446,7 +472,8 @@ static void forget_jobs(struct queue *q, struct store_import_layer_work *l)
 		q->n--;
 		l->held--;
 		j->next = NULL;
-		put_room(l->w, j->room);
+		if (j->room)
+			put_room(l->w, j->room);
 		j->room = NULL;
 		free_jobs(j);
 	}
@@ -461,9 +488,11 @@ void store_import_layer_work_free(struct store_import_layer_work *l)
 	pthread_mutex_lock(&l->w->lock);
 	forget_jobs(&l->w->to_hash, l);
 	forget_jobs(&l->w->to_pack, l);
+	forget_jobs(&l->w->to_seal, l);
 	while (l->held > 0) {
 		wait_freed(l->w);
 		forget_jobs(&l->w->to_pack, l);
+		forget_jobs(&l->w->to_seal, l);
 	}
 	pthread_mutex_unlock(&l->w->lock);
 	free_jobs(l->waiting);
