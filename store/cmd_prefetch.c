@@ -13,6 +13,7 @@
 #include "store/cmd.h"
 #include "store/image.h"
 #include "store/json_out.h"
+#include "store/outage.h"
 #include "store/pager.h"
 #include "store/prefetch.h"
 #include "store/prefetch_files.h"
@@ -366,6 +367,8 @@ static int from_directory(struct job *j, const struct store_paths *stores, const
 /* From where the image is: its own URL, or the first store that has it. */
 static int from_anywhere(struct job *j, const struct store_paths *stores, struct hr_err *e)
 {
+	HR_CLEANUP(store_outage_release) struct store_outage outage = { 0 };
+
 	if (hr_source_of(j->image) == HR_SOURCE_URL)
 		return from_file(j, e);
 	for (size_t i = 0; i < stores->n; i++) {
@@ -373,11 +376,16 @@ static int from_anywhere(struct job *j, const struct store_paths *stores, struct
 		int r = store_is_url(store) ? from_url(j, store, e)
 					    : from_directory(j, stores, store, e);
 
-		if (r == 0 || e->kind != HR_NOTFOUND)
+		hr_autofree char *line = NULL;
+
+		if (r == 0)
+			line = store_outage_line(&outage, j->image, store);
+		if (line)
+			hr_warn("%s", line);
+		if (r == 0 || j->img || !store_outage_pass(&outage, e))
 			return r;
-		hr_err_clear(e);
 	}
-	return store_image_missing(stores, j->image, e);
+	return store_outage_missing(&outage, stores, j->image, e);
 }
 
 static int prefetch_main(void *args, int argc, char **argv, struct hr_err *e)

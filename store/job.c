@@ -57,12 +57,15 @@ static bool record_name(const char *image, char out[NAME_SIZE])
 	return true;
 }
 
+/* The first directory of the chain: the same one on all nodes. */
 static struct store *open_first(const struct store_paths *stores, struct hr_err *e)
 {
 	struct store *st = NULL;
+	size_t i = 0;
 
-	if (stores->n == 0 || store_is_url(stores->v[0]) ||
-	    store_open(stores->v[0], STORE_READ, &stores->trusted, &st, e) < 0)
+	while (i < stores->n && store_is_url(stores->v[i]))
+		i++;
+	if (i == stores->n || store_open(stores->v[i], STORE_READ, &stores->trusted, &st, e) < 0)
 		return NULL;
 	return st;
 }
@@ -131,17 +134,18 @@ static int write_record(const struct store *st, const char *name, const struct f
 	return failed ? -1 : 0;
 }
 
-void store_job_settle(const struct store_paths *stores, const char *image, struct fetch_digest *m)
+bool store_job_settle(const struct store_paths *stores, const char *image, struct fetch_digest *m)
 {
 	HR_CLEANUP(store_closep) struct store *st = NULL;
 	struct hr_err e = { 0 };
 	char name[NAME_SIZE];
+	bool settled;
 
 	if (!record_name(image, name))
-		return;
+		return true;
 	st = open_first(stores, &e);
-	if (st && write_record(st, name, m, &e) == 0)
-		(void)read_record(st, name, m);
+	settled = st && write_record(st, name, m, &e) == 0 && read_record(st, name, m);
 	if (e.kind != HR_OK) /* of a site, say, which the user may not write to */
 		hr_debug("what the tag means is not recorded for the job: %s", e.text);
+	return settled;
 }

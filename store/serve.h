@@ -17,6 +17,7 @@
 #include "store/chunks.h"
 #include "store/image.h"
 #include "store/native_make.h"
+#include "store/outage.h"
 #include "store/serve_ahead.h"
 #include "store/serve_push.h"
 #include "store/serve_tree.h"
@@ -65,8 +66,9 @@ struct serve_web {
 	const char *manifest; /* what it means, if that is settled already; else NULL */
 	bool goes_on;	      /* where a former server was: programs have it open */
 	const struct store_paths *stores;
-	const char *app;   /* the program that the session was started for, or "" */
-	const char *cache; /* as on the command line, or NULL */
+	struct store_outage *outage; /* of the stores before the one that is looked into */
+	const char *app;	     /* the program that the session was started for, or "" */
+	const char *cache;	     /* as on the command line, or NULL */
 	const struct hr_conf *conf;
 	int stats_fd;	       /* -1: none */
 	unsigned int keep_fds; /* behind it: the session's locks */

@@ -278,9 +278,9 @@ static int settle_tag(const struct serve_web *w, const char *path, char out[FETC
 	if (name.by_digest)
 		return 0;
 	if (store_open(path, STORE_READ, &w->stores->trusted, &st, e) < 0 ||
-	    store_ref_resolve(st, &name.ref, &m, e) < 0)
+	    store_ref_resolve(st, &name.ref, &m, e) < 0 ||
+	    store_outage_settle(w->outage, w->stores, w->image, &m, e) < 0)
 		return -1;
-	store_job_settle(w->stores, w->image, &m);
 	fetch_digest_text(&m, out);
 	return 0;
 }
@@ -352,11 +352,16 @@ static int open_image(struct serve *s, const struct serve_web *w, struct hr_err 
 		int r = store_is_url(store) ? serve_open_web(s, w, store, e)
 					    : open_files(s, w, store, e);
 
-		if (r == 0 || e->kind != HR_NOTFOUND)
+		hr_autofree char *line = NULL;
+
+		if (r == 0)
+			line = store_outage_line(w->outage, w->image, store);
+		if (line)
+			serve_tell(s, line);
+		if (r == 0 || s->img || !store_outage_pass(w->outage, e))
 			return r;
-		hr_err_clear(e);
 	}
-	return store_image_missing(w->stores, w->image, e);
+	return store_outage_missing(w->outage, w->stores, w->image, e);
 }
 
 /* Whether 'hpcrun pull' could bring the image into one of the stores. */
@@ -401,6 +406,7 @@ static int run(const struct serve_args *a, const struct hr_conf *conf,
 {
 	/* lives until the process ends: threads use it */
 	static struct hr_stats uncounted;
+	HR_CLEANUP(store_outage_release) struct store_outage outage = { 0 };
 	struct serve s = { .control = control,
 			   .watch = { .lock = PTHREAD_MUTEX_INITIALIZER },
 			   .stats = &uncounted };
@@ -410,6 +416,7 @@ static int run(const struct serve_args *a, const struct hr_conf *conf,
 		.manifest = settled(a, stores, image, manifest),
 		.goes_on = a->manifest != NULL,
 		.stores = stores,
+		.outage = &outage,
 		.app = a->app ? a->app : "",
 		.cache = a->cache,
 		.conf = conf,

@@ -8,7 +8,6 @@
 
 #include "store/cache_place.h"
 #include "store/foresee.h"
-#include "store/job.h"
 #include "store/memory_dir.h"
 #include "store/pager.h"
 #include "store/prefetch.h"
@@ -148,7 +147,8 @@ static int settle_tag(const struct serve_web *w, const char *url, const struct n
 		if (store_ref_resolve(n->copy, &name->ref, &m, e) < 0)
 			return -1;
 		settled.manifest = m;
-		store_job_settle(w->stores, w->image, &settled.manifest);
+		if (store_outage_settle(w->outage, w->stores, w->image, &settled.manifest, e) < 0)
+			return -1;
 		if (!fetch_digest_equal(&m, &settled.manifest) &&
 		    store_web_sync(n->client, url, &settled, n->copy, e) < 0)
 			return -1;
@@ -195,6 +195,15 @@ static int open_net(const struct serve_web *w, const char *url, struct net *n, s
 	    store_web_copy(n->dir, url, &n->copy, e) == 0)
 		return 0;
 	return copy_in_memory(n, url, e);
+}
+
+static void free_net(struct net *n)
+{
+	fetch_client_free(n->client);
+	store_cache_close(n->cache);
+	store_close(n->copy);
+	free(n->dir);
+	free(n);
 }
 
 static int sync_copy(const struct serve_web *w, const char *url, const struct store_name *name,
@@ -247,18 +256,12 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	n = hr_xmalloc(sizeof(*n));
 	if (open_net(w, url, n, e) < 0)
 		return -1;
-	if (sync_copy(w, url, &name, n, e) < 0) {
-		/* another store of the chain may have it */
-		fetch_client_free(n->client);
-		store_cache_close(n->cache);
-		store_close(n->copy);
-		free(n->dir);
-		free(n);
+	if (sync_copy(w, url, &name, n, e) < 0 || settle_tag(w, url, n, &name, manifest, e) < 0) {
+		free_net(n); /* another store of the chain may have it */
 		return -1;
 	}
 	store_web_origins(w->conf, url, &n->origins);
-	if (settle_tag(w, url, n, &name, manifest, e) < 0 ||
-	    open_copied_image(s, manifest, n->copy->path, e) < 0)
+	if (open_copied_image(s, manifest, n->copy->path, e) < 0)
 		return -1;
 	s->cache = n->cache;
 	n->upstream = make_upstream(s, w, url, n->dir);

@@ -76,6 +76,24 @@ node() {
 	[ "$(SLURM_STEP_ID=1 node 1)" = new ]
 }
 
+@test "job: past a store that does not answer no node takes a tag for what others may not" {
+	local own=$HPCRUN_STORE dead=http://127.0.0.1:1 url
+	url=http://127.0.0.1:$(cat "$SCRATCH/web/port")
+	publish_as old "$own"
+	publish_as new "$SCRATCH/site"
+	HPCRUN_STORE="$dead $own"
+	[ "$(node 0)" = old ] # which is recorded
+	HPCRUN_STORE="$url $own"
+	[ "$(node 1)" = old ]
+	export SLURM_STEP_ID=1
+	[ "$(node 0)" = new ]
+	HPCRUN_STORE="$dead $own"
+	fail_with "cannot read '$dead/.*; image 'lab/app:1' is in no store that answers" node 1
+	HPCRUN_STORE="$dead $url" # nowhere to agree
+	fail_with "other nodes of the job may find another image 'lab/app:1' there" node 1
+	[ "$(SLURM_STEP_NUM_NODES=1 node 1)" = new ]
+}
+
 @test "job: nothing is recorded for one node, or outside a step" {
 	publish_as old "$HPCRUN_STORE"
 	[ "$(SLURM_STEP_NUM_NODES=1 node 0)" = old ]

@@ -3,7 +3,7 @@
 # Images of a store behind a web server, also one that misbehaves: what a program reads is right, or an error.
 # HPCRUN_BUILD is the build tree, with tests/lib/mkstore in it.
 # shellcheck disable=SC1091 # the library is checked by itself
-# shellcheck disable=SC2030,SC2031 # each test is a subshell, and means to be one
+# shellcheck disable=SC2030,SC2031,SC2154 # each test is a subshell, and means to be one; bats sets stderr
 # shellcheck disable=SC2016 # the words are for another shell
 
 bats_require_minimum_version 1.5.0
@@ -460,6 +460,24 @@ for name in sys.argv[1:]:
 
 @test "paging: a store that cannot be reached is one message" {
 	HPCRUN_STORE=http://127.0.0.1:1 fail_with 'http://127.0.0.1:1.*Connection refused|Couldn.t connect|connect to' "$HPCRUN" lab/paged:1 true
+}
+
+@test "paging: a store that does not answer is passed by, and named in one line" {
+	local url=$HPCRUN_STORE others
+	for others in "$url" "http://127.0.0.1:2 $SCRATCH/site"; do
+		HPCRUN_STORE="http://127.0.0.1:1 $others"
+		run -0 --separate-stderr run_image md5sum /data/f9
+		[ "${output%% *}" = "$(md5sum <"$SCRATCH/root/data/f9" | cut -d' ' -f1)" ]
+		[[ "$stderr" == *"cannot read 'http://127.0.0.1:1/"*"; image 'lab/paged:1' is taken from '${others##* }'" ]]
+		[ "$(wc -l <<<"$stderr")" = 1 ]
+		cache_remove
+	done
+	HPCRUN_STORE="http://127.0.0.1:1 $url" run -0 --separate-stderr "$HPCRUN" prefetch -q lab/paged:1
+	[[ "$stderr" == *"is taken from '$url'" ]]
+	HPCRUN_STORE="http://127.0.0.1:1 $url" fail_with \
+		"cannot read 'http://127.0.0.1:1/.*; image 'lab/other:1' is in no store that answers" "$HPCRUN" lab/other:1 true
+	HPCRUN_STORE="http://127.0.0.1:1 http://127.0.0.1:2" fail_with \
+		"cannot look for image 'lab/paged:1': .*127.0.0.1:1/.*; .*127.0.0.1:2/" "$HPCRUN" prefetch lab/paged:1
 }
 
 @test "paging: plain http to another machine is refused with the remedy" {
