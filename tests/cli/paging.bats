@@ -285,7 +285,7 @@ walk() {
 
 @test "paging: a cache on the way that keeps wrong bytes is passed by" { # E13
 	run_image true
-	conf 'outage_wait = 1' 'prefetch = none' 'upstream = no'
+	conf 'outage_wait = 10' 'prefetch = none' 'upstream = no'
 	fault stale
 	run_image cat /data/large | cmp - "$SCRATCH/root/data/large"
 }
