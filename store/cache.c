@@ -27,9 +27,8 @@
 #define FRAME_ABSENT  0
 #define FRAME_PRESENT 1
 #define FRAME_MOVED   2 /* to a file of its own; where its bytes were a reference tells to which */
-#define MOVE_MIN      8192 /* bytes of a frame: for less no block may come free */
-#define READS_MAX     3	   /* of a frame that is moved meanwhile */
-#define PIN_BYTE      0	   /* of the map: read-locked by whoever has the pack open */
+#define READS_MAX     3 /* of a frame that is moved meanwhile */
+#define PIN_BYTE      0 /* of the map: read-locked by whoever has the pack open */
 #define TURNS_NAME    "turns"
 #define TURN_POLL_MS  20
 
@@ -379,6 +378,19 @@ int store_cache_put(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, c
 	return 0;
 }
 
+int store_cache_refer(struct store_cache_pack *p, uint32_t frame, uint64_t uoff,
+		      const struct store_cache_at *at, struct hr_err *e)
+{
+	uint8_t ref[STORE_CACHE_REF_BYTES];
+
+	HR_BUG_ON(frame >= p->n_frames);
+	store_cache_ref_write(at, ref);
+	if (hr_pwrite_all(p->data, ref, sizeof(ref), uoff, p->name, e) < 0)
+		return -1;
+	__atomic_store_n(&p->present[frame], FRAME_MOVED, __ATOMIC_RELEASE);
+	return 0;
+}
+
 void store_cache_drop(struct store_cache_pack *p, uint32_t frame)
 {
 	if (frame < p->n_frames)
@@ -424,7 +436,8 @@ static void move_claimed(struct store_cache_pack *p, uint32_t frame, uint64_t uo
 void store_cache_move(struct store_cache_pack *p, uint32_t frame, uint64_t uoff, size_t len,
 		      const struct store_cache_at *to)
 {
-	if (len < MOVE_MIN || state_of(p, frame) != FRAME_PRESENT || !store_cache_claim(p, frame))
+	if (len < STORE_CACHE_MOVE_MIN || state_of(p, frame) != FRAME_PRESENT ||
+	    !store_cache_claim(p, frame))
 		return;
 	move_claimed(p, frame, uoff, len, to);
 	store_cache_unclaim(p, frame);
@@ -535,7 +548,7 @@ static const struct kind {
 	const char *suffixes[4]; /* in the order in which they are removed: the pin last */
 } kinds[] = {
 	{ "packs", ".map", { ".data", ".index", ".loc", ".map" } },
-	{ "files", ".seal", { "", ".part", ".seal" } },
+	{ "files", ".seal", { "", ".part", ".loose", ".seal" } },
 };
 
 struct found {

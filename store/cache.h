@@ -95,6 +95,14 @@ struct store_cache_at {
 	uint64_t off;
 };
 
+/* Bytes of a frame that can lie in a large file alone: of less no block may come free. */
+#define STORE_CACHE_MOVE_MIN 8192
+
+/* In the place of store_cache_put(), of a frame of STORE_CACHE_MOVE_MIN bytes or more: a verified
+ * chunk lies AT a place in a large file. */
+int store_cache_refer(struct store_cache_pack *p, uint32_t frame, uint64_t uoff,
+		      const struct store_cache_at *at, struct hr_err *e) HR_MUST_USE;
+
 /*
  * Move a present frame of LEN bytes at UOFF: give back the room that it takes, for the same bytes
  * lie TO, verified and on disk. Not done, and no harm, where the file system cannot give room back,

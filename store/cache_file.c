@@ -40,8 +40,9 @@ struct store_cache_file {
 	time_t used;			 /* the time of the seal */
 	uint64_t is_dev, is_ino;	 /* of the file */
 	int data;			 /* the file, or the part that is being made; -1 */
+	const char *work;		 /* PART or LOOSE while it is being made */
 	char path[STORE_CACHE_FILE_PATH], part[STORE_CACHE_FILE_PATH + 8],
-		seal_path[STORE_CACHE_FILE_PATH + 8];
+		loose[STORE_CACHE_FILE_PATH + 8], seal_path[STORE_CACHE_FILE_PATH + 8];
 };
 
 int store_cache_file_can(struct store_cache *c, struct hr_err *e)
@@ -121,9 +122,9 @@ static const char *differs(const struct store_cache_file_want *w, const struct s
 }
 
 /* Never for writing: what somebody could write cannot be executed (ETXTBSY). */
-static int open_data(const struct store_cache_file *f)
+static int open_data(const struct store_cache_file *f, const char *path)
 {
-	return openat(f->dir, f->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOATIME | O_NONBLOCK);
+	return openat(f->dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOATIME | O_NONBLOCK);
 }
 
 /* Find out what there is. */
@@ -135,7 +136,7 @@ static int look(struct store_cache_file *f, struct hr_err *e)
 
 	hr_fd_cleanup(&f->data);
 	f->state = STORE_CACHE_FILE_NONE;
-	f->data = open_data(f);
+	f->data = open_data(f, f->path);
 	if (f->data < 0 && errno == ENOENT)
 		return 0;
 	if (f->data < 0 || fstat(f->data, &st) < 0)
@@ -169,6 +170,7 @@ static struct store_cache_file *file_new(struct store_cache *c,
 	fetch_digest_hex(&want->name, hex);
 	snprintf(f->path, sizeof(f->path), "files/%.2s/%s", hex, hex);
 	snprintf(f->part, sizeof(f->part), "%s.part", f->path);
+	snprintf(f->loose, sizeof(f->loose), "%s.loose", f->path);
 	snprintf(f->seal_path, sizeof(f->seal_path), "%s.seal", f->path);
 	return f;
 }
@@ -208,7 +210,11 @@ int store_cache_file_open_named(struct store_cache *c, const struct fetch_digest
 	f->seal = seal_open(f, false, e);
 	if (f->seal < 0)
 		return -1;
-	f->data = open_data(f);
+	f->data = open_data(f, f->path);
+	if (f->data < 0 && errno == ENOENT)
+		f->data = open_data(f, f->loose);
+	if (f->data < 0 && errno == ENOENT) /* it was finished just now */
+		f->data = open_data(f, f->path);
 	if (f->data < 0)
 		return hr_fail(e, errno == ENOENT ? HR_NOTFOUND : HR_SYS, errno,
 			       "cannot open '%s' in the cache", f->path);
@@ -264,34 +270,52 @@ int store_cache_file_claim(struct store_cache_file *f, enum store_cache_file_sta
 	return 0;
 }
 
-int store_cache_file_begin(struct store_cache_file *f, uint64_t *done, struct hr_err *e)
+/* Open WORK, in which it is made, and take room for all of it. KEPT: bytes that stay, at most. */
+static int begin(struct store_cache_file *f, const char *work, int flags, uint64_t *kept,
+		 struct hr_err *e)
 {
-	uint64_t kept = 0;
 	struct stat st;
 
-	f->data = openat(f->dir, f->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	f->work = work;
+	f->data = openat(f->dir, work, flags | O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (f->data < 0 || fstat(f->data, &st) < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot create '%s' in the cache", f->part);
-	if (!seal_read(f, &kept) || !S_ISREG(st.st_mode) || kept > (uint64_t)st.st_size)
-		kept = 0;
-	if (ftruncate(f->data, (off_t)kept) < 0 || ftruncate(f->data, (off_t)f->want.size) < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot set the size of '%s'", f->part);
+		return hr_fail(e, HR_SYS, errno, "cannot create '%s' in the cache", work);
+	if (!S_ISREG(st.st_mode) || *kept > (uint64_t)st.st_size)
+		*kept = 0;
+	if (ftruncate(f->data, (off_t)*kept) < 0 || ftruncate(f->data, (off_t)f->want.size) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot set the size of '%s'", work);
 	/* a file system that cannot take room in advance says so and is written all the same */
 	if (fallocate(f->data, 0, 0, (off_t)f->want.size) < 0 && errno != EOPNOTSUPP &&
 	    errno != ENOSYS)
 		return hr_fail(e, HR_SYS, errno,
 			       "no room for a file of %" PRIu64 " bytes in the cache",
 			       f->want.size);
-	if (seal_write(f, kept, e) < 0)
+	return seal_write(f, *kept, e);
+}
+
+int store_cache_file_begin(struct store_cache_file *f, uint64_t *done, struct hr_err *e)
+{
+	uint64_t kept = 0;
+
+	if (!seal_read(f, &kept))
+		kept = 0;
+	if (begin(f, f->part, 0, &kept, e) < 0)
 		return -1;
 	*done = kept;
 	return 0;
 }
 
+int store_cache_file_begin_loose(struct store_cache_file *f, struct hr_err *e)
+{
+	uint64_t none = 0;
+
+	return begin(f, f->loose, O_EXCL, &none, e);
+}
+
 int store_cache_file_write(struct store_cache_file *f, uint64_t off, const void *p, size_t n,
 			   struct hr_err *e)
 {
-	return hr_pwrite_all(f->data, p, n, off, f->part, e);
+	return hr_pwrite_all(f->data, p, n, off, f->work, e);
 }
 
 int store_cache_file_done(struct store_cache_file *f, uint64_t done, struct hr_err *e)
@@ -318,6 +342,12 @@ static bool has_xattrs(int fd)
 	return n < 0 && errno == ERANGE;
 }
 
+static void remove_path(const struct store_cache_file *f, const char *path)
+{
+	if (unlinkat(f->dir, path, 0) < 0 && errno != ENOENT)
+		hr_debug("cannot remove '%s' from the cache: %s", path, strerror(errno));
+}
+
 int store_cache_file_finish(struct store_cache_file *f, struct hr_err *e)
 {
 	const struct timespec when = { .tv_sec = (time_t)f->want.mtime,
@@ -332,7 +362,7 @@ int store_cache_file_finish(struct store_cache_file *f, struct hr_err *e)
 	}
 	if (fchmod(f->data, f->want.mode) < 0 || futimens(f->data, times) < 0 ||
 	    fsync(f->data) < 0 || fstat(f->data, &st) < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot finish '%s' in the cache", f->part);
+		return hr_fail(e, HR_SYS, errno, "cannot finish '%s' in the cache", f->work);
 	wrong = differs(&f->want, &st);
 	if (!wrong && st.st_gid != getegid())
 		wrong = "group";
@@ -343,19 +373,17 @@ int store_cache_file_finish(struct store_cache_file *f, struct hr_err *e)
 			       "a file of the cache has another %s than it was given", wrong);
 	if (seal_write(f, f->want.size, e) < 0)
 		return -1;
-	if (renameat(f->dir, f->part, f->dir, f->path) < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot rename '%s' in the cache", f->part);
+	if (renameat(f->dir, f->work, f->dir, f->path) < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot rename '%s' in the cache", f->work);
+	/* whoever looks for a chunk in the other finds it under the name from now on */
+	remove_path(f, f->work == f->part ? f->loose : f->part);
 	return look(f, e);
 }
 
 void store_cache_file_discard(struct store_cache_file *f)
 {
-	const char *const paths[] = { f->path, f->part };
-
-	for (size_t i = 0; i < HR_COUNT(paths); i++)
-		if (unlinkat(f->dir, paths[i], 0) < 0 && errno != ENOENT)
-			hr_debug("cannot remove '%s' from the cache: %s", paths[i],
-				 strerror(errno));
+	remove_path(f, f->path);
+	remove_path(f, f->part);
 	hr_fd_cleanup(&f->data);
 	f->data = -1;
 	f->state = STORE_CACHE_FILE_NONE;

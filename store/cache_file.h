@@ -62,8 +62,8 @@ int store_cache_file_can(struct store_cache *c, struct hr_err *e) HR_MUST_USE;
 int store_cache_file_open(struct store_cache *c, const struct store_cache_file_want *want,
 			  bool make, struct store_cache_file **out, struct hr_err *e) HR_MUST_USE;
 /*
- * Open what is there under NAME, for reading alone, whatever it was to be: all that is read of it
- * has to be verified.
+ * Open what is there under NAME, or of one whose chunks come in any order, for reading alone,
+ * whatever it was to be: all that is read of it has to be verified.
  *
  * Errors:  HR_NOTFOUND; HR_SYS.
  */
@@ -99,6 +99,13 @@ int store_cache_file_begin(struct store_cache_file *f, uint64_t *done,
 			   struct hr_err *e) HR_MUST_USE;
 int store_cache_file_write(struct store_cache_file *f, uint64_t off, const void *p, size_t n,
 			   struct hr_err *e) HR_MUST_USE;
+/*
+ * Begin a file of which the chunks come in any order. Those that are written can be read at once,
+ * through references of their packs: what is there stays when it is not finished.
+ *
+ * Errors:  as of store_cache_file_begin(); HR_SYS, EEXIST: there is such a one already.
+ */
+int store_cache_file_begin_loose(struct store_cache_file *f, struct hr_err *e) HR_MUST_USE;
 /* All below DONE is written. */
 int store_cache_file_done(struct store_cache_file *f, uint64_t done, struct hr_err *e) HR_MUST_USE;
 int store_cache_file_read(struct store_cache_file *f, uint64_t off, void *p, size_t n,

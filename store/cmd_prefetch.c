@@ -13,6 +13,7 @@
 #include "store/cmd.h"
 #include "store/image.h"
 #include "store/json_out.h"
+#include "store/native_pour.h"
 #include "store/outage.h"
 #include "store/pager.h"
 #include "store/prefetch.h"
@@ -58,6 +59,7 @@ struct job {
 	struct store *copy;
 	struct store_image *img;
 	struct store_pager *pager;
+	struct store_native_pour *pour; /* or NULL */
 	struct hr_strv origins;
 	struct hr_stats stats;
 	uint32_t *chunks, n;	  /* what is to be there */
@@ -132,13 +134,17 @@ static int run(struct job *j, struct hr_err *e)
 	bool bar = !j->args->quiet && isatty(STDERR_FILENO);
 	char a[STORE_SIZE_TEXT], b[STORE_SIZE_TEXT];
 	struct hr_err failure = { 0 };
+	uint32_t busy;
 
 	for (uint32_t i = 0; i < j->n; i++)
 		store_pager_later(j->pager, j->chunks[i]);
 	/* what will not go better later (HR_USAGE) is the same for the chunks behind this one */
-	while (store_pager_wait(j->pager, TICK_MS, &failure) > 0 && failure.kind != HR_USAGE)
+	while ((busy = store_pager_wait(j->pager, TICK_MS, &failure)) > 0 &&
+	       failure.kind != HR_USAGE)
 		if (bar)
 			show_progress(j);
+	if (busy == 0 && j->pour)
+		store_native_pour_end(j->pour);
 	if (bar)
 		fprintf(stderr, PROGRESS_CLEAR);
 	if (judge(j, &failure, e) < 0)
@@ -207,6 +213,36 @@ static bool has(void *arg, uint32_t chunk)
 	return (!j->asked || j->asked[chunk]) && store_pager_has(j->pager, chunk);
 }
 
+static bool comes(void *arg, uint32_t chunk)
+{
+	const struct job *j = arg;
+
+	return (!j->asked || j->asked[chunk]) && !store_pager_has(j->pager, chunk);
+}
+
+static bool place(void *arg, uint32_t chunk, const uint8_t *bytes, uint32_t n,
+		  struct store_cache_at *at)
+{
+	const struct job *j = arg;
+
+	return j->pour && store_native_pour_place(j->pour, chunk, bytes, n, at);
+}
+
+/* The large files, but for those that are left to make_files(), are written as their chunks come.
+ */
+static struct store_native_pour *make_pour(struct job *j)
+{
+	const struct store_native_pour_options o = { .ix = store_image_index(j->img),
+						     .cache = j->cache,
+						     .cache_bytes = j->conf.cache_bytes,
+						     .sha256 = fetch_digest_of,
+						     .comes = comes,
+						     .arg = j };
+	struct hr_err no_files = { 0 }; /* make_files() says so */
+
+	return store_cache_file_can(j->cache, &no_files) == 0 ? store_native_pour_new(&o) : NULL;
+}
+
 static void moved(void *arg, uint32_t chunk, uint32_t bytes, const struct store_cache_at *at)
 {
 	const struct job *j = arg;
@@ -271,13 +307,21 @@ static int prefetch(struct job *j, const char *traces, const struct store_pager_
 					       .stats = &j->stats,
 					       .outage_s = j->conf.outage_s,
 					       .notice = warn,
+					       .place = place,
+					       .place_arg = j,
 					       .threads = THREADS };
 
+	/* files are named by digests, which are not known of an object */
+	bool files = j->conf.native_files && !object;
+
 	j->pager = store_pager_new(&o);
-	if (list_chunks(j, traces, e) < 0 || store_pager_start(j->pager, NULL, e) < 0 ||
-	    run(j, e) < 0)
+	if (list_chunks(j, traces, e) < 0 || store_pager_start(j->pager, NULL, e) < 0)
 		return -1;
-	if (j->conf.native_files && !object) /* files are named by digests, which are not known */
+	if (files)
+		j->pour = make_pour(j);
+	if (run(j, e) < 0)
+		return -1;
+	if (files)
 		make_files(j, j->img, (struct store_chunk_source) { .plain = plain, .arg = j }, has,
 			   moved);
 	return 0;

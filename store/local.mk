@@ -59,6 +59,7 @@ libstore_a_SOURCES = \
 	store/merge_finish.c store/merge_tree.h \
 	store/native.c store/native.h \
 	store/native_make.c store/native_make.h \
+	store/native_pour.c store/native_pour.h \
 	store/outage.c store/outage.h \
 	store/pack.c store/pack.h \
 	store/pack_reader.c store/pack_reader.h \

@@ -16,12 +16,18 @@
 
 #define NAME_MAGIC "hpcrFIL1" /* in front of what the name of a file is the digest of */
 #define LIST_MAGIC "hpcrNAT1"
+#define CACHE_PART 4  /* no file takes more than this part, 1/4, of the cache */
 #define LIST_HEAD  48 /* magic, number, zero, manifest */
 
 bool store_native_fits(const struct store_inode *file)
 {
 	return S_ISREG(file->mode) && (file->mode & S_IRUSR) && file->nlink == 1 &&
 	       file->n_xattrs == 0 && file->size >= STORE_NATIVE_MIN && file->size <= INT64_MAX;
+}
+
+bool store_native_suits(const struct store_inode *file, uint64_t cache_bytes)
+{
+	return store_native_fits(file) && file->size <= cache_bytes / CACHE_PART;
 }
 
 void store_native_want_named(const struct store_inode *file, const struct fetch_digest *name,

@@ -27,6 +27,8 @@
  * file that its owner may read, with one name and no extended attribute.
  */
 bool store_native_fits(const struct store_inode *file);
+/* The same in a cache of CACHE_BYTES, of which one file takes a quarter at most. */
+bool store_native_suits(const struct store_inode *file, uint64_t cache_bytes);
 
 /*
  * What the file is to be in the cache. Its name is the digest of all that a reader can see.

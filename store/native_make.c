@@ -14,7 +14,6 @@
 #include "util/serve_proto.h"
 #include "util/poison.h"
 
-#define CACHE_PART 4			/* no file takes more than this part, 1/4, of the cache */
 #define DONE_EVERY (UINT64_C(16) << 20) /* bytes: what a killed maker loses at most */
 #define GROUP	   8			/* chunks that are hashed side by side */
 
@@ -323,7 +322,7 @@ static bool at_hand(const struct store_native_maker *m, const struct store_inode
 static bool suits(const struct store_native_maker *m, const struct store_inode *file,
 		  struct store_cache_file_want *want)
 {
-	return store_native_fits(file) && file->size <= m->o.cache_bytes / CACHE_PART &&
+	return store_native_suits(file, m->o.cache_bytes) &&
 	       store_native_want(m->o.ix, file, m->o.sha256, want);
 }
 

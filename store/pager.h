@@ -60,6 +60,11 @@ struct store_pager_options {
 	 * unless it is all that is wanted; any thread */
 	void (*notice)(void *arg, const char *text);
 	void *notice_arg;
+	/* Offered each chunk that is right before the cache is, or NULL. True: it lies AT a place
+	 * in a large file of the cache. Threads: any. */
+	bool (*place)(void *arg, uint32_t chunk, const uint8_t *plain, uint32_t bytes,
+		      struct store_cache_at *at);
+	void *place_arg;
 	bool guess;	      /* fetch what lies beside a wanted chunk as well, if that pays */
 	unsigned int threads; /* requests at the same time, at least 1 */
 };

@@ -162,6 +162,18 @@ static int open_frame(const struct arrival *a, size_t i, struct store_chunk *wan
 	return store_frame_verify(want, room, NULL, e);
 }
 
+static int keep(const struct arrival *a, struct store_cache_pack *pack, const uint8_t *room,
+		uint32_t bytes, struct hr_err *e)
+{
+	const struct store_pager_options *o = &a->t->p->o;
+	const struct store_loc_chunk *at = &a->b->at[a->next];
+	struct store_cache_at lies;
+
+	if (o->place && o->place(o->place_arg, a->b->chunk[a->next], room, bytes, &lies))
+		return store_cache_refer(pack, at->frame, at->plain_off, &lies, e);
+	return store_cache_put(pack, at->frame, at->plain_off, room, bytes, e);
+}
+
 /* A chunk is verified: keep it, hand it over. */
 static void accept(struct arrival *a, const struct store_chunk *want, const uint8_t *room)
 {
@@ -171,7 +183,7 @@ static void accept(struct arrival *a, const struct store_chunk *want, const uint
 	/* no room or a bad disk: memory alone, and the next one fetches again */
 	struct hr_err full = { 0 };
 
-	if (pack && store_cache_put(pack, at->frame, at->plain_off, room, want->bytes, &full) < 0) {
+	if (pack && keep(a, pack, room, want->bytes, &full) < 0) {
 		note_failure(p, &full);
 		if (p->chunks) /* or the cache is all that is wanted, and who waits for it is told
 				*/

@@ -40,9 +40,9 @@ tests_lib_readers_LDADD = libutil.a
 
 # large files as files of their own in the node cache
 check_PROGRAMS += tests/unit/test_store_native tests/unit/test_store_native_odd tests/unit/test_store_native_list \
-	tests/unit/test_store_native_many
+	tests/unit/test_store_native_many tests/unit/test_store_native_pour
 TESTS += tests/unit/test_store_native tests/unit/test_store_native_odd tests/unit/test_store_native_list \
-	tests/unit/test_store_native_many
+	tests/unit/test_store_native_many tests/unit/test_store_native_pour
 NATIVE_TEST_LIBS = libstore.a libfetch.a libutil.a $(ZSTD_LIBS) $(ISAL_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_store_native_SOURCES = tests/unit/test_store_native.c tests/unit/native_rig.c tests/unit/native_rig.h
 tests_unit_test_store_native_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -55,6 +55,10 @@ tests_unit_test_store_native_many_SOURCES = tests/unit/test_store_native_many.c 
 	tests/unit/native_rig.h
 tests_unit_test_store_native_many_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_native_many_LDADD = $(NATIVE_TEST_LIBS)
+tests_unit_test_store_native_pour_SOURCES = tests/unit/test_store_native_pour.c tests/unit/native_rig.c \
+	tests/unit/native_rig.h
+tests_unit_test_store_native_pour_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_native_pour_LDADD = $(NATIVE_TEST_LIBS)
 tests_unit_test_store_native_list_SOURCES = tests/unit/test_store_native_list.c $(INDEX_SAMPLE)
 tests_unit_test_store_native_list_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_native_list_LDADD = $(NATIVE_TEST_LIBS)
