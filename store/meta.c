@@ -76,12 +76,13 @@ void store_meta_release(struct store_meta *b)
 	hr_buf_release(&b->loc);
 }
 
-static int add_part(const struct hr_buf *part, struct hr_buf *out, struct hr_err *e)
+static int add_part(ZSTD_CCtx *zstd, const struct hr_buf *part, struct hr_buf *out,
+		    struct hr_err *e)
 {
 	size_t room = ZSTD_compressBound(part->len), got;
 
 	hr_buf_reserve(out, room + 1);
-	got = ZSTD_compress(out->p + out->len, room, part->p, part->len, LEVEL);
+	got = ZSTD_compress2(zstd, out->p + out->len, room, part->p, part->len);
 	if (ZSTD_isError(got))
 		return hr_fail(e, HR_SYS, ENOMEM, "cannot compress a metadata file: %s",
 			       ZSTD_getErrorName(got));
@@ -92,10 +93,18 @@ static int add_part(const struct hr_buf *part, struct hr_buf *out, struct hr_err
 
 int store_meta_write(const struct store_meta *in, struct hr_buf *out, struct hr_err *e)
 {
-	return add_part(&in->record, out, e) < 0 || add_part(&in->index, out, e) < 0 ||
-			       add_part(&in->loc, out, e) < 0
-		       ? -1
-		       : 0;
+	ZSTD_CCtx *zstd = ZSTD_createCCtx();
+	int r = -1;
+
+	/* a check sum, for nothing else tells a wrong byte among the locations */
+	if (!zstd || ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, LEVEL)) ||
+	    ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1)))
+		(void)hr_fail(e, HR_SYS, ENOMEM, "cannot make a compressor");
+	else if (add_part(zstd, &in->record, out, e) == 0 &&
+		 add_part(zstd, &in->index, out, e) == 0 && add_part(zstd, &in->loc, out, e) == 0)
+		r = 0;
+	ZSTD_freeCCtx(zstd);
+	return r;
 }
 
 int store_meta_put(const struct store *st, const struct fetch_digest *manifest,

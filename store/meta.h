@@ -18,7 +18,7 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-/* The three files as they are in a store; none of them is checked yet. */
+/* The three files as they are in a store; none of them is checked yet but by the frames' sums. */
 struct store_meta {
 	struct hr_buf record, index, loc;
 };
@@ -35,7 +35,7 @@ int store_meta_open(const uint8_t *p, size_t n, struct store_meta *out,
 		    struct hr_err *e) HR_MUST_USE;
 void store_meta_release(struct store_meta *b);
 
-/* Append a metadata file of IN to OUT. Errors: HR_SYS (out of memory). */
+/* Append a metadata file of IN, with check sums, to OUT. Errors: HR_SYS (out of memory). */
 int store_meta_write(const struct store_meta *in, struct hr_buf *out, struct hr_err *e) HR_MUST_USE;
 
 /* Write the metadata file of an image into a store. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "store/cache_meta.h"
+#include "store/loc.h"
 #include "store/meta.h"
 #include "store/record.h"
 #include "util/cleanup.h"
@@ -110,6 +111,25 @@ static int sync_index(struct fetch_client *c, const char *url, const struct fetc
 	return -1;
 }
 
+/* The parts of a metadata file as far as they tell whether they are right. */
+static int check_meta(const char *url, const struct store_meta *m,
+		      const struct fetch_digest *manifest, struct store_image_record *record,
+		      struct hr_err *e)
+{
+	HR_CLEANUP(store_index_freep) struct store_index *ix = NULL;
+	struct fetch_digest of;
+	struct store_loc loc;
+
+	if (store_image_record_parse(m->record.p, m->record.len, record, e) < 0 ||
+	    check_index(url, &m->index, &record->index, e) < 0 ||
+	    store_index_parse(m->index.p, m->index.len, &ix, e) < 0)
+		return -1;
+	store_index_manifest(ix, &of);
+	if (!fetch_digest_equal(&of, manifest))
+		return hr_fail(e, HR_CORRUPT, 0, "the image index is that of another image");
+	return store_loc_parse(m->loc.p, m->loc.len, store_index_chunks(ix), &loc, e);
+}
+
 /* Everything at once, of an image that was never here. */
 static int sync_meta(struct fetch_client *c, const char *url, const struct fetch_digest *manifest,
 		     struct store *copy, struct hr_err *e)
@@ -120,8 +140,7 @@ static int sync_meta(struct fetch_client *c, const char *url, const struct fetch
 
 	if (get_object(c, url, STORE_META, manifest, INDEX_LIMIT, &file, e) < 0 ||
 	    store_meta_open(file.p, file.len, &b, e) < 0 ||
-	    store_image_record_parse(b.record.p, b.record.len, &record, e) < 0 ||
-	    check_index(url, &b.index, &record.index, e) < 0 ||
+	    check_meta(url, &b, manifest, &record, e) < 0 ||
 	    store_object_write(copy, STORE_INDEX, &record.index, b.index.p, b.index.len, e) < 0 ||
 	    store_object_write(copy, STORE_INDEX_LOC, &record.index, b.loc.p, b.loc.len, e) < 0 ||
 	    write_sum(copy, &record.index, e) < 0)

@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -72,6 +73,37 @@ static void every_cut_and_every_byte_more_is_refused(void **state)
 	refuses(file.p, file.len, "1 bytes behind its end");
 }
 
+static bool same(const struct hr_buf *a, const struct hr_buf *b)
+{
+	return a->len == b->len && memcmp(a->p, b->p, a->len) == 0;
+}
+
+/* zstd has bits that mean nothing */
+static void a_wrong_bit_is_refused_or_changes_nothing(void **state)
+{
+	HR_CLEANUP(store_meta_release) struct store_meta want = { 0 };
+	hr_autobuf struct hr_buf file = { 0 };
+	struct hr_err e = { 0 };
+	size_t refused = 0, bits;
+
+	(void)state;
+	make(&file, 300, 2000, 70);
+	assert_int_equal(store_meta_open(file.p, file.len, &want, &e), 0);
+	bits = 8 * file.len;
+	for (size_t i = 0; i < bits; i++) {
+		HR_CLEANUP(store_meta_release) struct store_meta got = { 0 };
+
+		file.p[i / 8] ^= (uint8_t)(1 << i % 8);
+		if (store_meta_open(file.p, file.len, &got, &e) == 0)
+			assert_true(same(&got.record, &want.record) &&
+				    same(&got.index, &want.index) && same(&got.loc, &want.loc));
+		refused += e.kind == HR_CORRUPT;
+		hr_err_clear(&e);
+		file.p[i / 8] ^= (uint8_t)(1 << i % 8);
+	}
+	assert_true(refused > bits * 9 / 10);
+}
+
 static void a_small_frame_of_a_huge_part_is_refused(void **state)
 {
 	hr_autobuf struct hr_buf file = { 0 };
@@ -104,6 +136,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(write_then_open_gives_the_three_parts),
 		cmocka_unit_test(every_cut_and_every_byte_more_is_refused),
+		cmocka_unit_test(a_wrong_bit_is_refused_or_changes_nothing),
 		cmocka_unit_test(a_small_frame_of_a_huge_part_is_refused),
 		cmocka_unit_test(a_record_over_its_limit_is_refused),
 	};
