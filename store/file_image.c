@@ -23,6 +23,8 @@
 #include "util/mem.h"
 #include "util/poison.h"
 
+#define TURN_WAIT_MS 60000 /* for who makes the same index; then one in memory will do */
+
 struct store_file {
 	char *path; /* or URL */
 	int fd;	    /* of a remote file: what was brought of it, while it is opened */
@@ -245,9 +247,20 @@ static int make(struct store_file *f, struct store_cache *cache, struct hr_err *
 
 static int open_index(struct store_file *f, struct store_cache *cache, struct hr_err *e)
 {
+	hr_autofd int turn = -1;
+
 	if (find_fs(f, e) < 0 || store_sqfs_load(f->super.compressor, e) < 0)
 		return -1;
-	return cache && use_cached(f, cache) == 0 ? 0 : make(f, cache, e);
+	if (!cache)
+		return make(f, NULL, e);
+	if (use_cached(f, cache) == 0)
+		return 0;
+	/* two that begin at once would fetch the tables twice, and what is learnt of blocks would
+	 * go into the index that is replaced; without the turn ours is in nobody's way */
+	turn = store_cache_turn(cache, &f->name, TURN_WAIT_MS);
+	if (turn >= 0 && use_cached(f, cache) == 0)
+		return 0;
+	return make(f, turn >= 0 ? cache : NULL, e);
 }
 
 static struct store_file *new_file(const char *path)

@@ -84,6 +84,22 @@ same_files() {
 	[ "$output" = runscript ]
 }
 
+@test "url: two first starts at once make the index once" {
+	local i pids=()
+	another_session run-b
+	echo all slow 0.5 >web/fault
+	for i in run run-b; do
+		XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/$i "$HPCRUN" run --no-home "$URL/image.sqfs" true 3>&- &
+		pids+=("$!")
+	done
+	for i in "${pids[@]}"; do
+		wait "$i"
+	done
+	# nothing twice but the first bytes, which tell of which version the file is
+	[ "$(grep -c ' bytes=0-127$' web/log)" = 2 ]
+	[ -z "$(grep -v ' bytes=0-127$' web/log | sort | uniq -d)" ]
+}
+
 @test "url: a file that was replaced is another image" {
 	cp www/image.sif www/moving
 	run -0 "$HPCRUN" "$URL/moving" cat /data/7
