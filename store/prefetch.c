@@ -19,7 +19,7 @@
 #define SAVE_EVERY                                                                                 \
 	20 /* looks: a job step may end by SIGKILL, so the trace is not left to the end */
 #define FILL_TENTHS                                                                                \
-	3 /* of the chunks touched: paging one by one is dearer than reading everything */
+	3 /* of the bytes touched: paging one by one is dearer than reading everything */
 
 struct store_prefetch {
 	struct store_prefetch_options o;
@@ -105,11 +105,8 @@ static void *thread_main(void *arg)
 	if (p->o.mode != HR_PREFETCH_NONE)
 		replay(p);
 	for (unsigned int look = 1;; look++) {
-		uint64_t touched = store_trace_count(p->o.trace);
-
 		if (!filled &&
-		    (p->o.mode == HR_PREFETCH_ALL ||
-		     touched * 10 > (uint64_t)store_index_chunks(p->o.ix) * FILL_TENTHS)) {
+		    (p->o.mode == HR_PREFETCH_ALL || store_trace_has(p->o.trace, FILL_TENTHS))) {
 			store_pager_fill(p->o.pager);
 			filled = true;
 		}

@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,19 +17,31 @@
 #define HEADER 48 /* magic, number, zero, manifest */
 
 struct store_trace {
+	const struct store_index *ix;
 	struct fetch_digest manifest;
 	uint32_t n_chunks;
 	pthread_mutex_t lock;
 	bool *seen; /* by chunk */
 	uint32_t *order, n;
+	uint64_t bytes, total; /* of the chunks in ORDER; of all */
 };
+
+static uint32_t bytes_of(const struct store_index *ix, uint32_t chunk)
+{
+	struct store_chunk c;
+
+	return store_index_chunk(ix, chunk, &c) ? c.bytes : 0;
+}
 
 struct store_trace *store_trace_new(const struct store_index *ix)
 {
 	struct store_trace *t = hr_xmalloc(sizeof(*t));
 
+	t->ix = ix;
 	store_index_manifest(ix, &t->manifest);
 	t->n_chunks = store_index_chunks(ix);
+	for (uint32_t i = 0; i < t->n_chunks; i++)
+		t->total += bytes_of(ix, i);
 	pthread_mutex_init(&t->lock, NULL);
 	t->seen = hr_xmalloc(((size_t)t->n_chunks + 1) * sizeof(*t->seen));
 	t->order = hr_xmalloc(((size_t)t->n_chunks + 1) * sizeof(*t->order));
@@ -53,6 +64,7 @@ void store_trace_touch(struct store_trace *t, uint32_t chunk)
 	if (chunk < t->n_chunks && !t->seen[chunk]) {
 		t->seen[chunk] = true;
 		t->order[t->n++] = chunk;
+		t->bytes += bytes_of(t->ix, chunk);
 	}
 	pthread_mutex_unlock(&t->lock);
 }
@@ -65,6 +77,16 @@ uint32_t store_trace_count(struct store_trace *t)
 	n = t->n;
 	pthread_mutex_unlock(&t->lock);
 	return n;
+}
+
+bool store_trace_has(struct store_trace *t, unsigned int tenths)
+{
+	bool has;
+
+	pthread_mutex_lock(&t->lock);
+	has = t->bytes * 10 > t->total * tenths;
+	pthread_mutex_unlock(&t->lock);
+	return has;
 }
 
 void store_trace_write(struct store_trace *t, struct hr_buf *out)

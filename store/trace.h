@@ -10,6 +10,7 @@
 #ifndef STORE_TRACE_H
 #define STORE_TRACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,13 +21,15 @@
 
 struct store_trace;
 
-/* A trace of IX without a touch. */
+/* A trace of IX, which is borrowed, without a touch. */
 struct store_trace *store_trace_new(const struct store_index *ix);
 void store_trace_free(struct store_trace *t);
 /* Note a touch; only the first of a chunk counts. Threads: any. */
 void store_trace_touch(struct store_trace *t, uint32_t chunk);
 /* How many chunks were touched. */
 uint32_t store_trace_count(struct store_trace *t);
+/* Whether these are more than TENTHS tenths of the image, by the bytes of the chunks. */
+bool store_trace_has(struct store_trace *t, unsigned int tenths);
 /* Append the trace as a file. */
 void store_trace_write(struct store_trace *t, struct hr_buf *out);
 

@@ -33,7 +33,7 @@ static int setup(void **state)
 	for (uint8_t i = 0; i < CHUNKS; i++) {
 		struct fetch_digest chunk = { { i } };
 
-		(void)store_index_builder_chunk(b, &chunk, i, 100);
+		(void)store_index_builder_chunk(b, &chunk, i, i == 4 ? 600 : 100);
 	}
 	(void)store_index_builder_inode(b, &root);
 	if (store_index_builder_finish(b, &d, &d, "{}", 2, &bytes, &e) < 0)
@@ -59,6 +59,22 @@ static void write_trace(struct hr_buf *b)
 		store_trace_touch(t, touched[i]);
 	assert_int_equal(store_trace_count(t), 3);
 	store_trace_write(t, b);
+	store_trace_free(t);
+}
+
+/* One of the five chunks is larger than the others together. */
+static void how_much_of_an_image_was_touched_is_told_by_bytes(void **state)
+{
+	struct store_trace *t = store_trace_new(ix);
+
+	(void)state;
+	assert_false(store_trace_has(t, 0));
+	for (uint32_t i = 0; i < 4; i++)
+		store_trace_touch(t, i);
+	assert_true(store_trace_has(t, 3));
+	assert_false(store_trace_has(t, 4)); /* four tenths, no more */
+	store_trace_touch(t, 4);
+	assert_true(store_trace_has(t, 9));
 	store_trace_free(t);
 }
 
@@ -123,6 +139,7 @@ static void each_program_has_a_trace_of_its_own(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(how_much_of_an_image_was_touched_is_told_by_bytes),
 		cmocka_unit_test(first_touches_come_back_in_order),
 		cmocka_unit_test(what_is_no_trace_is_refused),
 		cmocka_unit_test(each_program_has_a_trace_of_its_own),
