@@ -4,7 +4,8 @@ STORE_TEST_LIBS = libstore.a libfetch.a libutil.a $(ISAL_LIBS) $(ZSTD_LIBS) $(JA
 	$(CRYPTO_LIBS) $(INIH_LIBS) $(CMOCKA_LIBS) -lpthread
 STORE_TESTS = tests/unit/test_store_cut tests/unit/test_store_inflate tests/unit/test_store_merge tests/unit/test_store_tar \
 	tests/unit/test_store_gc tests/unit/test_store_text tests/unit/test_store_layer tests/unit/test_store_record tests/unit/test_store_sha256mb \
-	tests/unit/test_store_site tests/unit/test_store_frame tests/unit/test_store_pack
+	tests/unit/test_store_site tests/unit/test_store_frame tests/unit/test_store_pack \
+	tests/unit/test_store_layout
 
 check_PROGRAMS += $(STORE_TESTS)
 TESTS += $(STORE_TESTS)
@@ -17,6 +18,9 @@ tests_unit_test_store_frame_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_pack_SOURCES = tests/unit/test_store_pack.c
 tests_unit_test_store_pack_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_pack_LDADD = $(STORE_TEST_LIBS)
+tests_unit_test_store_layout_SOURCES = tests/unit/test_store_layout.c
+tests_unit_test_store_layout_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_layout_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_site_SOURCES = tests/unit/test_store_site.c
 tests_unit_test_store_site_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_site_LDADD = $(STORE_TEST_LIBS)
