@@ -186,8 +186,8 @@ static void choose(struct repack *r)
 	for (size_t i = 0; i < r->n; i++) {
 		struct old_pack *p = &r->packs[i];
 		uint64_t garbage = p->bytes > p->live ? p->bytes - p->live : 0;
-		/* the table is no garbage, and is 48 bytes for each frame */
-		uint64_t table = (uint64_t)p->frames * 48 + 40;
+		/* the table is no garbage, nor are the 8 bytes before it */
+		uint64_t table = store_pack_table_bytes(p->frames) + 8;
 
 		garbage -= garbage < table ? garbage : table;
 		/* what nothing reaches is gc's */

@@ -5,7 +5,7 @@ STORE_TEST_LIBS = libstore.a libfetch.a libutil.a $(ISAL_LIBS) $(ZSTD_LIBS) $(JA
 STORE_TESTS = tests/unit/test_store_cut tests/unit/test_store_inflate tests/unit/test_store_merge tests/unit/test_store_tar \
 	tests/unit/test_store_gc tests/unit/test_store_text tests/unit/test_store_layer tests/unit/test_store_record tests/unit/test_store_sha256mb \
 	tests/unit/test_store_site tests/unit/test_store_frame tests/unit/test_store_pack \
-	tests/unit/test_store_layout
+	tests/unit/test_store_layout tests/unit/test_store_repack
 
 check_PROGRAMS += $(STORE_TESTS)
 TESTS += $(STORE_TESTS)
@@ -21,6 +21,9 @@ tests_unit_test_store_pack_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_layout_SOURCES = tests/unit/test_store_layout.c
 tests_unit_test_store_layout_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_layout_LDADD = $(STORE_TEST_LIBS)
+tests_unit_test_store_repack_SOURCES = tests/unit/test_store_repack.c
+tests_unit_test_store_repack_CFLAGS = $(STORE_TEST_CFLAGS) $(ZSTD_CFLAGS)
+tests_unit_test_store_repack_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_site_SOURCES = tests/unit/test_store_site.c
 tests_unit_test_store_site_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_site_LDADD = $(STORE_TEST_LIBS)
