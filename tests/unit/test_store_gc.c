@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -21,6 +23,7 @@
 #include "store/gc.h"
 #include "store/lease.h"
 #include "store/loc.h"
+#include "store/repack.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/poison.h"
@@ -244,6 +247,132 @@ static void what_cannot_be_read_stops_it_before_it_begins(void **state)
 	}
 }
 
+/* No more than what the mark is made of: each of the two in turn. */
+static void locations_that_cannot_be_read_stop_it_and_compact(void **state)
+{
+	struct store *st = *state;
+	static const struct {
+		enum store_kind kind;
+		char name;
+		const char *dir; /* in its place, which is neither damage nor absence */
+	} rows[] = {
+		{ STORE_INDEX_LOC, 'i', "index" },
+		{ STORE_LAYER_LOC, 'l', "layers" },
+	};
+
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		struct fetch_digest d = dg(rows[i].name, 1);
+		const struct store_repack_options compact = { .st = st };
+		const struct store_gc_options o = { 0 };
+		char path[STORE_OBJECT_PATH];
+		hr_autobuf struct hr_buf old = { 0 };
+		struct store_repack_result packed;
+		struct store_gc_result r;
+		struct hr_err e = { 0 };
+
+		MUST(store_object_read(st, rows[i].kind, &d, 65536, &old, &err));
+		put(st, rows[i].kind, d);
+		assert_int_equal(store_repack(&compact, &packed, &e), -1);
+		assert_int_equal(e.kind, HR_CORRUPT);
+		if (!strstr(e.text, ": 1 bytes"))
+			fail_msg("%s", e.text);
+		MUST(store_object_remove(st, rows[i].kind, &d, &err));
+		assert_int_equal(mkdirat(st->fd, store_object_path(rows[i].kind, &d, path), 0755),
+				 0);
+		hr_err_clear(&e);
+		assert_int_equal(store_gc(st, &o, &r, &e), -1);
+		if (!strstr(e.text, "is not a regular file"))
+			fail_msg("%s", e.text);
+		assert_untouched(st);
+		assert_int_equal(unlinkat(st->fd, path, AT_REMOVEDIR), 0);
+		MUST(store_object_write(st, rows[i].kind, &d, old.p, old.len, &err));
+	}
+}
+
+/* A list that ends early would let gc remove what the rest of it reaches. */
+static void what_cannot_be_listed_stops_it(void **state)
+{
+	struct store *st = *state;
+	const struct store_gc_options o = { .dry = true };
+	struct store_gc_result r;
+	struct rlimit before, few;
+	struct hr_err e = { 0 };
+	int done = -1, first = dup(st->fd);
+
+	assert_true(first >= 0 && close(first) == 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	for (rlim_t more = 0; done < 0; more++) {
+		assert_true(more < 16);
+		few.rlim_cur = (rlim_t)first + more;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		hr_err_clear(&e);
+		done = store_gc(st, &o, &r, &e);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	}
+	assert_int_equal(r.images, 1);
+	assert_int_equal(r.packs, 1);
+}
+
+/* Whether a lease can be had at once: who would have to wait for one is stopped. */
+static bool is_free(const struct store *st, enum store_lease_kind kind)
+{
+	const atomic_bool stop = true;
+	struct fetch_digest blob = dg('b', 9);
+	struct store_lease *l = NULL;
+	struct hr_err e = { 0 };
+
+	if (store_lease_take(st, kind, &blob, &stop, NULL, &l, &e) < 0) {
+		if (!strstr(e.text, "stopped waiting"))
+			fail_msg("%s", e.text);
+		return false;
+	}
+	store_lease_release(l);
+	return true;
+}
+
+static void a_lease_of_whom_nothing_is_known_is_held(void **state)
+{
+	struct store *st = *state;
+
+	assert_true(is_free(st, STORE_LEASE_IMPORT));
+	assert_true(is_free(st, STORE_LEASE_GC));
+	/* its maker may be about to write who he is */
+	MUST(hr_file_replace(st->fd, "leases/gc", "", 0, 0644, &err));
+	assert_false(is_free(st, STORE_LEASE_GC));
+	assert_false(is_free(st, STORE_LEASE_IMPORT));
+	assert_int_equal(unlinkat(st->fd, "leases/gc", 0), 0);
+	/* what cannot be read says nothing of its maker's end */
+	assert_int_equal(mkdirat(st->fd, "leases/gc", 0755), 0);
+	assert_false(is_free(st, STORE_LEASE_IMPORT));
+	assert_int_equal(unlinkat(st->fd, "leases/gc", AT_REMOVEDIR), 0);
+	assert_true(is_free(st, STORE_LEASE_IMPORT));
+}
+
+static void unfinished_files_of_unseen_processes_stay_for_a_day(void **state)
+{
+	struct store *st = *state;
+	const struct store_gc_options o = { 0 };
+	const struct timespec old[2] = { { .tv_sec = time(NULL) - 90000 },
+					 { .tv_sec = time(NULL) - 90000 } };
+	static const char name[] = "tmp/elsewhere";
+	struct store_tmp ours = STORE_TMP_EMPTY;
+	struct store_gc_result r;
+
+	MUST(hr_file_replace(st->fd, name, "x", 1, 0644, &err));
+	MUST(store_gc(st, &o, &r, &err));
+	assert_int_equal(faccessat(st->fd, name, F_OK, 0), 0);
+	assert_int_equal(utimensat(st->fd, name, old, 0), 0);
+	MUST(store_gc(st, &o, &r, &err));
+	assert_int_equal(faccessat(st->fd, name, F_OK, 0), -1);
+	/* those of who is alive as long as that */
+	MUST(store_tmp_open(st, &ours, &err));
+	assert_int_equal(futimens(ours.fd, old), 0);
+	MUST(store_gc(st, &o, &r, &err));
+	assert_int_equal(faccessat(st->fd, ours.name, F_OK, 0), 0);
+	store_tmp_discard(&ours);
+}
+
 static void a_reference_that_cannot_be_read_stops_it(void **state)
 {
 	struct store *st = *state;
@@ -345,6 +474,13 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(a_dry_run_counts_the_same_and_removes_nothing,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read_stops_it_before_it_begins,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(locations_that_cannot_be_read_stop_it_and_compact,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(what_cannot_be_listed_stops_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lease_of_whom_nothing_is_known_is_held, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(unfinished_files_of_unseen_processes_stay_for_a_day,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reference_that_cannot_be_read_stops_it, setup,
 						teardown),
