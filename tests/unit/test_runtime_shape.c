@@ -111,6 +111,55 @@ static void what_is_left_out(void **state)
 	hr_strv_release(&s.no_mounts);
 }
 
+static void ids_and_names(void **state)
+{
+#define NAME_63 "abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	static const struct {
+		struct rt_shape s;
+		const char *message;
+	} rows[] = {
+		{ { .uid = "4294967294", .gid = "0" }, NULL },
+		{ { .uid = "4294967295" }, "--uid: '4294967295' is not a number" },
+		{ { .gid = "4294967295" }, "--gid: '4294967295' is not a number" },
+		{ { .gid = "-1" }, "--gid: '-1' is not a number" },
+		{ { .hostname = "n-1.x" }, NULL },
+		{ { .hostname = NAME_63 "x" }, NULL },
+		{ { .hostname = NAME_63 "xx" }, "is not a name of 1 to 64" },
+		{ { .hostname = "" }, "is not a name" },
+		{ { .hostname = "-n" }, "is not a name" },
+		{ { .hostname = ".n" }, "is not a name" },
+		{ { .hostname = "n_1" }, "is not a name" },
+	};
+#undef NAME_63
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		struct hr_err e = { 0 };
+		int r = rt_shape_check(&rows[i].s, &e);
+
+		if ((r < 0) != (rows[i].message != NULL) ||
+		    (r < 0 && !strstr(e.text, rows[i].message)))
+			fail_msg("row %zu: %d '%s'", i, r, e.text);
+	}
+}
+
+static void an_overlay_keeps_changes_unless_it_is_ro(void **state)
+{
+	static const struct {
+		const char *overlay;
+		bool keeps;
+	} rows[] = { { NULL, false }, { "", false },	  { "/a", true },
+		     { ":ro", true }, { "/a:ro", false }, { "/a:ro/b", true } };
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		const struct rt_shape s = { .overlay = rows[i].overlay };
+
+		if (rt_shape_keeps_changes(&s) != rows[i].keeps)
+			fail_msg("row %zu", i);
+	}
+}
+
 /* The session parses the same table: what is written is what was read. */
 static void words_parse_to_the_same(void **state)
 {
@@ -170,9 +219,13 @@ static void what_a_bind_lies_in(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(file_systems_in_memory), cmocka_unit_test(devices),
-		cmocka_unit_test(what_is_left_out),	  cmocka_unit_test(words_parse_to_the_same),
+		cmocka_unit_test(file_systems_in_memory),
+		cmocka_unit_test(devices),
+		cmocka_unit_test(what_is_left_out),
+		cmocka_unit_test(words_parse_to_the_same),
 		cmocka_unit_test(what_a_bind_lies_in),
+		cmocka_unit_test(ids_and_names),
+		cmocka_unit_test(an_overlay_keeps_changes_unless_it_is_ro),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

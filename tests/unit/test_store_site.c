@@ -37,6 +37,8 @@ static void lists(void **state)
 		{ "image a quota 1T", "unknown word 'quota'", 0 },
 		{ "image a every 0d", "every: '0d' is no duration", 0 },
 		{ "every d", "'d' is no duration", 0 },
+		{ "every 521w", NULL, 0 },
+		{ "every 522w", "every: '522w' is no duration", 0 },
 		{ "every 1d 2d", "surplus word '2d'", 0 },
 		{ "keep 0", "keep: '0' is not a number from 1", 0 },
 		{ "\n\nimages a", "list, line 3: unknown word 'images'", 0 },
@@ -138,6 +140,42 @@ static void as_many_old_images_stay_as_are_to_be_kept(void **state)
 	}
 }
 
+static void a_state_is_read_as_it_is_written(void **state)
+{
+	static const struct {
+		const char *text, *message; /* NULL: it is written again as AGAIN */
+		const char *again;
+	} rows[] = {
+		{ "image h/a:1\ntried 1\nsynced 1\nold " A " 1\n", NULL,
+		  "image h/a:1\ntried 1\nsynced 1\nold " A " 1\n" },
+		/* off the list, and nothing is kept of it */
+		{ "image h/a:1\ntried 1\nsynced 1\n", NULL, "" },
+		{ "tried 1\n", "line 1: 'tried' where none belongs", NULL },
+		{ "image h/a:1\ntried\n", "line 2: 'tried' where none belongs", NULL },
+		{ "image h/a:1\ntried 1 2\n", "line 2: surplus word '2'", NULL },
+		{ "image h/a:1\nold " A " 1 2\n", "line 2: surplus word '2'", NULL },
+		{ "image h/a:1\nold sha256:aa\n", "line 2: 'old sha256:aa'", NULL },
+		{ "image h/a:1\nold " A " x\n", "line 2: 'old " A "'", NULL },
+		{ "image h/a:1\nsynced -1\n", "line 2: 'synced -1'", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		HR_CLEANUP(store_site_release) struct store_site s = { 0 };
+		hr_autobuf struct hr_buf out = { 0 };
+		struct hr_err e = { 0 };
+		int r = store_site_parse_state(rows[i].text, &s, &e);
+
+		if (r == 0)
+			store_site_write_state(&s, &out);
+		if (rows[i].message ? r == 0 || strcmp(e.text, rows[i].message) != 0
+				    : r < 0 || strcmp(out.len ? (const char *)out.p : "",
+						      rows[i].again) != 0)
+			fail_msg("row %zu: %d '%s' '%s'", i, r, e.text,
+				 out.len ? (const char *)out.p : "");
+	}
+}
+
 static void what_failed_is_due_sooner(void **state)
 {
 	HR_CLEANUP(store_site_release) struct store_site s = { 0 };
@@ -172,6 +210,7 @@ int main(void)
 		cmocka_unit_test(lists),
 		cmocka_unit_test(edits_leave_other_lines_alone),
 		cmocka_unit_test(as_many_old_images_stay_as_are_to_be_kept),
+		cmocka_unit_test(a_state_is_read_as_it_is_written),
 		cmocka_unit_test(what_failed_is_due_sooner),
 	};
 
