@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "runtime/cdi.h"
+#include "runtime/gpu_cdi.h"
 #include "runtime/yaml.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
@@ -217,12 +218,71 @@ static void merged_edits(void **state)
 	}
 }
 
+#define GPU(name, nodes) "{\"name\":\"" name "\",\"containerEdits\":{\"deviceNodes\":[" nodes "]}}"
+#define AT(path)	 "{\"path\":\"" path "\"}"
+#define GPUS(kind, devices)                                                                        \
+	"{\"cdiVersion\":\"0.6.0\",\"kind\":\"" kind "\",\"devices\":[" devices "]}"
+
+/* Of one card all, of another in parts, which people and programs have different names for. */
+static void names_of_parts(void **state)
+{
+	static const char one[] =
+		GPUS("a.com/gpu", GPU("0:1", AT("/dev/d")) "," GPU("5", AT("/dev/d")));
+	static const char two[] = GPUS(
+		"n.com/gpu",
+		GPU("0:0", AT("/dev/n")) "," GPU("0:1", AT("/dev/n") "," AT("/dev/c1")) "," GPU(
+			"MIG-1",
+			AT("/dev/n") "," AT(
+				"/dev/c1")) "," GPU("0:2",
+						    AT("/dev/n") "," AT(
+							    "/dev/c2")) "," GPU("none",
+										"") "," GPU("7",
+											    "") "," GPU("GPU-1",
+													AT("/dev/g")));
+	static const struct {
+		const char *full, *known;
+	} rows[] = {
+		{ "n.com/gpu=0:1", "MIG-1" }, { "a.com/gpu=0:1", "5" },
+		{ "n.com/gpu=0:0", NULL },    { "n.com/gpu=0:2", NULL },
+		{ "n.com/gpu=none", NULL },   { "n.com/gpu=GPU-1", "GPU-1" },
+		{ "n.com/gpu=12", "12" },     { "x.com/gpu=0:1", NULL },
+	};
+	struct rt_cdi_file v[] = { { .path = (char *)(uintptr_t) "/one", .rank = 0 },
+				   { .path = (char *)(uintptr_t) "/two", .rank = 1 } };
+	struct rt_cdi_files files = { .v = v, .n = 2 };
+	struct rt_cdi_edits x = { 0 };
+	struct hr_strv names = { 0 };
+	struct hr_err e = { 0 };
+
+	(void)state;
+	parse(one, &v[0].spec);
+	parse(two, &v[1].spec);
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		const char *known = rt_cdi_known_as(&files, rows[i].full);
+
+		if (rows[i].known ? !known || strcmp(known, rows[i].known) != 0 : known != NULL)
+			fail_msg("%s: %s", rows[i].full, known ? known : "none");
+	}
+	assert_true(rt_cdi_is_id("GPU-1") && rt_cdi_is_id("MIG-1") && rt_cdi_is_id("10"));
+	assert_false(rt_cdi_is_id("") || rt_cdi_is_id("1a") || rt_cdi_is_id("gpu"));
+	assert_true(rt_cdi_has_gpu(&files, "a.com") && rt_cdi_has_gpu(&files, NULL));
+	assert_false(rt_cdi_has_gpu(&files, "i.com"));
+	/* of a directory that counts more, but another vendor's */
+	assert_int_equal(rt_cdi_choose(&files, "0:1", &x, &names, &e), -1);
+	assert_non_null(strstr(e.text, "device '0:1' is in '/one' and in '/two'"));
+	rt_cdi_edits_release(&x);
+	hr_strv_release(&names);
+	rt_cdi_release(&v[0].spec);
+	rt_cdi_release(&v[1].spec);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cdi_files),
 		cmocka_unit_test(yaml_documents),
 		cmocka_unit_test(merged_edits),
+		cmocka_unit_test(names_of_parts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
