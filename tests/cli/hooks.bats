@@ -66,7 +66,8 @@ log_has() { grep -q "$1" "$LOG" 2>/dev/null; }
 
 @test "hooks: are told of the container, and of nothing else" {
 	need python3
-	hook told '"createRuntime"' 'cat >"$LOG"; exec >>"$LOG.more"; env; pwd; echo "$*"; ls /proc/self/fd | wc -l' \
+	hook told '"createRuntime"' 'cat >"$LOG"; exec >>"$LOG.more"; env; pwd; echo "$*"; umask; ls /proc/self/fd | wc -l
+		grep "^Sig[BI]" /proc/self/status' \
 		', "env": ["A=1", "PATH=/bin:/usr/bin"], "args": ["told", "one", "two words"]'
 	hook untold '"createRuntime"' 'env | grep -v "^_=\|^PWD=" >"$LOG.default"'
 	SECRET=user LD_PRELOAD='' own true
@@ -80,6 +81,9 @@ assert s["annotations"] == {"org.hpcrun.image": "app:1"}, s
 	[[ $output = *A=1* && $output = *PATH=/bin:/usr/bin* && $output = *'one two words'* ]]
 	[[ $output != *SECRET* && $output != *HOME* && $output != *SLURM* ]]
 	grep -qx / "$LOG.more"
+	grep -qx 0022 "$LOG.more"
+	[ "$(grep -c '^Sig.*:.0000000000000000$' "$LOG.more")" = 2 ]
+	grep -qx 4 "$LOG.more" # stdio, and the directory that ls reads
 	[ "$(cat "$LOG.default")" = PATH=/usr/sbin:/usr/bin:/sbin:/bin ]
 }
 
@@ -110,11 +114,16 @@ assert s["annotations"] == {"org.hpcrun.image": "app:1"}, s
 		#!/bin/sh
 		{ cat /etc/where; grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status; } >$LOG
 	EOT
-	own true
-	grep -qx 'inside the image' "$LOG"
-	grep -q 'CapEff:.0000000000000000$' "$LOG"
-	grep -q 'NoNewPrivs:.1$' "$LOG"
-	grep -q 'Seccomp:.2$' "$LOG"
+	chmod 777 "$BATS_TEST_TMPDIR/inside" # the container's: nobody asks who could write it
+	echo '{ "defaultAction": "SCMP_ACT_ALLOW" }' >"$BATS_TEST_TMPDIR/profile"
+	for option in --gpu=none "--seccomp=$BATS_TEST_TMPDIR/profile"; do
+		"$HPCRUN" run "$option" --bind "$BATS_TEST_TMPDIR" app:1 true
+		grep -qx 'inside the image' "$LOG"
+		grep -q 'CapEff:.0000000000000000$' "$LOG"
+		grep -q 'NoNewPrivs:.1$' "$LOG"
+		grep -q 'Seccomp:.2$' "$LOG"
+		rm "$LOG"
+	done
 }
 
 @test "hooks: one that fails stops the start, with its name, its status and the end of its output" {
