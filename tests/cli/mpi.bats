@@ -47,6 +47,13 @@ make_host() {
 	lib host/libfabric.so.1 libfabric.so.1 'const char *fi_version(void) { return "host fabric"; }'
 	mkdir -p host/modules
 	lib host/modules/libmod.so libmod.so 'int mod;'
+	# one of a device that this host does not have
+	mkdir host/broken
+	lib gone/libgone.so.1 libgone.so.1 'int gone(void) { return 0; }'
+	lib host/broken/libmod.so libmod.so 'int gone(void); int mod(void) { return gone(); }' gone/libgone.so.1
+	echo 'FABRIC_1.0 { global: fi_version; };' >map
+	lib versioned/libfabric.so.1 libfabric.so.1 'const char *fi_version(void) { return "host fabric"; }' \
+		-Wl,--version-script=map
 }
 
 make_images() {
@@ -89,6 +96,15 @@ make_images() {
 	lib fabric/usr/lib/libfabric.so.1 libfabric.so.1 'const char *fi_version(void) { return "image fabric"; }'
 	lib fabric/usr/lib/libmpi.so.12 libmpi.so.12 'const char *fi_version(void); int MPI_Init(void) { return 0; }
 		const char *MPI_version(void) { return fi_version(); }' image/libfabric.so.1
+	cp -r fabric newer
+	echo 'FABRIC_1.0 { global: fi_version; }; FABRIC_1.1 { global: fi_new; } FABRIC_1.0;' >map
+	lib newer/usr/lib/libfabric.so.1 libfabric.so.1 'const char *fi_version(void) { return "image fabric"; }
+		int fi_new(void) { return 0; }' -Wl,--version-script=map
+	# with a companion that uses more of its MPI than the API
+	cp -r bare companion
+	lib companion/usr/lib/libmpi.so.12 libmpi.so.12 "$(mpi_code 'image 3.4') int ranks_inner(void) { return 0; }"
+	lib companion/usr/lib/libmpifort.so.12 libmpifort.so.12 'int ranks_inner(void); int puts(const char *);
+		int mpi_init_(void) { return ranks_inner() + puts(""); }' companion/usr/lib/libmpi.so.12
 	if command -v musl-gcc >/dev/null; then
 		mkdir -p musl/{bin,lib,usr/lib}
 		cp -L /lib/ld-musl-*.so.1 musl/lib/
@@ -97,7 +113,7 @@ make_images() {
 		musl-gcc -o musl/bin/app app.c musl/usr/lib/libmpi.so.12
 		image musl
 	fi
-	for name in app bare rpath versions foreign old damaged fabric; do
+	for name in app bare rpath versions foreign old damaged fabric newer companion; do
 		image $name
 	done
 }
@@ -302,6 +318,30 @@ has_musl() { false; }
 	runs_with 'host fabric' --mpi=image fabric:1
 	runs_with 'image fabric' --mpi=off fabric:1
 	runs_with 'image 3.4' app:1
+}
+
+@test "mpi: a library below the MPI has all versions of the image's, or none at all" {
+	define fabric "library = $SCRATCH/versioned/libfabric.so.1"
+	fail_with "the host's libfabric.so.1 lacks version FABRIC_1.1, which the image's libfabric.so.1 has" \
+		"$HPCRUN" run --mpi=host newer:1 true
+	: >"$HPCRUN_CONF"
+	define unversioned 'library = libfabric.so.1' "path = $SCRATCH/host"
+	run -0 "$HPCRUN" run --mpi=host newer:1 /bin/echo fine
+}
+
+@test "mpi: a companion that the host lacks stays the image's, if its MPI has what that uses" {
+	define_fitting 'library = libmpifort.so.12'
+	fail_with "the host has no 'libmpifort.so.12', and the image's needs 'ranks_inner', which only the image's MPI has" \
+		"$HPCRUN" run --mpi=host companion:1 true
+	runs_with 'host 4.0' app:1
+}
+
+@test "mpi: a library that is missing is told, a module without what it needs is left out" {
+	define_fitting 'extra = libnowhere.so.7'
+	fail_with "'fitting' cannot be used: .*libnowhere.so.7" "$HPCRUN" run --mpi=host app:1 true
+	: >"$HPCRUN_CONF"
+	define_fitting "plugins = $SCRATCH/host/broken"
+	runs_with 'host 4.0' app:1
 }
 
 @test "mpi: a definition that is missing or wrong is named, with its line" {
