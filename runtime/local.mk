@@ -20,13 +20,13 @@ libruntime_a_SOURCES = \
 	runtime/imgconf.c runtime/imgconf.h runtime/join.c runtime/join.h runtime/init.c runtime/init.h runtime/json.c runtime/json.h \
 	runtime/key.c runtime/key.h runtime/ldcache.c runtime/ldcache.h runtime/lend.c runtime/lsm.c runtime/lsm.h \
 	runtime/memo.c runtime/memo.h runtime/mount.c runtime/mount.h runtime/msg.c runtime/msg.h \
-	runtime/native.c runtime/native.h \
+	runtime/name.c runtime/name.h runtime/native.c runtime/native.h \
 	runtime/often.c runtime/often.h runtime/overlay.c runtime/overlay.h runtime/params.c runtime/params.h runtime/path.c runtime/path.h \
 	runtime/place.c runtime/place.h runtime/plan.c runtime/plan.h \
 	runtime/profile.c runtime/profile.h runtime/pull.c runtime/pull.h \
 	runtime/say.c runtime/say.h \
 	runtime/scratch.c runtime/scratch.h runtime/seccomp.c runtime/seccomp.h runtime/server.c runtime/server.h \
-	runtime/session.c runtime/session.h runtime/shape.c runtime/shape.h runtime/slurm.c runtime/slurm.h \
+	runtime/session.c runtime/session.h runtime/shape.c runtime/shape.h runtime/siphash.c runtime/siphash.h runtime/slurm.c runtime/slurm.h \
 	runtime/spaces.c runtime/spaces.h runtime/start.c runtime/start.h runtime/stats.c runtime/stats.h runtime/steps.c runtime/steps.h \
 	runtime/tasks.c runtime/tasks.h runtime/trust.c runtime/trust.h \
 	runtime/userns.c runtime/userns.h runtime/verbs.c runtime/verbs.h runtime/view.c runtime/view.h \

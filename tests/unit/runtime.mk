@@ -113,6 +113,12 @@ tests_unit_test_runtime_walk_SOURCES = tests/unit/test_runtime_walk.c
 tests_unit_test_runtime_walk_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_runtime_walk_LDADD = libruntime.a libutil.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_runtime_name
+TESTS += tests/unit/test_runtime_name
+tests_unit_test_runtime_name_SOURCES = tests/unit/test_runtime_name.c
+tests_unit_test_runtime_name_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_runtime_name_LDADD = libruntime.a libutil.a $(CMOCKA_LIBS)
+
 # what is kept about libraries of the host
 check_PROGRAMS += tests/unit/test_runtime_memo tests/fuzz/fuzz_memo
 TESTS += tests/unit/test_runtime_memo tests/fuzz/fuzz_memo
