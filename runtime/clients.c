@@ -12,12 +12,12 @@
 #include <sys/syscall.h>
 
 #include "runtime/say.h"
-#include "runtime/tasks.h"
 #include "util/cleanup.h"
 #include "util/mem.h"
 #include "util/poison.h"
 
-#define ASK_MS 5000
+#define ASK_MS	   5000
+#define ACCEPT_MAX 100 /* at a time: another user may connect without end */
 
 void rt_clients_init(struct rt_clients *l, uid_t uid, bool print_once)
 {
@@ -50,8 +50,6 @@ void rt_clients_ended(struct rt_clients *l, size_t i)
 
 static void drop(struct rt_clients *l, size_t i)
 {
-	/* it may ask again */
-	l->tasks -= l->v[i].task && l->v[i].state != CLIENT_JOINED;
 	rt_clients_ended(l, i);
 	hr_fd_cleanup(&l->v[i].fd);
 	l->v[i] = l->v[--l->n];
@@ -94,7 +92,7 @@ static bool spare(struct rt_clients *l)
 
 void rt_clients_accept(struct rt_clients *l, int listen_fd, uint64_t now_ms)
 {
-	for (;;) {
+	for (int i = 0; i < ACCEPT_MAX; i++) {
 		hr_autofd int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		struct hr_err ignored = { 0 }; /* a stranger is turned away without a word */
 		uid_t uid;
@@ -188,8 +186,6 @@ void rt_clients_input(struct rt_clients *l, size_t i)
 	if (err >= 0)
 		borrow(c, hr_steal_fd(&err));
 	c->state = CLIENT_WAITING;
-	c->task = l->launcher && rt_tasks_is_one(l->launcher, rt_client_pid(c));
-	l->tasks += c->task;
 }
 
 void rt_clients_expire(struct rt_clients *l, uint64_t now_ms)

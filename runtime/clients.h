@@ -27,7 +27,6 @@ struct rt_client {
 	int err;  /* its standard error; -1: it has ended, or we could not tell when it does */
 	int life; /* pidfd of its process, as long as err is kept; -1: none */
 	enum rt_client_state state;
-	bool task;	/* the process is a task of the step, and no child of one */
 	uint32_t flags; /* of its rt_ask */
 	uint64_t since_ms;
 };
@@ -53,8 +52,6 @@ struct rt_clients {
 	uint32_t answered; /* ranks that got a verdict so far, or have one of their own */
 	enum rt_pull_end pull_end;
 	uid_t uid;	 /* whose ranks are let in */
-	pid_t launcher;	 /* of the step's tasks, 0: unknown */
-	uint32_t tasks;	 /* of them that wait or have joined; each comes once */
 	bool print_once; /* a failure is printed by the first rank that hears it */
 	struct rt_note *notes;
 	size_t notes_n;
@@ -79,8 +76,9 @@ void rt_clients_note(struct rt_clients *l, enum hr_level level, const char *fmt,
 	HR_PRINTF(3, 4);
 
 /*
- * Accept all that queue at LISTEN_FD (which does not block); other users are turned away. Without
- * descriptors what ranks have lent is given back; when that is not enough, FULL becomes true.
+ * Accept what queues at LISTEN_FD (which does not block), some of it if that is much; other users
+ * are turned away. Without descriptors what ranks have lent is given back; when that is not enough,
+ * FULL becomes true.
  */
 void rt_clients_accept(struct rt_clients *l, int listen_fd, uint64_t now_ms);
 

@@ -7,12 +7,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime/msg.h"
+#include "runtime/name.h"
 #include "runtime/place.h"
 #include "runtime/pull.h"
 #include "runtime/start.h"
@@ -21,9 +19,9 @@
 #include "util/log.h"
 #include "util/poison.h"
 
-#define APPEAR_MS    60000 /* for a socket to appear while another rank holds the lock */
-#define TRIES	     5	   /* sessions that die before they are ready */
+#define TRIES	     5	   /* sessions that die before they are ready; names that are taken */
 #define STILL_MS     10000 /* between two notes that the session is still starting */
+#define REFUSED_MAX  100   /* times that nobody listens at a name that is taken: 2 s */
 #define SLEEP_MIN_US 500
 #define SLEEP_MAX_US 20000
 
@@ -43,42 +41,10 @@ void rt_joined_release(struct rt_joined *j)
 	*j = (struct rt_joined) { .sock = -1, .user_ns = -1, .mnt_ns = -1 };
 }
 
-static uint64_t now_ms(void)
+static int all_taken(struct hr_err *e)
 {
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-/* A connected socket; -1 with e->kind HR_OK when nobody listens. */
-static int connect_once(int dirfd, const char *key, struct hr_err *e)
-{
-	hr_autofd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	struct sockaddr_un address;
-	uid_t uid;
-
-	if (sock < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot make a socket");
-	rt_place_address(dirfd, key, &address);
-	if (connect(sock, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		if (errno == ENOENT || errno == ECONNREFUSED || errno == EINTR)
-			return -1;
-		return hr_fail(e, HR_SYS, errno, "cannot connect to the session");
-	}
-	if (rt_msg_peer_uid(sock, &uid, e) < 0)
-		return -1;
-	if (uid != getauxval(AT_EUID))
-		return hr_fail(e, HR_DENIED, 0, "the session belongs to user %u, not to you",
-			       (unsigned int)uid);
-	return hr_steal_fd(&sock);
-}
-
-static int waited_too_long(struct hr_err *e)
-{
-	hr_fail(e, HR_SYS, 0, "another process has been starting this session for %d s",
-		APPEAR_MS / 1000);
-	hr_hint(e, "look for a stopped 'hpcrun' or 'hpcrun-session' of yours on this node");
+	hr_fail(e, HR_DENIED, 0, "%d names of the session in turn belong to somebody else", TRIES);
+	hr_hint(e, "another user of this node hinders you; 'ss -xlp' as root says who");
 	return -1;
 }
 
@@ -94,31 +60,43 @@ static int dying_sessions(const struct rt_plan *plan, struct hr_err *e)
 /* Connect, and start the session when nobody else is about to. */
 static int connect_or_start(const struct rt_plan *plan, int dirfd, bool *starter, struct hr_err *e)
 {
-	uint64_t deadline = now_ms() + APPEAR_MS;
 	useconds_t pause = SLEEP_MIN_US;
+	int started = 0, renewed = 0, refused = 0;
 
-	for (int started = 0; started < TRIES;) {
-		hr_autofd int lock = -1;
-		int sock = connect_once(dirfd, plan->key, e);
+	while (started < TRIES && renewed < TRIES) {
+		hr_autofd int listening = -1;
+		struct rt_name name;
+		bool alien;
+		int sock;
 
+		rt_name_find(dirfd, plan->key, &name);
+		sock = rt_name_connect(&name, &alien, e);
 		if (sock >= 0 || e->kind != HR_OK)
 			return sock;
-		lock = rt_place_lock(dirfd, plan->key, e);
+		listening = alien ? -1 : rt_name_listen(&name, e);
 		if (e->kind != HR_OK)
 			return -1;
-		if (lock >= 0) {
-			if (rt_session_start(plan, dirfd, lock, e) < 0)
+		if (listening >= 0) {
+			if (rt_session_start(plan, dirfd, listening, e) < 0)
 				return -1;
 			*starter = true;
 			started++;
+			refused = 0;
 			continue;
 		}
-		if (now_ms() > deadline)
-			return waited_too_long(e);
+		/* another rank that has the name listens in the next moment */
+		if (alien || ++refused == REFUSED_MAX) {
+			hr_debug("the name of the session is somebody else's: it gets another");
+			if (rt_name_renew(dirfd, plan->key, &name, e) < 0)
+				return -1;
+			renewed++;
+			refused = 0;
+			continue;
+		}
 		usleep(pause);
 		pause = pause * 2 < SLEEP_MAX_US ? pause * 2 : SLEEP_MAX_US;
 	}
-	return dying_sessions(plan, e);
+	return renewed == TRIES ? all_taken(e) : dying_sessions(plan, e);
 }
 
 /* One answer; while none comes, say from time to time what we wait for. */

@@ -30,8 +30,8 @@ struct rt_joined {
  * Join the session that plan->key names, and start it first if nobody has. Any number of ranks may
  * do this at the same time; each of them, and the session, may be killed at any point.
  *
- * Waits as long as the session lives and works on its start; at most 60 s for one to appear. Pulls
- * the image (pull.h) when the session asks for it.
+ * Waits as long as the session lives and works on its start. Pulls the image (pull.h) when the
+ * session asks for it.
  * Owns:    *J; rt_joined_release, also after an error.
  * Errors:  what the session reports; HR_SYS.
  */

@@ -174,7 +174,7 @@ static int mount_list(struct hr_err *e)
 	return attach_all(v, n, e);
 }
 
-/* The session's lock and sockets must not live on in this child. */
+/* The session's sockets must not live on in this child. */
 static int keep(const int fds[3])
 {
 	int high[3];

@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "runtime/overlay.h"
-#include "runtime/place.h"
 #include "runtime/plan.h"
 #include "runtime/say.h"
 #include "runtime/seccomp.h"
@@ -70,7 +69,6 @@ static void init(struct rt_session *s, const struct rt_session_args *args)
 	s->born_us = rt_session_now_us();
 	s->since_ms = s->idle_since_ms = rt_session_now_ms();
 	s->listen_fd = (int)args->listen_fd;
-	s->lock_fd = (int)args->lock_fd;
 	s->dir_fd = (int)args->dir_fd;
 	s->init = s->init_sock = s->overlay_fd = -1;
 	s->builder = s->builder_sock = s->signal_fd = s->native_fd = s->task_fd = -1;
@@ -85,7 +83,6 @@ static void init(struct rt_session *s, const struct rt_session_args *args)
 	rt_scratch_init(&s->scratch);
 	rt_server_init(&s->server);
 	rt_clients_init(&s->clients, s->ids.uid, s->in_step);
-	s->clients.launcher = s->launcher;
 	s->clients.last_ended = last_ended;
 	s->clients.arg = s;
 	hr_conf_init(&s->conf);
@@ -106,7 +103,7 @@ static int leave_rank(struct rt_session *s, struct hr_err *e)
 	cpu_set_t all;
 	sigset_t chld;
 
-	if (cloexec(s->listen_fd, e) < 0 || cloexec(s->lock_fd, e) < 0 || cloexec(s->dir_fd, e) < 0)
+	if (cloexec(s->listen_fd, e) < 0 || cloexec(s->dir_fd, e) < 0)
 		return -1;
 	if (fcntl(s->listen_fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot set up the socket of the session");
@@ -256,20 +253,11 @@ static int start(struct rt_session *s, struct hr_err *e)
 }
 
 /* From here on a new rank starts a session of its own. */
-static void remove_names(struct rt_session *s)
+static void close_door(struct rt_session *s)
 {
-	char name[RT_PLACE_NAME_SIZE];
-
-	if (s->closed)
-		return;
-	rt_place_sock_name(s->args->key, name);
-	(void)unlinkat(s->dir_fd, name, 0); /* gone with its directory, perhaps */
-	rt_place_lock_name(s->args->key, name);
-	(void)unlinkat(s->dir_fd, name, 0);
 	hr_fd_cleanup(&s->listen_fd);
-	hr_fd_cleanup(&s->lock_fd);
 	hr_fd_cleanup(&s->task_fd);
-	s->listen_fd = s->lock_fd = s->task_fd = -1;
+	s->listen_fd = s->task_fd = -1;
 	s->closed = true;
 }
 
@@ -285,18 +273,8 @@ static void let_go(struct rt_session *s)
 		hr_fd_cleanup(&s->spaces[s->spaces_n - 1]);
 	if (s->init > 0)
 		kill(s->init, SIGKILL); /* and with it what the ranks have left behind */
-	remove_names(s);
+	close_door(s);
 	rt_session_enter_phase(s, RT_LEAVING);
-}
-
-/*
- * All tasks of the step have come themselves, so no more will: the names go before the first of
- * them can run, and nothing is left to do when Slurm kills what is left of the step.
- */
-static void close_if_all_here(struct rt_session *s)
-{
-	if (s->phase == RT_READY && s->ranks > 0 && s->clients.tasks >= s->ranks)
-		remove_names(s);
 }
 
 /* The task that the last look found left may have come, and no other be left. */
@@ -353,22 +331,33 @@ static void watch_task(struct rt_session *s, pid_t task)
 	s->task_fd = task > 0 ? (int)syscall(SYS_pidfd_open, task, 0) : -1;
 }
 
+/* As many ranks as the step has here. */
+static bool all_came(const struct rt_session *s)
+{
+	return s->ranks > 0 && s->clients.answered >= s->ranks;
+}
+
+static bool is_to_look(const struct rt_session *s)
+{
+	return s->launcher && !s->closed && !all_came(s) && rt_clients_pending(&s->clients) == 0;
+}
+
 /*
- * In a step: when all its tasks here run in containers, or have ended, no rank will come any more.
- * Names that are removed then are not left behind by the SIGKILL that ends many a step; and a
- * session whose ranks have gone need not wait for more. The count of the ranks does not tell either
- * where tasks want different images, or none.
+ * In a step: when all its tasks here run in containers, or have ended, no rank will come any more:
+ * the container is left to those that are there (lend.c), and a session whose ranks have gone need
+ * not wait for more. The count of the ranks does not tell where tasks want different images, or
+ * none.
  */
 static void look_at_tasks(struct rt_session *s)
 {
 	uint64_t now = rt_session_now_ms(), most = s->idle_since_ms ? LOOK_IDLE_MS : LOOK_MAX_MS;
 	pid_t left;
 
-	if (!s->launcher || s->closed || now < s->look_at_ms || rt_clients_pending(&s->clients) > 0)
+	if (!is_to_look(s) || now < s->look_at_ms)
 		return;
 	left = rt_tasks_left(s->launcher);
 	if (left == 0) {
-		remove_names(s);
+		close_door(s);
 		return;
 	}
 	watch_task(s, left);
@@ -405,7 +394,6 @@ static bool is_single(const struct rt_session *s)
 /* Whether no rank is to be expected any more. */
 static bool is_over(const struct rt_session *s, uint64_t now)
 {
-	bool all_came = s->ranks > 0 && s->clients.answered >= s->ranks;
 	uint64_t idle = s->idle_since_ms ? now - s->idle_since_ms : 0;
 
 	if (s->clients.n > 0)
@@ -417,8 +405,8 @@ static bool is_over(const struct rt_session *s, uint64_t now)
 	if (s->phase == RT_FAILED_PHASE && s->clients.answered == 0)
 		return now - s->since_ms > FIRST_ASK_MS;
 	if (s->phase == RT_FAILED_PHASE)
-		return !s->in_step || all_came || now - s->since_ms > FAILED_STEP_MS;
-	if (all_came || (is_single(s) && s->clients.answered > 0))
+		return !s->in_step || all_came(s) || now - s->since_ms > FAILED_STEP_MS;
+	if (all_came(s) || (is_single(s) && s->clients.answered > 0))
 		return true;
 	return idle >= patience_ms(s);
 }
@@ -432,8 +420,7 @@ static int timeout_ms(const struct rt_session *s)
 		t = rt_clients_pending(&s->clients) > 0 || s->clients.full ? TICK_MS : RT_BEAT_MS;
 	else if (s->phase == RT_READY && patience < TICK_MS)
 		t = (int)patience;
-	if (s->phase == RT_LEAVING || !s->launcher || s->closed ||
-	    rt_clients_pending(&s->clients) > 0)
+	if (s->phase == RT_LEAVING || !is_to_look(s))
 		return t;
 	if (s->look_at_ms <= now)
 		return 0;
@@ -557,15 +544,13 @@ static int loop(struct rt_session *s, struct hr_err *e)
 		handle_events(s, set, n, clients);
 		rt_session_on_beat(s);
 		rt_session_pull(s);
-		close_if_all_here(s);
 		answer(s);
 		rt_session_lend(s); /* at once: a program may end within a millisecond */
 		count_ranks(s);
 		if (!is_over(s, rt_session_now_ms()))
 			look_at_tasks(s);
 		if (s->phase == RT_READY && !swept) {
-			rt_place_sweep(s->dir_fd); /* the ranks have what they wait for */
-			rt_stats_sweep(s->dir_fd);
+			rt_stats_sweep(s->dir_fd); /* the ranks have what they wait for */
 			if (s->memo_new)
 				rt_memo_keep(&s->memo, s->dir_fd);
 			swept = true;

@@ -54,7 +54,7 @@ struct rt_session {
 	pid_t launcher;	       /* of the step's tasks, 0: unknown */
 	int task_fd;	       /* one of them that may still start hpcrun, or -1: its end is seen */
 	uint64_t look_at_ms, look_pause_ms; /* when to look at the tasks again */
-	bool closed; /* no rank will come any more, nor could it: the names are removed */
+	bool closed;			    /* no rank will come any more, nor could it */
 	struct hr_conf conf;
 	struct rt_binds binds;
 	struct rt_scratch scratch;
@@ -86,7 +86,7 @@ struct rt_session {
 	bool begun;	/* a builder was started */
 	pid_t builder;
 	int builder_sock;
-	int listen_fd, lock_fd, dir_fd, signal_fd;
+	int listen_fd, dir_fd, signal_fd;
 	int native_fd; /* the first list of large files, until the container is there; or -1 */
 	int fuse_fd, targets_fd, params_fd, user_ns;
 	int mnt_ns;		   /* rt_session_reach first */

@@ -19,8 +19,7 @@
 
 static const struct hr_opt opts[] = {
 	FD_OPT("listen-fd", listen_fd, "the socket for ranks"),
-	FD_OPT("lock-fd", lock_fd, "the lock of the session"),
-	FD_OPT("dir-fd", dir_fd, "the directory of both"),
+	FD_OPT("dir-fd", dir_fd, "the directory of the user's sessions"),
 	HR_OPT_STR(0, "key", "KEY", struct rt_session_args, key, "the name of the session"),
 	HR_OPT_STR(0, "caller-cwd", "DIR", struct rt_session_args, caller_cwd,
 		   "what relative bind sources start from"),
@@ -65,7 +64,7 @@ static int session_main(void *args, int argc, char **argv, struct hr_err *e)
 
 	(void)argc;
 	a->image = argv[0];
-	if (!a->key || !a->caller_cwd || a->listen_fd == 0 || a->lock_fd == 0 || a->dir_fd == 0)
+	if (!a->key || !a->caller_cwd || a->listen_fd == 0 || a->dir_fd == 0)
 		return hr_fail(e, HR_USAGE, 0, "hpcrun-session is started by hpcrun");
 	if (let_go_of_stderr(e) < 0)
 		return -1;

@@ -9,13 +9,11 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runtime/place.h"
 #include "util/cleanup.h"
 #include "util/limit.h"
 #include "util/poison.h"
@@ -24,9 +22,6 @@
 #define CLOSE_RANGE_CLOEXEC (1u << 2)
 #endif
 #define CHILD_STACK (64u * 1024u)
-#define BACKLOG                                                                                    \
-	4096 /* the kernel takes less (net.core.somaxconn); further ranks wait in connect          \
-	      */
 
 extern char **environ;
 
@@ -48,11 +43,10 @@ static void add_path(const struct rt_plan *plan, const char *option, const char 
 				     absolute ? "" : "/", path));
 }
 
-static void add_args(const struct rt_plan *plan, int dirfd, int sock, int lock, struct hr_strv *l)
+static void add_args(const struct rt_plan *plan, int dirfd, int sock, struct hr_strv *l)
 {
 	hr_strv_take(l, hr_xasprintf("%s/hpcrun-session", plan->libexecdir));
 	hr_strv_take(l, hr_xasprintf("--listen-fd=%d", sock));
-	hr_strv_take(l, hr_xasprintf("--lock-fd=%d", lock));
 	hr_strv_take(l, hr_xasprintf("--dir-fd=%d", dirfd));
 	hr_strv_take(l, hr_xasprintf("--key=%s", plan->key));
 	hr_strv_take(l, hr_xasprintf("--caller-cwd=%s", plan->cwd));
@@ -179,51 +173,21 @@ static int spawn_detached(struct birth *b)
 	return b->error;
 }
 
-static int listen_at(int dirfd, const char *key, struct hr_err *e)
+int rt_session_start(const struct rt_plan *plan, int dirfd, int sock, struct hr_err *e)
 {
-	hr_autofd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	char name[RT_PLACE_NAME_SIZE];
-	struct sockaddr_un address;
-	mode_t old;
-
-	if (sock < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot make a socket");
-	rt_place_sock_name(key, name);
-	rt_place_address(dirfd, key, &address);
-	if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
-		return hr_fail(e, HR_SYS, errno, "cannot remove the socket of a dead session");
-	old = umask(077); /* who connects needs to be allowed to write to it */
-	if (bind(sock, (struct sockaddr *)&address, sizeof(address)) < 0)
-		hr_fail(e, HR_SYS, errno, "cannot bind the socket of the session");
-	(void)umask(old);
-	if (e->kind != HR_OK)
-		return -1;
-	if (listen(sock, BACKLOG) < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot listen on the socket of the session");
-	return hr_steal_fd(&sock);
-}
-
-int rt_session_start(const struct rt_plan *plan, int dirfd, int lock, struct hr_err *e)
-{
-	hr_autofd int sock = listen_at(dirfd, plan->key, e);
 	hr_autofd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	hr_autofree char **envp = NULL;
 	struct hr_strv argv = { 0 };
-	int keep[] = { sock, lock, dirfd };
-	char name[RT_PLACE_NAME_SIZE];
+	int keep[] = { sock, dirfd };
 	struct birth b = { .keep = keep, .keep_n = HR_COUNT(keep), .null = null };
 
-	if (sock < 0)
-		return -1;
 	if (null < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot open '/dev/null'");
-	add_args(plan, dirfd, sock, lock, &argv);
+	add_args(plan, dirfd, sock, &argv);
 	envp = session_environ();
 	b.argv = argv.v;
 	b.envp = envp;
 	if (spawn_detached(&b) != 0) {
-		rt_place_sock_name(plan->key, name);
-		(void)unlinkat(dirfd, name, 0); /* the next one would remove it as stale */
 		hr_fail(e, HR_SYS, b.error, "cannot start '%s'", argv.v[0]);
 		hr_limit_hint(e);
 		hr_hint(e, "is hpcrun installed completely?");

@@ -10,12 +10,11 @@
 #include "util/err.h"
 
 /*
- * Bind the socket of plan->key below DIRFD, listen, and start the session on it. The caller holds
- * LOCK, which the session inherits.
+ * Start the session of PLAN, whose directory is DIRFD, on SOCK, which listens at its name (name.h).
  *
- * Owns:    descriptors stay the caller's, which closes LOCK afterwards.
- * Errors:  HR_SYS; then no socket is left.
+ * Owns:    descriptors stay the caller's, which closes SOCK afterwards.
+ * Errors:  HR_SYS.
  */
-int rt_session_start(const struct rt_plan *plan, int dirfd, int lock, struct hr_err *e) HR_MUST_USE;
+int rt_session_start(const struct rt_plan *plan, int dirfd, int sock, struct hr_err *e) HR_MUST_USE;
 
 #endif

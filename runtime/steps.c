@@ -500,7 +500,7 @@ static int hand_over(struct build *b, struct hr_err *e)
 	return n < 0 ? -1 : tell(BUILD_DONE, fds, 2 + (size_t)n, e);
 }
 
-/* Only the socket stays open: the session's lock and sockets must not live on in this child. */
+/* Only the socket stays open: those of the session must not live on in this child. */
 static int keep_socket_only(int sock, struct hr_err *e)
 {
 	if (sock != SOCK_FD && dup2(sock, SOCK_FD) < 0)

@@ -75,15 +75,6 @@ static bool is_task(const struct rt_proc *p, pid_t launcher)
 	       !(p->flags & EXITING) && strncmp(p->comm, "hpcrun-s", 8) != 0;
 }
 
-bool rt_tasks_is_one(pid_t launcher, pid_t pid)
-{
-	hr_autofd int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	hr_autofree char *name = hr_xasprintf("%d", (int)pid);
-	struct rt_proc p;
-
-	return proc >= 0 && look(proc, name, &p) && is_task(&p, launcher);
-}
-
 static bool is_outside(int proc, const char *pid, ino_t ours)
 {
 	hr_autofree char *path = hr_xasprintf("%s/ns/mnt", pid);

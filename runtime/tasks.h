@@ -33,10 +33,6 @@ bool rt_tasks_parse(const char *text, size_t n, struct rt_proc *out) HR_MUST_USE
 /* The process that starts this step's tasks here, the parent of SLURM_TASK_PID; 0: not known. */
 pid_t rt_tasks_launcher(void);
 
-/* Whether PID is such a task itself: what it starts may start more, it alone only what it becomes.
- */
-bool rt_tasks_is_one(pid_t launcher, pid_t pid);
-
 /*
  * A task that LAUNCHER started and that lives outside of containers; 0: there is none, -1: that
  * cannot be told. Looks at every process of this machine: not for every event.

@@ -18,7 +18,7 @@
 /* hpcrun-session's command line: what the rank that started it has planned. */
 struct rt_session_args {
 	struct rt_shape shape; /* first: rt_shape_opts */
-	uint64_t listen_fd, lock_fd, dir_fd;
+	uint64_t listen_fd, dir_fd;
 	const char *key, *caller_cwd, *bind_cwd, *home_source, *home_target;
 	struct hr_strv binds, stores;
 	const char

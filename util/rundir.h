@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The directories of this node in which a user's sessions may have their names.
+ * The directories of this node in which a user's sessions may keep what later ones need.
  *
  * For: runtime/place.c, which makes one, and 'hpcrun stats', which looks into all.
  * Sequence: for each I below HR_RUNDIRS: hr_rundir_path(I), hr_rundir_open().

@@ -51,7 +51,7 @@ tree_make() {
 # where COMMAND...: run it in a session of its own, apart from those of other tests.
 own() { "$HPCRUN" run --bind "/usr:/session/$BATS_TEST_NUMBER${PART:-}" app:1 "$@"; }
 mnt_ns() { own readlink /proc/self/ns/mnt; }
-sockets() { find "$XDG_RUNTIME_DIR" -name '*.sock'; }
+holders() { leftovers | sed -n 's/ .*hpcrun-session$//p'; }
 none_left() { [ -z "$(leftovers)" ]; }
 in_step() { # RANKS: look like the only node of a Slurm step
 	export SLURM_JOB_ID=7 SLURM_STEP_ID=$BATS_TEST_NUMBER SLURM_NODEID=0 SLURM_STEP_TASKS_PER_NODE=$1
@@ -131,7 +131,8 @@ wrap() {
 	need strace
 	local call
 	killed_rank() { strace -o /dev/null -e inject="$call":signal=KILL:when=1 "$HPCRUN" run --bind "/usr:/session/$1" app:1 true; }
-	for call in flock bind listen unlinkat clone wait4 sendmsg recvmsg setns seccomp; do
+	for call in flock getrandom pwrite64 bind listen clone wait4 sendmsg recvmsg setns seccomp; do
+		rm -f "$XDG_RUNTIME_DIR/hpcrun/secret" # that it is made
 		PART=-$call
 		run -137 killed_rank "$BATS_TEST_NUMBER$PART"
 		run -0 own cat /etc/where
@@ -248,9 +249,9 @@ killed() { grep -q 'killed by SIGKILL' "$HPCRUN_LIBEXECDIR/trace"; }
 @test "session: programs go on when the holder is killed, and new ranks start another" { # G4
 	own sh -c 'sleep 2; cat /etc/where; ls /etc | wc -l' >"$BATS_TEST_TMPDIR/out" 3>&- &
 	program=$!
-	wait_until 10 test -n "$(sockets)"
+	wait_until 10 test -n "$(holders)"
 	sleep 0.5
-	for pid in $(leftovers | sed -n 's/ .*hpcrun-session$//p'); do
+	for pid in $(holders); do
 		kill -KILL "$pid" || : # the child that built the container may have ended meanwhile
 	done
 	run -0 own echo another
@@ -295,17 +296,43 @@ killed() { grep -q 'killed by SIGKILL' "$HPCRUN_LIBEXECDIR/trace"; }
 
 # -- places
 
-@test "session: names left by dead sessions are removed by the next one" { # H4
-	local dir=$XDG_RUNTIME_DIR/hpcrun
-	own true
-	: >"$dir/0123456789abcdef0123456789abcdef.lock"
-	: >"$dir/0123456789abcdef0123456789abcdef.sock"
-	: >"$dir/something-else"
-	PART=-next own true
-	wait_until 5 test ! -e "$dir/0123456789abcdef0123456789abcdef.lock"
-	[ ! -e "$dir/0123456789abcdef0123456789abcdef.sock" ]
-	[ -e "$dir/something-else" ]
-	rm "$dir/something-else"
+@test "session: of a holder that is killed no name is left, and no file" { # H4
+	local holder name
+	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/run
+	mkdir -m 700 "$XDG_RUNTIME_DIR"
+	our_holder() { leftovers_with "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR" | sed -n 's/ .*hpcrun-session$//p'; }
+	listening() { [ "$(session_names "$(our_holder)" | wc -l)" = 1 ]; }
+	"$HPCRUN" run --bind "$XDG_RUNTIME_DIR" app:1 \
+		sh -c "cd '$XDG_RUNTIME_DIR'; touch there; until [ -e go ]; do sleep 0.1; done" 3>&- &
+	wait_until 10 test -e "$XDG_RUNTIME_DIR/there"
+	wait_until 10 listening
+	holder=$(our_holder)
+	name=$(session_names "$holder")
+	[[ $name =~ ^@hpcrun-[0-9a-f]{32}$ ]]
+	kill -STOP "$holder" # so that it cannot do anything about it
+	kill -KILL "$holder"
+	touch "$XDG_RUNTIME_DIR/go"
+	wait $!
+	our_end() { [ -z "$(leftovers_with "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR")" ]; }
+	wait_until 10 our_end
+	run -1 grep -F "$name" /proc/net/unix
+	[ -z "$(session_files)" ]
+}
+
+@test "session: a rank in another network namespace has a container of its own, the others share theirs" {
+	unshare -Urn true 2>/dev/null || skip 'no network namespaces'
+	# shellcheck disable=SC2016  # for the shell inside
+	run -0 unshare -Ur sh -c 'cd "$1"
+		"$0" run --bind "$1" app:1 sh -c "readlink /proc/self/ns/mnt; touch $1/there; until [ -e $1/go ]; do sleep 0.1; done" &
+		until [ -e there ]; do sleep 0.1; done
+		unshare -n "$0" run --bind "$1" app:1 readlink /proc/self/ns/mnt
+		"$0" run --bind "$1" app:1 readlink /proc/self/ns/mnt
+		touch go
+		wait' "$HPCRUN" "$BATS_TEST_TMPDIR"
+	echo "$output"
+	[ "${#lines[@]}" = 3 ]
+	[ "${lines[0]}" != "${lines[1]}" ]
+	[ "${lines[0]}" = "${lines[2]}" ]
 }
 
 @test "session: a runtime directory that others can enter is passed over" { # H6
@@ -371,7 +398,7 @@ killed() { grep -q 'killed by SIGKILL' "$HPCRUN_LIBEXECDIR/trace"; }
 	[ -n "$(leftovers)" ]
 	own true
 	wait_until 10 none_left
-	[ -z "$(sockets)" ]
+	[ -z "$(session_files)" ]
 }
 
 @test "session: in a Slurm step the same failure is printed once" {
@@ -397,7 +424,7 @@ mounts() { awk '$5 !~ /bats-run-|hpcrun-test/' /proc/self/mountinfo; }
 	before=$(mounts)
 	own true
 	wait_until 10 none_left
-	[ -z "$(sockets)" ]
+	[ -z "$(session_files)" ]
 	[ "$(mounts)" = "$before" ]
 }
 
@@ -595,32 +622,6 @@ holds_mounts() { [ "$(find "/proc/$1/fd" -lname 'mnt:*' 2>/dev/null | wc -l)" = 
 	own readlink /proc/self/ns/mnt >"$out.3"
 	[ "$(sort -u "$out".? | wc -l)" = 1 ]
 	wait_until 20 holds_mounts "$holder" 0
-	touch "$go"
-	wait
-	wait_until 20 none_left
-}
-
-@test "step: when all its tasks have come themselves, the session has no name before the last of them runs" {
-	local go=$BATS_TEST_TMPDIR/go out=$BATS_TEST_TMPDIR/out
-	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/run
-	mkdir -m 700 "$XDG_RUNTIME_DIR"
-	in_step 2
-	# as slurmstepd does: each is a child of ours
-	task() {
-		(
-			export SLURM_TASK_PID=$BASHPID
-			until [ -e "$go.$1" ]; do sleep 0.1; done
-			exec "$HPCRUN" run --bind "$XDG_RUNTIME_DIR" app:1 sh -c "ls $XDG_RUNTIME_DIR/hpcrun; until [ -e $go ]; do sleep 0.1; done"
-		) >"$out.$1" 3>&- &
-	}
-	task 1
-	task 2
-	touch "$go.1"
-	wait_until 20 test -s "$out.1"
-	[ "$(grep -c 'sock$' "$out.1")" = 1 ]
-	touch "$go.2"
-	wait_until 20 test -s "$out.2"
-	[ "$(grep -c 'sock$' "$out.2")" = 0 ]
 	touch "$go"
 	wait
 	wait_until 20 none_left

@@ -55,13 +55,15 @@ node_processes() {
 		on_node "$k" ps -o pid=,args= -u "$TEST_USER" | sed "s/^ */node $k: /"
 	done
 }
-# Their mounts, sockets, locks and files that sessions make; what "hpcrun stats" shows of past ones is kept on purpose.
+# Their mounts, sockets and files that sessions make; what "hpcrun stats" shows of past ones and the secret of their
+# names are kept on purpose.
 node_residue() {
 	local k
 	node_processes
 	for k in $(seq "$(wc -l <"$CLUSTER/nodes")"); do
 		# shellcheck disable=SC2016  # for the shell on the node
-		on_node "$k" sh -c 'find /tmp /var/tmp /dev/shm -xdev -user "$0" ! -type d ! -path "*/hpcrun-cache-*" ! -path "/tmp/hpcrun-*/stats/*"; grep fuse.hpcrun /proc/mounts' \
+		on_node "$k" sh -c 'find /tmp /var/tmp /dev/shm -xdev -user "$0" ! -type d ! -path "*/hpcrun-cache-*" ! -path "/tmp/hpcrun-*/stats/*" ! -path "/tmp/hpcrun-*/secret"
+			grep fuse.hpcrun /proc/mounts; grep " @hpcrun-" /proc/net/unix' \
 			"$TEST_USER" | sed "s/^/node $k: /"
 	done
 }

@@ -12,7 +12,7 @@ teardown() { cancel_all; }
 # How many different values a column of $output has.
 count() { awk -v f="$1" '{ print $f }' <<<"$output" | sort -u | wc -l; }
 servers_on() { on_node "$1" sh -c 'for p in /proc/[0-9]*/exe; do readlink $p; done 2>/dev/null' | grep -c '/hpcrun-serve$'; }
-names_on() { on_node "$1" find "/tmp/hpcrun-$(id -u "$TEST_USER")" -name '*.sock'; }
+names_on() { on_node "$1" awk '$4 == "00010000" && $8 ~ /^@hpcrun-/' /proc/net/unix; }
 no_names_on() { [ -z "$(names_on "$1")" ]; }
 # What the processes of hpcrun on a node have of its memory, in kB; pages that are shared count in parts.
 hpcrun_memory() {
@@ -174,6 +174,20 @@ started_again() {
 	on_login root scancel "$(job_id)"
 	run ! wait $!
 	wait_until 30 no_job
+	assert_nothing_left
+}
+
+@test "step: nothing is left of a session that is killed with the step and could do nothing about it" {
+	# where Slurm leaves it alone it has to end by itself
+	local signal=CONT
+	! grep -q "^ProctrackType=proctrack/cgroup" "$CLUSTER/slurm.conf" || signal=STOP
+	run -0 job srun -n 1 sh -c '
+		$HPCRUN app:1 sh -c "touch $WORK/there; until test -e $WORK/go; do sleep 0.1; done; cat /etc/where" &
+		until test -e $WORK/there; do sleep 0.1; done
+		kill -$0 $(pgrep -x hpcrun-session)
+		touch $WORK/go
+		wait' "$signal"
+	[ "$output" = 'inside the image' ]
 	assert_nothing_left
 }
 

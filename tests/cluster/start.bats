@@ -32,7 +32,7 @@ trace_joining_rank() {
 	opened=$(grep -oE '^(open|openat|openat2|readlink|readlinkat|access|faccessat2?|newfstatat|stat|lstat|statx)\([^"]*"[^"]+"' \
 		<<<"$calls" | sed 's/.*"\(.*\)"$/\1/' | sort -u)
 	# /proc/self/exe: the C library of a program that is linked with it
-	strange=$(grep -vxE '/etc/ld\.so\.(cache|preload)|/lib(64)?/.*/?libc\.so\.6|/proc/sys/kernel/random/boot_id|/proc/self/ns/(user|mnt)|/proc/self/(oom_score_adj|exe)|/proc/self/fd/[0-9]+/.*|/tmp/hpcrun-[0-9]+' \
+	strange=$(grep -vxE '/etc/ld\.so\.(cache|preload)|/lib(64)?/.*/?libc\.so\.6|/proc/sys/kernel/random/boot_id|/proc/self/ns/(user|mnt)|/proc/self/(oom_score_adj|exe)|/tmp/hpcrun-[0-9]+|secret' \
 		<<<"$opened" || :)
 	echo "$strange"
 	[ "$(grep -c boot_id <<<"$opened")" = 1 ]
@@ -47,5 +47,5 @@ trace_joining_rank() {
 	# one socket, to the session: no resolver, no name service, no bus
 	[ "$(grep -cE '^socket\(' <<<"$calls")" = 1 ]
 	[ "$(grep -cE '^connect\(' <<<"$calls")" = 1 ]
-	[ "$(grep -cE '^connect\(.*/proc/self/fd/[0-9]+/[0-9a-f]{32}\.sock' <<<"$calls")" = 1 ]
+	[ "$(grep -cE '^connect\(.*sun_path=@"hpcrun-[0-9a-f]{32}"' <<<"$calls")" = 1 ]
 }

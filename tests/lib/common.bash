@@ -160,6 +160,17 @@ leftovers_with() {
 		done || : # a process may end while it is looked at
 }
 
+# session_names PID...: the names (unix(7), abstract: "@hpcrun-...") at which these processes listen.
+session_names() {
+	local pid
+	for pid; do
+		find "/proc/$pid/fd" -lname 'socket:*' -printf '%l\n'
+	done | tr -dc '0-9\n' | awk 'NR == FNR { ours[$1]; next } $4 == "00010000" && $7 in ours { print $8 }' - /proc/net/unix
+}
+
+# session_files: what sessions have left in XDG_RUNTIME_DIR that is not kept on purpose.
+session_files() { find "$XDG_RUNTIME_DIR/hpcrun" ! -type d ! -path '*/stats/*' ! -name secret ! -name 'libs.[0-9][0-9]'; }
+
 # wait_until SECONDS COMMAND...: until it succeeds.
 wait_until() {
 	local end=$((SECONDS + $1))

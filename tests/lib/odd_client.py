@@ -5,21 +5,24 @@
 usage: odd_client.py junk SOCKET VERSION     say everything but what is expected; each must be turned away
        odd_client.py crowd SOCKET COUNT      COUNT that never ask; prints "there", ends when its input does
        odd_client.py alien SOCKET VERSION    be turned away without an answer, as another user
-       odd_client.py listen SOCKET LOCK VERSION FD...
+       odd_client.py listen SOCKET VERSION FD...
                              join the session; when a line comes on standard input take its place, and give one rank
                              what the FDs say: u (user namespace), m (mount namespace), n (network namespace),
                              o (one that belongs to u), f (file)
-       odd_client.py squat SOCKET LOCK
-                             take the place of a session that died, and wait for one rank
+       odd_client.py squat SOCKET           take the place of a session that died, and wait for one rank
+       odd_client.py mute SOCKET            the same, but do not listen; ends when its input does
+       odd_client.py flood SOCKET           connect without end; prints "there", ends when its input does
+
+SOCKET is an abstract name, written "@name".
 """
 import array
 import ctypes
-import fcntl
 import os
 import socket
 import struct
 import sys
 import tempfile
+import threading
 
 MAGIC = 0x31747268
 ASK = struct.Struct('II24s')
@@ -27,10 +30,15 @@ ANSWER = struct.Struct('5I256sii768s256s')
 JOIN = 2
 
 
+def address(name):
+    assert name[0] == '@'
+    return '\0' + name[1:]
+
+
 def connect(path):
     s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     s.settimeout(30)
-    s.connect(path)
+    s.connect(address(path))
     return s
 
 
@@ -87,21 +95,37 @@ def owned_network(user):
     return socket.recv_fds(ours, 1, 1)[1][0]
 
 
-def take_place(path, lock):
-    """The socket of a session in the place of PATH, with its lock held."""
-    locked = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(locked, fcntl.LOCK_EX)
-    os.unlink(path)
+def take_place(path):
+    """A rank that connects to PATH, which belongs to us."""
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    server.bind(path)
-    os.chmod(path, 0o777)
+    server.bind(address(path))
     server.listen()
     print('listening', flush=True)
     rank, _ = server.accept()
     return rank
 
 
-def listen(path, lock, version, *kinds):
+def mute(path):
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server.bind(address(path))
+    print('there', flush=True)
+    sys.stdin.read()
+
+
+def flood(path):
+    def without_end():
+        while True:
+            try:
+                connect(path).close()
+            except OSError:
+                pass  # it is over
+    for _ in range(4):
+        threading.Thread(target=without_end, daemon=True).start()
+    print('there', flush=True)
+    sys.stdin.read()
+
+
+def listen(path, version, *kinds):
     s = connect(path)
     s.send(ASK.pack(MAGIC, 0, version))
     while True:
@@ -114,7 +138,7 @@ def listen(path, lock, version, *kinds):
                 'o': owned_network(fds[0])}
         print('joined', flush=True)
         sys.stdin.readline()
-        rank = take_place(path, lock)
+        rank = take_place(path)
         rank.recv(4096)
         socket.send_fds(rank, [data], [have[k] for k in kinds] + [fds[2]])
         rank.settimeout(30)
@@ -134,6 +158,8 @@ if __name__ == '__main__':
         except BrokenPipeError:
             pass  # closed already
     elif sys.argv[1] == 'squat':
-        turned_away(take_place(*sys.argv[2:4]))
+        assert turned_away(take_place(sys.argv[2])), 'it was told something'
+    elif sys.argv[1] in ('mute', 'flood'):
+        {'mute': mute, 'flood': flood}[sys.argv[1]](sys.argv[2])
     else:
-        listen(sys.argv[2], sys.argv[3], sys.argv[4].encode(), *sys.argv[5:])
+        listen(sys.argv[2], sys.argv[3].encode(), *sys.argv[4:])
