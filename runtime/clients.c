@@ -309,3 +309,11 @@ size_t rt_clients_pending(const struct rt_clients *l)
 		n += l->v[i].state != CLIENT_JOINED;
 	return n;
 }
+
+bool rt_clients_come_again(const struct rt_clients *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].flags & RT_ASK_AGAIN)
+			return true;
+	return false;
+}

@@ -107,5 +107,7 @@ void rt_clients_say(const struct rt_clients *l, const char *text);
 pid_t rt_client_pid(const struct rt_client *c);
 
 size_t rt_clients_pending(const struct rt_clients *l); /* asking or waiting */
+/* Whether one of them has met a session before that died. */
+bool rt_clients_come_again(const struct rt_clients *l);
 
 #endif

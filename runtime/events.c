@@ -451,7 +451,11 @@ static void builder_died(struct rt_session *s, int status)
 	if (s->phase != RT_STARTING)
 		return;
 	rt_child_died("the builder of the container", status, "", 0, &e);
-	rt_session_fail(s, &e);
+	/* The mount ends with it, and so does the server: all has to be made anew. */
+	if (WIFSIGNALED(status) && !rt_clients_come_again(&s->clients))
+		rt_session_give_up(s, &e);
+	else
+		rt_session_fail(s, &e);
 }
 
 void rt_session_on_child(struct rt_session *s)

@@ -158,14 +158,14 @@ static int pull_image(const struct rt_plan *plan, struct rt_joined *j, struct rt
 }
 
 /* Ask on a fresh connection; HR_NOTFOUND when the session went away meanwhile. */
-static int ask(const struct rt_plan *plan, bool starter, struct rt_joined *j, struct hr_err *e)
+static int ask(const struct rt_plan *plan, uint32_t flags, struct rt_joined *j, struct hr_err *e)
 {
 	struct rt_ask q = { .magic = RT_MSG_MAGIC, .version = PACKAGE_VERSION };
 	const int err = STDERR_FILENO;
 	struct rt_answer a;
 	int fds[RT_MSG_FDS_MAX];
 
-	q.flags = (starter ? RT_ASK_STARTER : 0) | (plan->verbose > 0 ? RT_ASK_SUMMARY : 0) |
+	q.flags = flags | (plan->verbose > 0 ? RT_ASK_SUMMARY : 0) |
 		  (plan->verbose > 1 ? RT_ASK_VERBOSE : 0);
 	if (rt_msg_send(j->sock, &q, sizeof(q), &err, 1, e) < 0)
 		return -1;
@@ -212,7 +212,8 @@ int rt_session_join(const struct rt_plan *plan, struct rt_joined *j, struct hr_e
 		j->sock = connect_or_start(plan, j->place, &starter, e);
 		if (j->sock < 0)
 			return -1;
-		if (ask(plan, starter, j, e) == 0)
+		if (ask(plan, (starter ? RT_ASK_STARTER : 0) | (i > 0 ? RT_ASK_AGAIN : 0), j, e) ==
+		    0)
 			return 0;
 		if (e->kind != HR_NOTFOUND || j->sock < 0)
 			return -1;

@@ -32,6 +32,7 @@ enum rt_ask_flag {
 	RT_ASK_PULLED = 4,  /* after RT_DO_PULL: done, go on */
 	RT_ASK_PULL_FAILED = 8, /* the rank has told its user why; it leaves */
 	RT_ASK_SUMMARY = 16,	/* one line of figures when this rank is the last to end */
+	RT_ASK_AGAIN = 32,	/* the rank has met a session that died before it was ready */
 };
 
 struct rt_ask {

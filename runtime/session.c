@@ -277,6 +277,13 @@ static void let_go(struct rt_session *s)
 	rt_session_enter_phase(s, RT_LEAVING);
 }
 
+void rt_session_give_up(struct rt_session *s, const struct hr_err *cause)
+{
+	s->failure = *cause;
+	let_go(s);
+	rt_clients_refuse(&s->clients);
+}
+
 /* The task that the last look found left may have come, and no other be left. */
 static void look_soon(struct rt_session *s)
 {

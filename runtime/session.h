@@ -108,6 +108,8 @@ int rt_session_run(const struct rt_session_args *args, struct hr_err *e) HR_MUST
 
 /* events.c: one function per thing that can happen; rt_session_fail is the only way to FAILED. */
 void rt_session_fail(struct rt_session *s, const struct hr_err *cause);
+/* STARTING failed of CAUSE, which another attempt may not meet: the ranks start another session. */
+void rt_session_give_up(struct rt_session *s, const struct hr_err *cause);
 void rt_session_on_server(struct rt_session *s);
 void rt_session_on_builder(struct rt_session *s);
 void rt_session_on_child(struct rt_session *s);

@@ -179,11 +179,27 @@ killed() { grep -q 'killed by SIGKILL' "$HPCRUN_LIBEXECDIR/trace"; }
 	[ "$n" -gt 22 ]
 }
 
-@test "session: the builder may be killed at any step: one message, and nothing is left" { # H2
+# What the builder tells, by number: the steps, /dev/fuse among them, and the end.
+@test "session: a builder that is killed at any step has a successor, for all ranks" { # H2
+	need strace
+	local n i
+	for n in 1 5 9 10 13 20; do
+		PART=-$n
+		wrap --once hpcrun-session -f -e trace=sendmsg -e inject=sendmsg:signal=KILL:when=$n
+		for i in 1 2 3; do
+			own readlink /proc/self/ns/mnt >"$BATS_TEST_TMPDIR/$i" 2>&1 3>&- &
+		done
+		wait
+		killed
+		[ "$(sort -u "$BATS_TEST_TMPDIR"/[1-3] | grep -cx 'mnt:\[[0-9]*]')" = 1 ]
+		[ "$(cat "$BATS_TEST_TMPDIR"/[1-3] | wc -l)" = 3 ]
+	done
+}
+
+@test "session: when the builder and its successor are killed there is one message, and nothing is left" { # H2
 	need strace
 	local n
-	# of what it tells: the steps, /dev/fuse among them, and the end
-	for n in 5 9 10 13 20; do
+	for n in 5 20; do
 		PART=-$n
 		wrap hpcrun-session -f -e trace=sendmsg -e inject=sendmsg:signal=KILL:when=$n
 		fail_with 'hpcrun: the builder of the container was killed by signal 9 \(Killed\)' own true
