@@ -213,7 +213,12 @@ static void what_is_in_use_moves_and_the_rest_can_go(void **state)
 	assert_true(store_object_exists(st, STORE_PACK, &unused.name.name));
 	MUST(store_gc(st, &o, &gone, &err));
 	assert_true(store_object_exists(st, STORE_PACK, &p.name.name));
+	assert_true(store_object_exists(st, STORE_PACK_OLD, &p.name.name));
 	assert_false(store_object_exists(st, STORE_PACK, &unused.name.name));
+	o.replaced_s = 0;
+	MUST(store_gc(st, &o, &gone, &err));
+	assert_false(store_object_exists(st, STORE_PACK, &p.name.name));
+	assert_false(store_object_exists(st, STORE_PACK_OLD, &p.name.name));
 }
 
 static void small_packs_become_one_when_they_are_many(void **state)
