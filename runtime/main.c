@@ -48,6 +48,8 @@ static int bare_main(void *args, int argc, char **argv, struct hr_err *e)
 		return hr_fail(e, HR_USAGE, 0, "'%s' is a verb: it stands before its options",
 			       argv[0]);
 	}
+	if (!a->image && argc > 0 && rt_verb_foreign(argv[0], e) < 0)
+		return -1;
 	return rt_cmd_run.main(args, argc, argv, e);
 }
 

@@ -10,6 +10,7 @@
 #include "store/bundle.h"
 #include "store/cache_place.h"
 #include "store/cmd.h"
+#include "store/image.h"
 #include "store/import.h"
 #include "store/interrupt.h"
 #include "store/progress.h"
@@ -271,6 +272,17 @@ static int import_main(void *args, int argc, char **argv, struct hr_err *e)
 	return import(args, argv[0], argc > 1 ? argv[1] : NULL, e);
 }
 
+/* A tag that is here says more than that the registry does not know the other one. */
+static void hint_near(const struct pull_env *env, const char *name, struct hr_err *e)
+{
+	hr_autofree char *near = store_image_near_tag(&env->paths, name);
+
+	if (!near)
+		return;
+	e->hint[0] = '\0';
+	hr_hint(e, "did you mean tag '%s', which is here?", near);
+}
+
 static int pull_main(void *args, int argc, char **argv, struct hr_err *e)
 {
 	const struct pull_args *a = args;
@@ -290,7 +302,11 @@ static int pull_main(void *args, int argc, char **argv, struct hr_err *e)
 		return failed(&env, "pull", argv[0], e);
 	registry = (struct store_import_registry) { env.client, &env.ref };
 	source = store_import_registry_source(&registry);
-	return pull_from(a, &env, &source, e) < 0 ? failed(&env, "pull", argv[0], e) : 0;
+	if (pull_from(a, &env, &source, e) == 0)
+		return 0;
+	if (e->kind == HR_NOTFOUND)
+		hint_near(&env, argv[0], e);
+	return failed(&env, "pull", argv[0], e);
 }
 
 const struct hr_cmd store_cmd_pull = {

@@ -19,6 +19,7 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/log.h"
+#include "util/opt.h"
 #include "util/poison.h"
 
 struct store_image {
@@ -206,8 +207,56 @@ static int open_in(const struct store_paths *stores, size_t i, const struct stor
 	return 0;
 }
 
+/* ---- what was meant in place of an image that no store has ---- */
+
+/* The tags of a repository. */
+struct tags {
+	const struct fetch_ref *of;
+	struct hr_strv v;
+};
+
+static int add_tag(void *arg, const struct fetch_ref *ref, const struct store_ref_record *r,
+		   struct hr_err *e)
+{
+	struct tags *t = arg;
+
+	(void)r;
+	(void)e;
+	if (ref->tag && strcmp(ref->registry, t->of->registry) == 0 &&
+	    strcmp(ref->repo, t->of->repo) == 0)
+		hr_strv_add(&t->v, ref->tag);
+	return 0;
+}
+
+char *store_image_near_tag(const struct store_paths *stores, const char *name)
+{
+	HR_CLEANUP(store_name_release) struct store_name w = { 0 };
+	struct hr_err ignored = { 0 }; /* it is a hint only */
+	struct tags tags = { .of = &w.ref };
+	const char *near = NULL;
+	char *tag;
+
+	if (store_name_parse(name, &w, &ignored) < 0 || w.by_digest || w.ref.has_digest)
+		return NULL;
+	for (size_t i = 0; i < stores->n; i++) {
+		HR_CLEANUP(store_closep) struct store *st = NULL;
+
+		hr_err_clear(&ignored);
+		if (!store_is_url(stores->v[i]) &&
+		    store_open(stores->v[i], STORE_READ, &stores->trusted, &st, &ignored) == 0 &&
+		    store_ref_each(st, add_tag, &tags, &ignored) < 0)
+			hr_debug("%s", ignored.text);
+	}
+	if (tags.v.n > 0)
+		near = hr_nearest(w.ref.tag, (const char *const *)tags.v.v);
+	tag = near && strcmp(near, w.ref.tag) != 0 ? hr_xstrdup(near) : NULL;
+	hr_strv_release(&tags.v);
+	return tag;
+}
+
 int store_image_missing(const struct store_paths *stores, const char *name, struct hr_err *e)
 {
+	hr_autofree char *near = store_image_near_tag(stores, name);
 	hr_autobuf struct hr_buf list = { 0 };
 	size_t urls = 0;
 
@@ -215,6 +264,10 @@ int store_image_missing(const struct store_paths *stores, const char *name, stru
 		hr_buf_printf(&list, "%s'%s'", i == 0 ? "" : ", ", stores->v[i]);
 		urls += store_is_url(stores->v[i]);
 	}
+	if (near)
+		hr_hint(e,
+			"did you mean tag '%s', which is here? else fetch it with 'hpcrun pull %s'",
+			near, name);
 	if (stores->n > 0 && urls == stores->n)
 		hr_hint(e, "a store behind a URL gets its images where it is kept; is the URL that "
 			   "of its directory, where 'format' is? 'hpcrun doctor' looks");

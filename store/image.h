@@ -40,6 +40,13 @@ void store_name_release(struct store_name *n);
  */
 int store_image_open(const struct store_paths *stores, const char *name, struct store_image **out,
 		     struct hr_err *e) HR_MUST_USE;
+/*
+ * The tag that comes nearest to that of NAME, of those that the directories among STORES have of
+ * its repository, or NULL if none is near.
+ *
+ * Owns:    the caller frees the result.
+ */
+char *store_image_near_tag(const struct store_paths *stores, const char *name);
 /* Fail with HR_NOTFOUND: NAME is in none of STORES; returns -1. */
 int store_image_missing(const struct store_paths *stores, const char *name, struct hr_err *e);
 void store_image_close(struct store_image *img);

@@ -60,6 +60,7 @@ store_bytes() { find "$HPCRUN_STORE/packs" -type f -printf '%s\n' | awk '{ n += 
 
 @test "rmi: the name is gone, and the image cannot be run" {
 	"$HPCRUN" pull "$REGISTRY/test/busybox:1"
+	fail_with "did you mean tag '1', which is here" "$HPCRUN" pull "$REGISTRY/test/busybox:1x"
 	"$HPCRUN" rmi "$REGISTRY/test/busybox:1"
 	run -0 "$HPCRUN" images
 	[[ $output != *test/busybox* ]]

@@ -234,10 +234,20 @@ trees() {
 	[ -n "$("$HPCRUN" completion words delete lab/t)" ]
 }
 
+@test "verbs: a tag that is not here is told one that is, if that is near" {
+	"$HPCRUN" tag lab/told:1 lab/near:12-slim
+	fail_with "hint: did you mean tag '12-slim', which is here\? else fetch it with 'hpcrun pull lab/near:12-smal'" \
+		"$HPCRUN" inspect lab/near:12-smal
+	fail_with "hint: fetch it with 'hpcrun pull lab/near:edge'" "$HPCRUN" inspect lab/near:edge
+	fail_with "hint: fetch it with 'hpcrun pull lab/far:12-smal'" "$HPCRUN" inspect lab/far:12-smal
+}
+
 @test "verbs: one that stands behind an option is not pulled as an image" {
 	fail_with "'run' is a verb: it stands before its options" "$HPCRUN" -v run lab/told:1 true
 	fail_with "hint: write 'hpcrun ls .OPTION....'; an image of that name is 'ls:latest'" "$HPCRUN" --pull never ls
 	fail_with "image 'run:latest' is not in" "$HPCRUN" --pull never run:latest
+	fail_with "hpcrun has no verb 'ps'" "$HPCRUN" -v ps
+	fail_with "image 'ps:latest' is not in" "$HPCRUN" --pull never ps:latest
 }
 
 @test "help: as a verb, too, with the verbs or what one takes" {
