@@ -3,6 +3,7 @@
  * once, are read from there, and are absent when the file is. */
 #include "config.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -35,6 +37,17 @@ static char dir[64];
 static struct store_cache *cache;
 static struct store_cache_pack *pack;
 static uint8_t chunk[FRAMES][LEN], got[LEN];
+static bool no_holes; /* the file system makes none */
+
+/* In place of the C library's. */
+int fallocate(int fd, int mode, off_t off, off_t len)
+{
+	if (no_holes) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	return (int)syscall(SYS_fallocate, fd, mode, off, len);
+}
 
 static void open_all(void)
 {
@@ -313,6 +326,20 @@ static void readers_see_it_whole_or_not_at_all(void **state)
 	assert_null(bad);
 }
 
+static void where_no_room_is_given_back_it_stays_where_it_was(void **state)
+{
+	char path[256];
+
+	(void)state;
+	no_holes = true;
+	move(1);
+	no_holes = false;
+	assert_right(1);
+	path_of("files", &file_name, "", path);
+	assert_int_equal(unlink(path), 0);
+	assert_right(1); /* not by way of the large file */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +352,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_byte_that_does_not_fit_its_bytes_is_found_out,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(neither_what_is_claimed_nor_what_is_small_is_moved,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(where_no_room_is_given_back_it_stays_where_it_was,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(readers_see_it_whole_or_not_at_all, setup,
 						teardown),
