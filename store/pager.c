@@ -28,6 +28,7 @@
 #define MARK_SEEN	1
 #define MARK_GUESSED	2
 #define MARK_LIKELY	4
+#define MARK_TOLD	8 /* by a trace: that it is touched says nothing of what else is */
 #define LIKELY_MAX	(64u << 20) /* bytes that were likely, and not touched so far */
 #define OTHERS_POLL_MS	2	    /* how often to look whether another process has its chunk */
 #define OTHERS_WAIT_MS	10000	    /* at most; less where outages are to be waited for less */
@@ -147,7 +148,7 @@ static void guess_on(struct store_pager *p, uint32_t chunk)
 static void note_seen(struct store_pager *p, uint32_t chunk, uint32_t frame_len)
 {
 	pthread_mutex_lock(&p->lock);
-	if (!(p->mark[chunk] & MARK_SEEN))
+	if (!(p->mark[chunk] & (MARK_SEEN | MARK_TOLD)))
 		p->seen_bytes += frame_len;
 	if (p->mark[chunk] & MARK_GUESSED)
 		p->guessed_bytes -= frame_len;
@@ -155,7 +156,7 @@ static void note_seen(struct store_pager *p, uint32_t chunk, uint32_t frame_len)
 		p->likely_bytes -= frame_len;
 	if (p->mark[chunk] & MARK_GUESSED)
 		guess_on(p, chunk);
-	p->mark[chunk] = MARK_SEEN;
+	p->mark[chunk] = MARK_SEEN | (p->mark[chunk] & MARK_TOLD);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -383,21 +384,40 @@ struct store_chunk_source store_pager_source(struct store_pager *p)
 					     .arg = p };
 }
 
+/* With the lock held: a trace, or whoever wants all, has told of a chunk. */
+static void note_told(struct store_pager *p, uint32_t chunk, uint32_t frame_len)
+{
+	p->told = true;
+	if (p->mark[chunk] & MARK_TOLD)
+		return;
+	p->mark[chunk] |= MARK_TOLD;
+	if (p->mark[chunk] & MARK_SEEN)
+		p->seen_bytes -= frame_len;
+}
+
 void store_pager_later(struct store_pager *p, uint32_t chunk)
 {
 	struct store_loc_chunk at = store_loc_chunk(p->o.loc, chunk);
 	struct store_cache_pack *pack = store_pager_cache_of(p, &at);
 
-	if (!pack || store_cache_has(pack, at.frame))
-		return;
 	pthread_mutex_lock(&p->lock);
-	if (p->state[chunk] == PAGER_IDLE) {
+	note_told(p, chunk, at.frame_len);
+	if (pack && !store_cache_has(pack, at.frame) && p->state[chunk] == PAGER_IDLE) {
 		p->busy++;
 		p->state[chunk] = PAGER_LATER;
 		push(&p->later, chunk);
 		pthread_cond_signal(&p->wake);
 	}
 	pthread_mutex_unlock(&p->lock);
+}
+
+/*
+ * With the lock held: how much may be fetched that is likely, and not touched so far. What the
+ * program touches beyond its trace tells how much the trace does not know.
+ */
+static uint64_t likely_most(const struct store_pager *p)
+{
+	return p->told && p->seen_bytes < LIKELY_MAX ? p->seen_bytes : LIKELY_MAX;
 }
 
 /* With the lock held: whether to fetch a chunk that is almost certain to be wanted. */
@@ -407,7 +427,7 @@ static bool expect(struct store_pager *p, uint32_t chunk)
 	struct store_cache_pack *pack = store_pager_cache_of(p, &at);
 
 	if (p->state[chunk] != PAGER_IDLE || p->refused_ms[chunk] != 0 || !pack ||
-	    store_cache_has(pack, at.frame) || p->likely_bytes + at.frame_len > LIKELY_MAX)
+	    store_cache_has(pack, at.frame) || p->likely_bytes + at.frame_len > likely_most(p))
 		return false;
 	if (p->mark[chunk] == 0) {
 		p->mark[chunk] = MARK_LIKELY;

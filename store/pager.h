@@ -77,7 +77,11 @@ int store_pager_start(struct store_pager *p, struct store_chunks *chunks,
 		      struct hr_err *e) HR_MUST_USE;
 /* Tell that the cache cannot be used, all of it or not for everything; once, whoever finds out. */
 void store_pager_no_cache(struct store_pager *p, const struct hr_err *why);
-/* Fetch a chunk into the cache when nothing more urgent is to be done. */
+/*
+ * Fetch a chunk into the cache when nothing more urgent is to be done. Whoever asks so knows what
+ * will be touched: what else is likely is then fetched only in the measure in which such is
+ * touched.
+ */
 void store_pager_later(struct store_pager *p, uint32_t chunk);
 /*
  * Fetch N chunks into the cache that are foreseen to be wanted, the first N_SOON before others.

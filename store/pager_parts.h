@@ -52,9 +52,10 @@ struct store_pager {
 	uint8_t *state;	      /* by chunk */
 	uint64_t *refused_ms; /* by chunk: when it could not be had; 0 never */
 	uint8_t *mark;	      /* by chunk: whether it was touched, or guessed */
-	/* compressed: touched; guessed, or likely, and not touched yet */
+	/* compressed: touched that no trace told of; guessed, or likely, and not touched yet */
 	uint64_t seen_bytes, guessed_bytes, likely_bytes;
 	uint64_t guessed_total; /* with those touched since */
+	bool told;		/* there is a trace */
 	unsigned int ahead;	/* threads that fetch what nobody waits for */
 	unsigned int asking;	/* requests on their way */
 	uint64_t batch_bytes;	/* of one request, as the link wants it */
