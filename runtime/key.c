@@ -4,13 +4,13 @@
 #include "runtime/key.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include "util/boot.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
 
@@ -55,27 +55,14 @@ void rt_key_hex(const struct rt_key *k, char text[RT_KEY_SIZE])
 	text[RT_KEY_SIZE - 1] = '\0';
 }
 
-int rt_key_boot(char boot[RT_KEY_BOOT_SIZE], struct hr_err *e)
-{
-	static const char path[] = "/proc/sys/kernel/random/boot_id";
-	hr_autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	memset(boot, 0, RT_KEY_BOOT_SIZE);
-	/* masked in some containers; then the namespaces alone must do */
-	if (fd >= 0 && read(fd, boot, RT_KEY_BOOT_SIZE - 1) < 0)
-		return hr_fail(e, HR_SYS, errno, "cannot read '%s'", path);
-	return 0;
-}
-
 /* A session of another boot, or of another view of the host, is another session. */
 static int add_machine(struct rt_key *k, struct hr_err *e)
 {
 	static const char *const spaces[] = { "/proc/self/ns/user", "/proc/self/ns/mnt" };
-	char boot[RT_KEY_BOOT_SIZE];
+	char boot[HR_BOOT_ID + 1];
 	struct stat st;
 
-	if (rt_key_boot(boot, e) < 0)
-		return -1;
+	(void)hr_boot_id(boot); /* masked in some containers: then the namespaces alone must do */
 	rt_key_add(k, "boot", boot);
 	for (size_t i = 0; i < HR_COUNT(spaces); i++) {
 		if (stat(spaces[i], &st) < 0) {

@@ -23,10 +23,6 @@ void rt_key_add(struct rt_key *k, const char *name, const char *value);
 void rt_key_add_u64(struct rt_key *k, const char *name, uint64_t value);
 void rt_key_hex(const struct rt_key *k, char text[RT_KEY_SIZE]);
 
-/* The identifier of this boot; "" where /proc hides it. Errors: HR_SYS when it cannot be read. */
-#define RT_KEY_BOOT_SIZE 64
-int rt_key_boot(char boot[RT_KEY_BOOT_SIZE], struct hr_err *e) HR_MUST_USE;
-
 /*
  * Digest PLAN, the user, this boot, the namespaces hpcrun runs in, the job step and the parts of
  * the environment that the session reads, into plan->key.

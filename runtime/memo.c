@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "runtime/key.h"
+#include "util/boot.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -81,13 +82,11 @@ void rt_memo_key(struct rt_memo *m, const char *what, const char *value)
 
 void rt_memo_begin(struct rt_memo *m, const char *question)
 {
-	char boot[RT_KEY_BOOT_SIZE];
-	struct hr_err ignored = { 0 }; /* a masked /proc: then the files alone must do */
+	char boot[HR_BOOT_ID + 1];
 	hr_autofree char *self = NULL;
 	struct stat st;
 
-	if (rt_key_boot(boot, &ignored) < 0)
-		boot[0] = '\0';
+	(void)hr_boot_id(boot); /* a masked /proc: then the files alone must do */
 	self = state_of("/proc/self/exe", &st);
 	rt_memo_release(m);
 	rt_memo_key(m, "question", question);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "store/cache_ref.h"
+#include "util/boot.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/le.h"
@@ -36,7 +37,7 @@ struct store_cache {
 	int top;   /* CACHE */
 	int dirfd; /* CACHE/packs */
 	struct store_cache_refs *refs;
-	char boot[STORE_CACHE_BOOT];
+	char boot[HR_BOOT_ID + 1];
 };
 
 struct store_cache_pack {
@@ -68,15 +69,6 @@ static int check_own(int fd, const char *dir, struct hr_err *e)
 	return 0;
 }
 
-/* The random number of this boot. */
-static void read_boot(char boot[STORE_CACHE_BOOT])
-{
-	hr_autofd int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || read(fd, boot, STORE_CACHE_BOOT) != STORE_CACHE_BOOT)
-		memset(boot, 0, STORE_CACHE_BOOT);
-}
-
 int store_cache_open(const char *dir, struct store_cache **out, struct hr_err *e)
 {
 	hr_autofd int top = -1;
@@ -98,7 +90,7 @@ int store_cache_open(const char *dir, struct store_cache **out, struct hr_err *e
 	(*out)->top = hr_steal_fd(&top);
 	(*out)->dirfd = hr_steal_fd(&packs);
 	(*out)->refs = store_cache_refs_new(*out);
-	read_boot((*out)->boot);
+	(void)hr_boot_id((*out)->boot); /* none: no seal is of this boot */
 	return 0;
 }
 

@@ -35,9 +35,7 @@ struct store_cache_pack;
  */
 int store_cache_open(const char *dir, struct store_cache **out, struct hr_err *e) HR_MUST_USE;
 void store_cache_close(struct store_cache *c);
-/* Which boot of the node this is, for a seal (cache_file.h): 36 characters, all NUL when it cannot
- * be told; borrowed. */
-#define STORE_CACHE_BOOT 36
+/* Which boot of the node this is, for a seal (cache_file.h), as of hr_boot_id(); borrowed. */
 const char *store_cache_boot(const struct store_cache *c);
 /* Its directory, as a descriptor that is borrowed; for cache_file.h and small files beside it. */
 int store_cache_dir(const struct store_cache *c);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/boot.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/le.h"
@@ -64,7 +65,7 @@ static bool seal_read(const struct store_cache_file *f, uint64_t *done)
 
 	if (pread(f->seal, seal, sizeof(seal), 0) != sizeof(seal) ||
 	    memcmp(seal, SEAL_MAGIC, 8) != 0 || boot[0] == '\0' ||
-	    memcmp(seal + SEAL_BOOT, boot, STORE_CACHE_BOOT) != 0)
+	    memcmp(seal + SEAL_BOOT, boot, HR_BOOT_ID) != 0)
 		return false;
 	*done = hr_le64(seal + SEAL_DONE);
 	return true;
@@ -74,7 +75,7 @@ static int seal_write(const struct store_cache_file *f, uint64_t done, struct hr
 {
 	uint8_t seal[SEAL_BYTES] = SEAL_MAGIC;
 
-	memcpy(seal + SEAL_BOOT, store_cache_boot(f->cache), STORE_CACHE_BOOT);
+	memcpy(seal + SEAL_BOOT, store_cache_boot(f->cache), HR_BOOT_ID);
 	hr_le64_put(seal + SEAL_DONE, done);
 	return hr_pwrite_all(f->seal, seal, sizeof(seal), 0, f->seal_path, e);
 }

@@ -12,26 +12,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/boot.h"
 #include "util/buf.h"
 #include "util/io.h"
 #include "util/poison.h"
 
 #define BOOT_DIGITS 16
 
-/* The first digits of the boot id, or zeros: then every other process is unknown. */
-static void boot_id(char out[BOOT_DIGITS + 1])
+/* The first digits of the boot id; false and zeros where it is hidden, as on other hosts then. */
+static bool boot_digits(char out[BOOT_DIGITS + 1])
 {
-	hr_autobuf struct hr_buf b = { 0 };
-	struct hr_err none = { 0 }; /* no /proc: zeros do */
+	char id[HR_BOOT_ID + 1];
+	bool known = hr_boot_id(id);
 	size_t n = 0;
 
-	memset(out, '0', BOOT_DIGITS);
+	for (const char *p = id; *p && n < BOOT_DIGITS; p++)
+		if (*p != '-')
+			out[n++] = *p;
+	memset(out + n, '0', BOOT_DIGITS - n);
 	out[BOOT_DIGITS] = '\0';
-	if (hr_file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 256, &b, &none) < 0)
-		return;
-	for (size_t i = 0; i < b.len && n < BOOT_DIGITS; i++)
-		if (b.p[i] != '-')
-			out[n++] = (char)b.p[i];
+	return known;
 }
 
 /* The inode number of our pid namespace: pids mean nothing in another one. */
@@ -73,7 +73,7 @@ static void look_up_own_name(void)
 {
 	char boot[BOOT_DIGITS + 1];
 
-	boot_id(boot);
+	boot_digits(boot);
 	snprintf(own_name, sizeof(own_name), "%s-%u-%d-%llu", boot, pid_namespace(), (int)getpid(),
 		 start_time(getpid()));
 }
@@ -95,8 +95,7 @@ enum store_process_state store_process_state(const char *name)
 
 	if (sscanf(name, "%16[0-9a-f]-%u-%d-%llu", theirs, &ns, &pid, &start) != 4 || pid <= 0)
 		return STORE_PROCESS_UNKNOWN;
-	boot_id(boot);
-	if (strcmp(boot, theirs) != 0 || boot[0] == '\0' || ns != pid_namespace())
+	if (!boot_digits(boot) || strcmp(boot, theirs) != 0 || ns != pid_namespace())
 		return STORE_PROCESS_UNKNOWN;
 	if (kill(pid, 0) < 0 && errno == ESRCH)
 		return STORE_PROCESS_GONE;

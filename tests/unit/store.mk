@@ -5,7 +5,7 @@ STORE_TEST_LIBS = libstore.a libfetch.a libutil.a $(ISAL_LIBS) $(ZSTD_LIBS) $(JA
 STORE_TESTS = tests/unit/test_store_cut tests/unit/test_store_inflate tests/unit/test_store_merge tests/unit/test_store_tar \
 	tests/unit/test_store_gc tests/unit/test_store_text tests/unit/test_store_layer tests/unit/test_store_record tests/unit/test_store_sha256mb \
 	tests/unit/test_store_site tests/unit/test_store_frame tests/unit/test_store_pack \
-	tests/unit/test_store_layout tests/unit/test_store_repack
+	tests/unit/test_store_layout tests/unit/test_store_repack tests/unit/test_store_process
 
 check_PROGRAMS += $(STORE_TESTS)
 TESTS += $(STORE_TESTS)
@@ -33,6 +33,9 @@ tests_unit_test_store_record_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_sha256mb_SOURCES = tests/unit/test_store_sha256mb.c
 tests_unit_test_store_sha256mb_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_sha256mb_LDADD = $(STORE_TEST_LIBS)
+tests_unit_test_store_process_SOURCES = tests/unit/test_store_process.c
+tests_unit_test_store_process_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_process_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_gc_SOURCES = tests/unit/test_store_gc.c
 tests_unit_test_store_gc_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_gc_LDADD = $(STORE_TEST_LIBS)
