@@ -126,7 +126,7 @@ static void add_dir(struct store_foresee *f, uint32_t dir)
 	pthread_mutex_unlock(&f->lock);
 }
 
-static bool ends_with(const char *name, const char *end)
+static bool has_suffix(const char *name, const char *end)
 {
 	size_t n = strlen(name), k = strlen(end);
 
@@ -149,7 +149,7 @@ void store_foresee_found(struct store_foresee *f, uint32_t dir, const char *name
 		return;
 	if (strcmp(name, MODULES_DIR) == 0)
 		push_once(f, MODULES, dir);
-	else if (ends_with(name, MODULE_END))
+	else if (has_suffix(name, MODULE_END))
 		found_module(f, dir);
 	else if (strstr(name, ".so"))
 		add_dir(f, dir);

@@ -72,10 +72,10 @@ static bool has(void *arg, uint32_t chunk)
 }
 
 /* OBJECT, or NULL: the image is a file of its own, and no store is asked for a trace. */
-static int start_pager(struct serve *s, const struct serve_web *w, const char *url,
-		       const struct store_pager_object *object, struct net *n, struct hr_err *e)
+static struct store_pager *make_pager(struct serve *s, const struct serve_web *w,
+				      const struct store_pager_object *object,
+				      struct store_trace *trace, const struct net *n)
 {
-	struct store_trace *trace = store_trace_new(s->ix);
 	const struct store_pager_options o = { .ix = s->ix,
 					       .loc = store_image_loc(s->img),
 					       .origins = &n->origins,
@@ -91,30 +91,66 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 					       .notice = serve_tell,
 					       .notice_arg = s,
 					       .threads = THREADS };
-	struct store_pager *pager = store_pager_new(&o);
-	const struct store_prefetch_options f = {
+
+	return store_pager_new(&o);
+}
+
+/* URL of the store whose trace is asked for, or NULL. */
+static int start_prefetch(struct serve *s, const struct serve_web *w, const char *url,
+			  struct store_pager *pager, struct store_trace *trace, const struct net *n,
+			  struct hr_err *e)
+{
+	const struct store_prefetch_options o = {
 		.ix = s->ix,
 		.pager = pager,
 		.trace = trace,
 		.client = n->client,
-		.url = object ? NULL : hr_xstrdup(url),
+		.url = url ? hr_xstrdup(url) : NULL,
 		.copy = n->copy,
 		.program = w->app,
 		.mode = (enum hr_conf_prefetch)w->conf->prefetch
 	};
-	struct store_chunk_source source = store_pager_source(pager);
-	const struct serve_native_options native = { .cache_dir = n->dir,
-						     .program = w->app,
-						     .cache_bytes = w->conf->cache_bytes,
-						     .all = w->conf->prefetch == HR_PREFETCH_ALL,
-						     .source = { .plain = store_pager_peek,
-								 .arg = pager },
-						     .has = has,
-						     .moved = store_pager_moved,
-						     .sha256_many = store_sha256_many };
-	const struct store_foresee_source foreseen = { store_pager_foreseen, store_pager_bring,
-						       pager };
 	struct store_prefetch *prefetch;
+
+	if (store_prefetch_start(&o, &prefetch, e) < 0)
+		return -1;
+	s->end = on_end;
+	s->end_arg = prefetch;
+	return 0;
+}
+
+static void start_foresee(struct serve *s, const struct serve_web *w, struct store_pager *pager)
+{
+	const struct store_foresee_source source = { store_pager_foreseen, store_pager_bring,
+						     pager };
+
+	s->foresee = store_foresee_start(s->ix, &source);
+	store_foresee_program(s->foresee, w->app);
+}
+
+static void start_native(struct serve *s, const struct serve_web *w, struct store_pager *pager,
+			 const struct net *n)
+{
+	const struct serve_native_options o = { .cache_dir = n->dir,
+						.program = w->app,
+						.cache_bytes = w->conf->cache_bytes,
+						.all = w->conf->prefetch == HR_PREFETCH_ALL,
+						.source = { .plain = store_pager_peek,
+							    .arg = pager },
+						.has = has,
+						.moved = store_pager_moved,
+						.sha256_many = store_sha256_many };
+
+	s->native = serve_native_start(s, &o);
+}
+
+/* Page the image in: what reads ask for, what they will ask for next, and its large files. */
+static int start_paging(struct serve *s, const struct serve_web *w, const char *url,
+			const struct store_pager_object *object, struct net *n, struct hr_err *e)
+{
+	struct store_trace *trace = store_trace_new(s->ix);
+	struct store_pager *pager = make_pager(s, w, object, trace, n);
+	const struct store_chunk_source source = store_pager_source(pager);
 
 	if (n->lost.kind != HR_OK)
 		store_pager_no_cache(pager, &n->lost);
@@ -123,15 +159,12 @@ static int start_pager(struct serve *s, const struct serve_web *w, const char *u
 	s->chunks = store_chunks_new(s->ix, &source, w->memory, fetch_digest_of);
 	store_chunks_count(s->chunks, s->stats, NULL);
 	if (store_pager_start(pager, s->chunks, e) < 0 ||
-	    store_prefetch_start(&f, &prefetch, e) < 0)
+	    start_prefetch(s, w, object ? NULL : url, pager, trace, n, e) < 0)
 		return -1;
-	if (o.guess && n->cache)
-		s->foresee = store_foresee_start(s->ix, &foreseen);
-	store_foresee_program(s->foresee, w->app);
-	s->end = on_end;
-	s->end_arg = prefetch;
+	if (w->conf->prefetch != HR_PREFETCH_NONE && n->cache)
+		start_foresee(s, w, pager);
 	if (w->native && !object) /* files are named by digests, which are not known */
-		s->native = serve_native_start(s, &native);
+		start_native(s, w, pager, n);
 	return 0;
 }
 
@@ -240,7 +273,7 @@ static int open_url(struct serve *s, const struct serve_web *w, const char *url,
 	s->img = store_file_image(store_url_image_file(u));
 	s->ix = store_image_index(s->img);
 	s->cache = n->cache;
-	return start_pager(s, w, url, store_url_image_object(u), n, e);
+	return start_paging(s, w, url, store_url_image_object(u), n, e);
 }
 
 int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, struct hr_err *e)
@@ -265,5 +298,5 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 		return -1;
 	s->cache = n->cache;
 	n->upstream = make_upstream(s, w, url, n->dir);
-	return start_pager(s, w, url, NULL, n, e);
+	return start_paging(s, w, url, NULL, n, e);
 }
