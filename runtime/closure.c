@@ -20,7 +20,7 @@ static const char *const glibc_names[] = {
 	"libc_malloc_",
 };
 
-bool rt_closure_is_glibc(const char *name)
+static bool is_glibc(const char *name)
 {
 	for (size_t i = 0; i < HR_COUNT(glibc_names); i++)
 		if (strncmp(name, glibc_names[i], strlen(glibc_names[i])) == 0)
@@ -83,7 +83,7 @@ static int add_needed(struct rt_closure *c, struct rt_libtree *host, size_t from
 	struct rt_lib lib = { 0 };
 	int r;
 
-	if (!l && rt_closure_is_glibc(name)) {
+	if (!l && is_glibc(name)) {
 		l = append(c, &lib, name, true);
 	} else if (!l) {
 		if (c->n >= LIBRARIES_MAX)

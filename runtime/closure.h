@@ -77,7 +77,4 @@ int rt_closure_check(struct rt_closure *c, struct rt_libtree *host, struct rt_li
 
 void rt_closure_release(struct rt_closure *c);
 
-/* NAME belongs to the C library: libc.so.6, libm.so.6, the loader, ... */
-bool rt_closure_is_glibc(const char *name);
-
 #endif

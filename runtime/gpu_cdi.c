@@ -76,7 +76,8 @@ void rt_cdi_files_release(struct rt_cdi_files *l)
 	memset(l, 0, sizeof(*l));
 }
 
-bool rt_cdi_is_gpu(const struct rt_cdi_spec *spec)
+/* The class is "gpu", and it is not a vendor's specification for managing all devices. */
+static bool is_gpu(const struct rt_cdi_spec *spec)
 {
 	static const char management[] = "management.";
 
@@ -87,8 +88,7 @@ bool rt_cdi_is_gpu(const struct rt_cdi_spec *spec)
 bool rt_cdi_has_gpu(const struct rt_cdi_files *l, const char *vendor)
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (rt_cdi_is_gpu(&l->v[i].spec) &&
-		    (!vendor || strcmp(l->v[i].spec.vendor, vendor) == 0))
+		if (is_gpu(&l->v[i].spec) && (!vendor || strcmp(l->v[i].spec.vendor, vendor) == 0))
 			return true;
 	return false;
 }
@@ -141,7 +141,7 @@ int rt_cdi_choose(const struct rt_cdi_files *l, const char *word, struct rt_cdi_
 
 		if (equals ? strncmp(kind, word, (size_t)(name - word)) != 0 ||
 				     strlen(kind) != (size_t)(name - word)
-			   : !rt_cdi_is_gpu(s))
+			   : !is_gpu(s))
 			continue;
 		if (!rt_cdi_device(s, name))
 			continue;
@@ -159,7 +159,7 @@ int rt_cdi_choose_all(const struct rt_cdi_files *l, struct rt_cdi_edits *x, stru
 		const struct rt_cdi_spec *s = &l->v[i].spec;
 		bool one = rt_cdi_device(s, "all") != NULL;
 
-		if (!rt_cdi_is_gpu(s))
+		if (!is_gpu(s))
 			continue;
 		for (size_t k = 0; k < (one ? 1 : s->n); k++) {
 			hr_autofree char *full = hr_xasprintf("%s/%s=%s", s->vendor, s->class,

@@ -26,9 +26,6 @@ struct rt_cdi_files {
 void rt_cdi_files_load(const struct hr_strv *dirs, struct rt_cdi_files *out);
 void rt_cdi_files_release(struct rt_cdi_files *l);
 
-/* The class is "gpu", and it is not a vendor's specification for managing all devices. */
-bool rt_cdi_is_gpu(const struct rt_cdi_spec *spec);
-
 /* Some file describes GPUs of VENDOR, or of any when it is NULL. */
 bool rt_cdi_has_gpu(const struct rt_cdi_files *l, const char *vendor);
 

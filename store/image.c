@@ -324,13 +324,6 @@ static int pack_fd(struct store_image *img, uint32_t pack, struct hr_err *e)
 	return fd;
 }
 
-bool store_image_has_pack(struct store_image *img, uint32_t pack)
-{
-	struct hr_err why = { 0 };
-
-	return pack_fd(img, pack, &why) >= 0;
-}
-
 void store_image_hold(struct store_image *img)
 {
 	struct rlimit limit = { .rlim_cur = 0 };

@@ -78,8 +78,6 @@ void store_image_fds(const struct store_image *img, int *index, int *loc);
  * cannot be opened are left for the first read, which says why. Threads: any.
  */
 void store_image_hold(struct store_image *img);
-/* Whether the store of the image has the pack of this number. Threads: any. */
-bool store_image_has_pack(struct store_image *img, uint32_t pack);
 /* Reads frames from the packs of the image's store; valid while IMG is open. Threads: any. */
 struct store_chunk_source store_image_source(struct store_image *img);
 

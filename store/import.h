@@ -89,7 +89,9 @@ struct store_import_prospect {
  * Look what a pull would do: get the manifest and the image config, and see which layers are in
  * O->st, which may be NULL: no store. Those have the state STORE_IMPORT_HERE in *status.
  *
- * Nothing is written. Errors:  those of fetch.
+ * Nothing is written.
+ *
+ * Errors:  those of fetch.
  * Owns:    *status and *out; their _release functions free them, out also after an error.
  */
 int store_import_plan(const struct store_import_options *o, struct store_import_status *status,

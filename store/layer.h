@@ -98,7 +98,9 @@ int store_layer_build_entry(struct store_layer_builder *b, const struct store_la
  *
  * CHUNK_OF maps the tickets to indexes into CHUNKS, where equal chunks have one index; *order
  * receives, for each chunk of the index, its place in CHUNKS, and *n_order their number: what a
- * location file needs. Owns:  *order is the caller's.
+ * location file needs.
+ *
+ * Owns:    *order is the caller's.
  */
 void store_layer_build_finish(struct store_layer_builder *b, const uint32_t *chunk_of,
 			      const struct store_chunk *chunks, uint32_t n_chunks,

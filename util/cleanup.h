@@ -10,14 +10,12 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define HR_CLEANUP(fn) __attribute__((cleanup(fn)))
 #define hr_autofd      HR_CLEANUP(hr_fd_cleanup)   /* int; -1 is empty */
 #define hr_autofree    HR_CLEANUP(hr_free_cleanup) /* pointer from malloc */
-#define hr_autofile    HR_CLEANUP(hr_file_cleanup) /* FILE * */
 #define hr_autodir     HR_CLEANUP(hr_dir_cleanup)  /* DIR * */
 
 /* Hand the pointer over and clear the variable. */
@@ -53,12 +51,6 @@ static inline void hr_free_cleanup(void *p)
 
 	__builtin_memcpy(&v, p, sizeof(v));
 	free(v);
-}
-
-static inline void hr_file_cleanup(FILE **f)
-{
-	if (*f)
-		fclose(*f);
 }
 
 static inline void hr_dir_cleanup(DIR **d)

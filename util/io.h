@@ -31,8 +31,8 @@ int hr_pwrite_all(int fd, const void *buf, size_t len, uint64_t off, const char 
  * Append all of a file to B; DIRFD may be AT_FDCWD.
  *
  * Bounds:  more than LIMIT bytes is HR_CORRUPT. Only regular files; symlinks in the last part of
- * NAME are not followed. The open never blocks on a FIFO. Errors:  HR_NOTFOUND when it is not
- * there, HR_DENIED, HR_SYS.
+ *          NAME are not followed. The open never blocks on a FIFO.
+ * Errors:  HR_NOTFOUND when it is not there, HR_DENIED, HR_SYS.
  */
 int hr_file_read(int dirfd, const char *name, uint64_t limit, struct hr_buf *b,
 		 struct hr_err *e) HR_MUST_USE;
@@ -63,6 +63,7 @@ int hr_mkdir_all(int dirfd, const char *path, mode_t mode, struct hr_err *e) HR_
 
 /* PATH, or the nearest directory above it that is there, for who must not make it; allocated. */
 char *hr_path_existing(const char *path) HR_MUST_USE;
+
 /* close that reports: quota and network file systems fail here. *fd is -1 afterwards. */
 int hr_close(int *fd, const char *what, struct hr_err *e) HR_MUST_USE;
 

@@ -282,7 +282,8 @@ int hr_opt_words(const char *program, const struct hr_cmd *cmd, void *args, int 
 	return 0;
 }
 
-int hr_opt_parse(const char *program, const struct hr_cmd *cmd, void *args, int argc, char **argv,
+/* 1: help was asked for, and printed. The N operands stand at the front of ARGV afterwards. */
+static int parse(const char *program, const struct hr_cmd *cmd, void *args, int argc, char **argv,
 		 int *n, struct hr_err *e)
 {
 	int r = hr_opt_words(program, cmd, args, argc, argv, n, e);
@@ -323,7 +324,7 @@ static int run_verb(const char *program, const struct hr_cmd *cmd, int argc, cha
 	memcpy(words, argv, (size_t)argc * sizeof(*words));
 	r = hr_optsrc_load(program, cmd, args, argc, argv, &texts, e);
 	if (r == 0)
-		r = hr_opt_parse(program, cmd, args, argc, words, &n, e);
+		r = parse(program, cmd, args, argc, words, &n, e);
 	if (r == 0) {
 		words[n] = NULL;
 		r = cmd->main(args, n, words, e);

@@ -133,19 +133,13 @@ struct hr_cmd {
  *
  * PROGRAM is "hpcrun"; help and usage errors name it and the verb.
  * Errors:  HR_USAGE: unknown option (the nearest known one in the hint), missing or surplus
- * operand, bad value. --help prints to stdout and returns 0. Owns:    lists inside args are
- * released afterwards.
+ *          operand, bad value. --help prints to stdout and returns 0.
+ * Owns:    lists inside args are released afterwards.
  */
 int hr_cmd_run(const char *program, const struct hr_cmd *cmd, int argc, char **argv,
 	       struct hr_err *e);
 
-/*
- * Parse alone, for a caller that needs the operands before it runs: ARGS is cmd->args_size zeroed
- * bytes. *first is the index of the first operand. Returns 0, 1 when help was asked for and
- * printed, or -1.
- */
-int hr_opt_parse(const char *program, const struct hr_cmd *cmd, void *args, int argc, char **argv,
-		 int *first, struct hr_err *e) HR_MUST_USE;
+/* Free the lists in ARGS. */
 void hr_opt_release(const struct hr_cmd *cmd, void *args);
 
 /*

@@ -78,9 +78,10 @@ struct serve_msg {
 /*
  * Send or receive one packet with up to two descriptors.
  *
- * Owns:    received descriptors are the caller's, close-on-exec; unused entries of FDS are -1. Sent
- * ones stay the caller's. Errors:  HR_SYS; HR_CORRUPT for a packet of another shape. Receiving: the
- * end of the socket is HR_NOTFOUND.
+ * Owns:    received descriptors are the caller's, close-on-exec; unused entries of FDS are -1.
+ *          Sent ones stay the caller's.
+ * Errors:  HR_SYS; HR_CORRUPT for a packet of another shape. Receiving: the end of the socket is
+ *          HR_NOTFOUND.
  */
 int hr_serve_send(int sock, const struct serve_msg *m, const int fds[2],
 		  struct hr_err *e) HR_MUST_USE;
