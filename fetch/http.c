@@ -522,7 +522,9 @@ static const struct outcome {
 	enum fetch_again again;
 	const char *hint;
 } outcomes[] = {
-	{ CURLE_COULDNT_RESOLVE_HOST, FETCH_AGAIN_UNREACHED, "is the host name spelled right?" },
+	{ CURLE_COULDNT_RESOLVE_HOST, FETCH_AGAIN_UNREACHED,
+	  "is the host name spelled right? a node that sees no other network needs a proxy "
+	  "(https_proxy), or an image that was pulled before" },
 	{ CURLE_COULDNT_RESOLVE_PROXY, FETCH_AGAIN_UNREACHED,
 	  "the proxy comes from hpcrun.conf or from http_proxy and https_proxy" },
 	{ CURLE_COULDNT_CONNECT, FETCH_AGAIN_UNREACHED,

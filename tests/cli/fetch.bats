@@ -164,6 +164,7 @@ no_login_left_home() {
 
 @test "fetch: a host that does not exist fails soon and is named" { # E19
 	fails "Could not resolve host: nosuch.invalid" manifest nosuch.invalid/a
+	[[ $stderr == *"spelled right? a node that sees no other network"* ]]
 }
 
 @test "fetch: a port where nothing listens fails soon" { # E19
