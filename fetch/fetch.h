@@ -333,6 +333,7 @@ struct fetch_web_part {
 	/* of an object that must not change meanwhile, or NULL: the first reply fills it, later
 	 * ones are compared with it, by what both have */
 	struct fetch_version *version;
+	uint64_t *whole; /* or NULL: gets the bytes of the whole object, if the reply says them */
 	bool fresh; /* proxies and caches on the way are asked not to answer from what they keep */
 };
 

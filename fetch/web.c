@@ -25,6 +25,7 @@ struct wish {
 	fetch_progress *progress; /* or NULL */
 	void *arg;
 	struct fetch_version *version; /* or NULL */
+	uint64_t *whole;	       /* or NULL */
 	struct hr_buf *b;	       /* else: the whole object, up to LIMIT */
 	uint64_t limit;
 
@@ -36,12 +37,17 @@ struct wish {
 	bool partial;  /* the server did as Range says */
 };
 
-/* Whether the reply, to an object of BYTES, is of the object that the replies before were of. */
-static int check_version(struct wish *w, const struct fetch_http_reply *r, uint64_t bytes,
-			 struct hr_err *e)
+/*
+ * The reply is of an object of BYTES, 0: it does not say. Is it the object that the replies before
+ * were of?
+ */
+static int check_object(struct wish *w, const struct fetch_http_reply *r, uint64_t bytes,
+			struct hr_err *e)
 {
 	struct fetch_version *v = w->version, now = { .bytes = bytes };
 
+	if (w->whole && bytes != 0)
+		*w->whole = bytes;
 	if (!v)
 		return 0;
 	if (bytes == 0)
@@ -88,7 +94,7 @@ static int check_headers(struct wish *w, const struct fetch_http_reply *r, struc
 				       "the server ignores Range and sends the whole object");
 		}
 		w->skip = w->off;
-		return check_version(w, r, r->has_length ? r->length : 0, e);
+		return check_object(w, r, r->has_length ? r->length : 0, e);
 	}
 	if (!r->content_range || !fetch_range_parse(r->content_range, &range))
 		return hr_fail(e, HR_NET, 0, "a partial reply without a valid Content-Range");
@@ -96,7 +102,7 @@ static int check_headers(struct wish *w, const struct fetch_http_reply *r, struc
 		return hr_fail(e, HR_NET, 0,
 			       "asked for bytes %" PRIu64 "-%" PRIu64 ", got %" PRIu64 "-%" PRIu64,
 			       w->off, w->off + w->len - 1, range.first, range.last);
-	return check_version(w, r, range.total, e);
+	return check_object(w, r, range.total, e);
 }
 
 static int take_ranged(struct wish *w, const uint8_t *p, size_t n, struct hr_err *e)
@@ -265,6 +271,7 @@ int fetch_web_range(struct fetch_client *c, const struct fetch_web_part *part, s
 			  .progress = part->progress,
 			  .arg = part->arg,
 			  .version = part->version,
+			  .whole = part->whole,
 			  .fresh = part->fresh };
 
 	return part->len == 0 ? 0 : get(c, part->url, &w, e);

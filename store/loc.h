@@ -2,9 +2,10 @@
 /*
  * Location files: where a store keeps the chunks of a layer index or an image index.
  *
- * For: opening an index together with its .loc, and writing one at import. The content is advice:
- * digests decide whether the bytes found are right.
- * Source: hpcrun-store(5) LOCATIONS.
+ * For: opening an index together with its .loc, and writing one at import. Where chunks lie is
+ * advice: digests decide whether the bytes found are right. By the names of packs digests of frames
+ * are known.
+ * Source: hpcrun-store(5) LOCATIONS, TRUST.
  */
 #ifndef STORE_LOC_H
 #define STORE_LOC_H

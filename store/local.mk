@@ -64,7 +64,7 @@ libstore_a_SOURCES = \
 	store/pack.c store/pack.h \
 	store/pack_reader.c store/pack_reader.h \
 	store/pager.c store/pager.h store/pager_parts.h \
-	store/pager_fetch.c store/pager_lanes.c \
+	store/pager_fetch.c store/pager_lanes.c store/pager_tables.c \
 	store/prefetch.c store/prefetch.h \
 	store/prefetch_files.c store/prefetch_files.h \
 	store/process.c store/process.h \

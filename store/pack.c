@@ -20,7 +20,7 @@
 #define TABLE_MAGIC	  "hpcrPAK2"
 #define TABLE_MAGIC_BARE  "hpcrPAK1" /* rows end before the digest of the frame */
 #define TABLE_END	  "hpcrPAKE"
-#define TABLE_HEAD	  16
+#define TABLE_HEAD	  STORE_PACK_TABLE_HEAD
 #define TABLE_TAIL	  16
 #define TABLE_ROW	  80
 #define TABLE_ROW_BARE	  48
@@ -137,6 +137,11 @@ int store_pack_publish(struct store_pack_writer *w, struct hr_err *e)
 uint64_t store_pack_table_bytes(uint32_t n)
 {
 	return TABLE_HEAD + (uint64_t)n * TABLE_ROW + TABLE_TAIL;
+}
+
+bool store_pack_table_begins(const uint8_t p[STORE_PACK_TABLE_HEAD], uint32_t n)
+{
+	return memcmp(p, TABLE_MAGIC, 8) == 0 && hr_le32(p + 8) == n;
 }
 
 static size_t row_bytes(const struct store_pack_table *t)

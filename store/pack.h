@@ -65,6 +65,13 @@ struct store_pack_table {
 uint64_t store_pack_table_bytes(uint32_t n);
 
 /*
+ * Whether the bytes at P begin a table with digests of N frames; who waits for a table that may be
+ * an older one need not wait for all of it.
+ */
+#define STORE_PACK_TABLE_HEAD 16
+bool store_pack_table_begins(const uint8_t p[STORE_PACK_TABLE_HEAD], uint32_t n);
+
+/*
  * Check the N bytes at P, the content of the skippable frame of a pack of PACK_BYTES bytes: frames
  * without gaps from 0 to the table.
  *

@@ -89,6 +89,13 @@ static uint32_t take_first(struct store_pager *p)
 	return NONE;
 }
 
+/* With the lock held: from now on there is something to be done for it. */
+static void become_busy(struct store_pager *p, uint32_t chunk)
+{
+	p->busy++;
+	store_pager_table_count(p, chunk);
+}
+
 static void fly(struct store_pager *p, struct pager_batch *b, uint32_t chunk)
 {
 	p->state[chunk] = p->state[chunk] == PAGER_WANTED ? PAGER_FLYING_WANTED : PAGER_FLYING;
@@ -114,7 +121,7 @@ static bool guess(struct store_pager *p, uint32_t chunk)
 	p->guessed_bytes += at.frame_len;
 	p->guessed_total += at.frame_len;
 	p->mark[chunk] |= MARK_GUESSED;
-	p->busy++;
+	become_busy(p, chunk);
 	return true;
 }
 
@@ -306,7 +313,9 @@ static void *thread_main(void *arg)
 		work(t, &b);
 		pthread_mutex_lock(&p->lock);
 		p->ahead -= b.ahead;
+		pthread_cond_signal(&p->wake); /* this thread may have something else to do first */
 		pthread_mutex_unlock(&p->lock);
+		store_pager_table_fetch(t, b.at[0].pack);
 	}
 	return NULL;
 }
@@ -347,7 +356,8 @@ static void source_start(void *arg, uint32_t chunk, const struct hr_err *why)
 		p->state[chunk] = PAGER_FLYING_WANTED;
 		pthread_cond_broadcast(&p->lanes_done); /* whoever hashes it goes on at once */
 	} else {
-		p->busy += p->state[chunk] == PAGER_IDLE;
+		if (p->state[chunk] == PAGER_IDLE)
+			become_busy(p, chunk);
 		p->state[chunk] = PAGER_WANTED;
 		push(&p->wanted, chunk);
 		pthread_cond_signal(&p->wake);
@@ -403,7 +413,7 @@ void store_pager_later(struct store_pager *p, uint32_t chunk)
 	pthread_mutex_lock(&p->lock);
 	note_told(p, chunk, at.frame_len);
 	if (pack && !store_cache_has(pack, at.frame) && p->state[chunk] == PAGER_IDLE) {
-		p->busy++;
+		become_busy(p, chunk);
 		p->state[chunk] = PAGER_LATER;
 		push(&p->later, chunk);
 		pthread_cond_signal(&p->wake);
@@ -433,7 +443,7 @@ static bool expect(struct store_pager *p, uint32_t chunk)
 		p->mark[chunk] = MARK_LIKELY;
 		p->likely_bytes += at.frame_len;
 	}
-	p->busy++;
+	become_busy(p, chunk);
 	return true;
 }
 
@@ -629,7 +639,9 @@ struct store_pager *store_pager_new(const struct store_pager_options *o)
 	pthread_cond_init(&p->landed, NULL);
 	pthread_cond_init(&p->bench_free, NULL);
 	store_pager_make_benches(p);
+	p->n_chunks = (uint32_t)n;
 	find_neighbours(p, (uint32_t)n);
+	store_pager_make_tables(p);
 	open_packs(p);
 	if (o->upstream)
 		store_upstream_deliver(o->upstream, from_upstream, p);

@@ -8,9 +8,9 @@
  * Chunks that are wanted are asked for first, chunks wanted side by side in one request, which is
  * as large as the link carries in a twentieth of a second; a chunk is on its way once for all
  * threads and, through the cache's claims, for all processes of the node. Every chunk is verified
- * by its sha256 when it arrives. Origins are tried in order; when all fail they are tried again,
- * with growing pauses, until OUTAGE_S have passed since the first failure: then reads fail with
- * EIO.
+ * when it arrives, by its sha256 or by that of its frame. Origins are tried in order; when all fail
+ * they are tried again, with growing pauses, until OUTAGE_S have passed since the first failure:
+ * then reads fail with EIO.
  *
  * Sequence: store_pager_new(); store_chunks_new() with store_pager_source(); store_pager_start();
  * it then lives as long as the process.

@@ -202,18 +202,48 @@ static int fail_frame(struct arrival *a, struct hr_err *e)
 		       a->b->at[a->next].frame_off);
 }
 
+static int compare(const struct store_chunk *want, const struct fetch_digest *got, struct hr_err *e)
+{
+	char got_hex[FETCH_DIGEST_HEX], want_hex[FETCH_DIGEST_HEX];
+
+	if (fetch_digest_equal(got, &want->digest))
+		return 0;
+	return hr_fail(e, HR_CORRUPT, 0, "digest is %s, expected %s",
+		       fetch_digest_hex(got, got_hex), fetch_digest_hex(&want->digest, want_hex));
+}
+
+/*
+ * The next frame, opened to ROOM. RIGHT: it is the one that the pack was written with; else it may
+ * hold the same chunk all the same.
+ */
+static int accept_frame(struct arrival *a, uint8_t *room, bool right, struct hr_err *e)
+{
+	struct fetch_digest got;
+	struct store_chunk want;
+	int r = open_frame(a, a->next, &want, room, e);
+
+	if (r == 0 && !right && !a->t->p->o.object) {
+		fetch_digest_of(room, want.bytes, &got);
+		r = compare(&want, &got, e);
+	}
+	if (r < 0)
+		return fail_frame(a, e);
+	accept(a, &want, room);
+	return 0;
+}
+
 /* The next frame, which somebody waits for: straight to where it is expected. */
 static int accept_wanted(struct arrival *a, struct hr_err *e)
 {
 	struct store_pager *p = a->t->p;
-	uint8_t *room = store_chunks_room(p->chunks, a->b->chunk[a->next]);
-	struct store_chunk want;
+	uint32_t chunk = a->b->chunk[a->next];
+	const struct fetch_digest *known = store_pager_frame_digest(p, chunk);
+	struct fetch_digest got;
 
-	if (open_frame(a, a->next, &want, room, e) < 0 ||
-	    (!p->o.object && store_frame_verify(&want, room, fetch_digest_of, e) < 0))
-		return fail_frame(a, e);
-	accept(a, &want, room);
-	return 0;
+	if (known)
+		fetch_digest_of(frame_at(a, a->next), a->b->at[a->next].frame_len, &got);
+	return accept_frame(a, store_chunks_room(p->chunks, chunk),
+			    known && fetch_digest_equal(&got, known), e);
 }
 
 /* What is done with chunks that nobody waits for, many at once, on one of few benches. */
@@ -259,7 +289,6 @@ void store_pager_make_benches(struct store_pager *p)
 static int accept_opened(struct arrival *a, const struct store_chunk *want,
 			 const uint8_t *const *room, size_t n, struct hr_err *e)
 {
-	char got_hex[FETCH_DIGEST_HEX], want_hex[FETCH_DIGEST_HEX];
 	bool digests = !a->t->p->o.object;
 	struct fetch_digest got[PAGER_GROUP];
 	size_t len[PAGER_GROUP];
@@ -269,24 +298,47 @@ static int accept_opened(struct arrival *a, const struct store_chunk *want,
 	if (digests && n > 0)
 		store_pager_digests(a->t->p,
 				    &(struct pager_lanes_work) { .chunk = &a->b->chunk[a->next],
-								 .plain = room,
+								 .p = room,
 								 .bytes = len,
 								 .n = n,
 								 .got = got });
 	for (size_t i = 0; i < n; i++) {
-		if (digests && !fetch_digest_equal(&got[i], &want[i].digest)) {
-			hr_fail(e, HR_CORRUPT, 0, "digest is %s, expected %s",
-				fetch_digest_hex(&got[i], got_hex),
-				fetch_digest_hex(&want[i].digest, want_hex));
+		if (digests && compare(&want[i], &got[i], e) < 0)
 			return fail_frame(a, e);
-		}
 		accept(a, &want[i], room[i]);
 	}
 	return 0;
 }
 
+/*
+ * The next N frames, whose digests are known: what is hashed is what came, and each chunk is
+ * decompressed to where it goes.
+ */
+static int accept_known(struct arrival *a, const struct fetch_digest *const *known, size_t n,
+			struct hr_err *e)
+{
+	const uint8_t *frame[PAGER_GROUP];
+	struct fetch_digest got[PAGER_GROUP];
+	size_t len[PAGER_GROUP];
+
+	for (size_t i = 0; i < n; i++) {
+		frame[i] = frame_at(a, a->next + i);
+		len[i] = a->b->at[a->next + i].frame_len;
+	}
+	store_pager_digests(a->t->p, &(struct pager_lanes_work) { .chunk = &a->b->chunk[a->next],
+								  .p = frame,
+								  .bytes = len,
+								  .n = n,
+								  .got = got });
+	for (size_t i = 0; i < n; i++)
+		if (accept_frame(a, room_for(a->t, a->b->chunk[a->next]),
+				 fetch_digest_equal(&got[i], known[i]), e) < 0)
+			return -1;
+	return 0;
+}
+
 /* The next frames, up to END, as many as a bench has room for. */
-static int accept_group(struct arrival *a, size_t end, struct hr_err *e)
+static int accept_unknown(struct arrival *a, size_t end, struct hr_err *e)
 {
 	struct pager_bench *bench = bench_take(a->t->p);
 	struct store_chunk want[PAGER_GROUP];
@@ -308,6 +360,23 @@ static int accept_group(struct arrival *a, size_t end, struct hr_err *e)
 		return r;
 	*e = bad;
 	return fail_frame(a, e);
+}
+
+/* The next frames, up to END, or some of them. */
+static int accept_group(struct arrival *a, size_t end, struct hr_err *e)
+{
+	const struct fetch_digest *known[PAGER_GROUP];
+	size_t n = 0, unknown = 0;
+
+	while (n < PAGER_GROUP && a->next + n < end &&
+	       (known[n] = store_pager_frame_digest(a->t->p, a->b->chunk[a->next + n])))
+		n++;
+	if (n > 0)
+		return accept_known(a, known, n, e);
+	while (a->next + unknown < end &&
+	       !store_pager_frame_digest(a->t->p, a->b->chunk[a->next + unknown]))
+		unknown++;
+	return accept_unknown(a, a->next + unknown, e);
 }
 
 static bool is_wanted(struct store_pager *p, uint32_t chunk)
@@ -475,12 +544,14 @@ static size_t ask_origin(struct pager_thread *t, const char *origin, struct hr_s
 	hr_autofree char *url = store_pager_url(p, origin, from);
 	struct arrival a = { .t = t, .b = b, .url = url, .next = first, .from = from->frame_off };
 	struct fetch_version v = { .bytes = 0 };
+	uint64_t pack_bytes = 0;
 	struct fetch_web_part part = { .url = url,
 				       .off = from->frame_off,
 				       .len = len,
 				       .buf = t->frames,
 				       .progress = on_progress,
 				       .arg = &a,
+				       .whole = &pack_bytes,
 				       .fresh = fresh };
 	int r;
 
@@ -496,6 +567,8 @@ static size_t ask_origin(struct pager_thread *t, const char *origin, struct hr_s
 	hr_stats_add(&seen->requests, 1);
 	hr_stats_add(&seen->failures, r < 0);
 	hr_stats_add(&seen->bytes, r < 0 ? 0 : len);
+	if (r == 0)
+		store_pager_table_place(p, from->pack, pack_bytes);
 	pthread_mutex_lock(&p->lock);
 	if (r == 0)
 		learn_rate(p, len, a.arrived_ms - a.begun_ms);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Digests of chunks that nobody waits for yet, computed side by side, whichever requests they came
- * with: what is foreseen lies here and there, so most requests bring one or two, and one at a time
- * they are the dearest thing that a server does on CPUs without SHA instructions.
+ * Digests of chunks that nobody waits for yet, or of their frames, computed side by side, whichever
+ * requests they came with: what is foreseen lies here and there, so most requests bring one or two,
+ * and one at a time they are the dearest thing that a server does on CPUs without SHA instructions.
  */
 #include "config.h"
 
@@ -71,7 +71,7 @@ static void take(struct store_pager *p, const struct pager_lanes_job *only, stru
 		*end = j;
 		end = &j->next;
 		for (size_t i = 0; i < j->work->n; i++) {
-			r->p[r->n] = j->work->plain[i];
+			r->p[r->n] = j->work->p[i];
 			r->len[r->n++] = j->work->bytes[i];
 		}
 	}

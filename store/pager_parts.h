@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the two halves of the pager share: pager.c decides what is fetched and when, pager_fetch.c
- * fetches it, verifies it and hands it over. Private to store/pager*.c.
+ * What the parts of the pager share: pager.c decides what is fetched and when, pager_fetch.c
+ * fetches it, verifies it and hands it over, by digests that pager_lanes.c computes and those of
+ * frames that pager_tables.c knows. Private to store/pager*.c.
  */
 #ifndef STORE_PAGER_PARTS_H
 #define STORE_PAGER_PARTS_H
@@ -39,6 +40,15 @@ struct pager_queue {
 	size_t first, n, cap;
 };
 
+/* The table of a pack, which has the digests of its frames. */
+struct pager_table {
+	uint32_t first, n;    /* the chunks of the image in the pack, in in_order */
+	uint64_t at;	      /* where it begins; 0: not known, but by PACK_BYTES */
+	uint64_t pack_bytes;  /* as an origin said; 0: none has */
+	uint64_t saved_bytes; /* that need not be hashed, had it been there all the time */
+	bool asked;	      /* once */
+};
+
 struct store_pager {
 	struct store_pager_options o;
 	struct store_chunks *chunks;
@@ -46,6 +56,7 @@ struct store_pager {
 	struct store_cache_pack **packs; /* by number in the location file; NULL: no cache for it */
 	uint32_t *in_order;		 /* the chunks as they lie in the packs */
 	uint32_t *neighbour;		 /* by chunk: whose frame follows in the pack, or NONE */
+	uint32_t n_chunks;
 
 	pthread_mutex_t lock; /* of all below; never held over I/O */
 	pthread_cond_t wake;
@@ -60,6 +71,9 @@ struct store_pager {
 	unsigned int asking;	/* requests on their way */
 	uint64_t batch_bytes;	/* of one request, as the link wants it */
 	struct pager_queue wanted, soon, later;
+	struct pager_table *tables; /* by number in the location file */
+	/* by chunk: the digest of its frame, for ever, or NULL: not known */
+	const struct fetch_digest **frame_digest;
 	pthread_cond_t landed; /* somebody waits in store_pager_bring() */
 	uint32_t busy;	       /* chunks that are not idle */
 	pthread_cond_t rest;   /* busy became 0 */
@@ -107,20 +121,35 @@ static inline struct store_cache_pack *store_pager_cache_of(const struct store_p
 /* Threads: before any other. */
 void store_pager_make_benches(struct store_pager *p);
 
-/* N chunks lie decompressed. */
+/* Something of N chunks: their frames, or what these hold. */
 struct pager_lanes_work {
 	const uint32_t *chunk;
-	const uint8_t *const *plain;
+	const uint8_t *const *p;
 	const size_t *bytes;
 	size_t n;
 	struct fetch_digest *got; /* N of them are computed */
 };
 
 /*
- * Compute the digests of chunks that nobody waits for, together with those of other threads that
+ * Compute the digests of what nobody waits for, together with those of other threads that
  * come within PAGER_GATHER_MS, as far as that is faster; at once when somebody begins to wait.
  */
 void store_pager_digests(struct store_pager *p, const struct pager_lanes_work *work);
+
+/* Threads: before any other, when in_order is there. */
+void store_pager_make_tables(struct store_pager *p);
+/* With the lock held: a chunk is asked for. */
+void store_pager_table_count(struct store_pager *p, uint32_t chunk);
+/* The pack has so many bytes, says an origin. */
+void store_pager_table_place(struct store_pager *p, uint32_t pack, uint64_t pack_bytes);
+/*
+ * Fetch the table of a pack, once, if it is known where it begins and what it saves is worth what
+ * it costs. A table that cannot be had, or is not what the name of the pack says, is no failure:
+ * the digests of chunks decide then, as they do meanwhile.
+ */
+void store_pager_table_fetch(struct pager_thread *t, uint32_t pack);
+/* The digest of the frame of a chunk as the table of its pack has it, or NULL. */
+const struct fetch_digest *store_pager_frame_digest(struct store_pager *p, uint32_t chunk);
 
 /* The flight of a chunk ends: its verified bytes are at PLAIN; or it failed with E. */
 void store_pager_land(struct store_pager *p, uint32_t chunk, const uint8_t *plain, uint32_t bytes,

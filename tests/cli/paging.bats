@@ -268,8 +268,10 @@ walk() {
 	timeout 60 "$HPCRUN" --no-home --fakeroot lab/paged:1 cat /data/large >/dev/null &
 	run_image cat /data/large >/dev/null
 	wait $!
-	asked=$(sed -n 's/.*bytes=\([0-9]*\)-\([0-9]*\)$/\1 \2/p' "$SCRATCH/web/log")
-	[ "$(sort <<<"$asked" | uniq -d | wc -l)" -eq 0 ]
+	# but for the table at the end of a pack, which is no content and is each session's own
+	asked=$(sed -n 's/.*bytes=\([0-9]*\)-\([0-9]*\)$/\1 \2/p' "$SCRATCH/web/log" |
+		grep -vxEf <(find "$SCRATCH/site/packs" -type f -size +0 -printf '%s\n' | while read -r size; do echo "[0-9]+ $((size - 1))"; done))
+	[ -n "$asked" ] && [ "$(sort <<<"$asked" | uniq -d | wc -l)" -eq 0 ]
 }
 
 @test "paging: wrong bytes, wherever they come from, never reach a program" { # E10 E12 E13

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * mkstore STORE REFERENCE DIR [LEVEL]: make a store that holds one image, the tree at DIR.
+ * mkstore STORE REFERENCE DIR [LEVEL [wrong]]: make a store that holds one image, the tree at DIR.
  *
  * For tests and measurements of the reading half alone: no registry, no archive, no layers. It
  * follows hpcrun-store(5), with zstd level LEVEL (1), one pack, and the walk of DIR as its order.
+ * "wrong": the digests of all chunks are, and nothing else.
  */
 #include "config.h"
 
@@ -70,6 +71,7 @@ struct maker {
 	uint32_t n_frames;
 	ZSTD_CCtx *zstd;
 	int level;
+	bool wrong;
 };
 
 static struct hr_err err;
@@ -92,6 +94,7 @@ static uint32_t add_chunk(struct maker *m, const uint8_t *p, uint32_t n)
 	size_t bytes;
 
 	fetch_digest_of(p, n, &d);
+	d.b[0] ^= m->wrong;
 	id = store_index_builder_chunk(m->b, &d, store_crc64(p, n), n);
 	if (id < before)
 		return id;
@@ -392,6 +395,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	m.level = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 1;
+	m.wrong = argc > 5 && strcmp(argv[5], "wrong") == 0;
 	m.zstd = ZSTD_createCCtx();
 	MUST(store_open(argv[1], STORE_WRITE, NULL, &m.store, &err));
 	MUST(store_tmp_open(m.store, &m.pack, &err));

@@ -18,8 +18,9 @@ names what is wrong with replies for packs: nothing when it is empty, else one o
     shrunk        a smaller total size with each reply, and nothing else
     dated         another date with each reply, and no ETag
     stale         as flip, unless a Cache-Control: no-cache asks for what is right
+    other         frames that another writer could have made of the same chunks
 
-and "all" before it applies it to metadata, too. Each request is one line of DIR/log: METHOD PATH RANGE.
+and "all" before it applies it to metadata, too; "table", or "frames", only to the end of a pack, or to all before. Each request is one line of DIR/log: METHOD PATH RANGE.
 """
 import http.server
 import itertools
@@ -45,6 +46,11 @@ def forged(data, first):
     return bytes(out)
 
 
+def other(data):
+    """The bit of a frame's header that no reader looks at (RFC 8878, 3.1.1.1.1.3) is set."""
+    return re.sub(rb"\x28\xb5\x2f\xfd.", lambda m: m[0][:4] + bytes([m[0][4] | 0x10]), data, flags=re.DOTALL)
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -56,7 +62,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             words = f.read().split()
         if words[:1] == ["all"]:
             return words[1:]
+        if words[:1] in (["table"], ["frames"]):
+            if "/packs/" not in self.path or (words[0] == "table") != self.at_end():
+                return []
+            return words[1:]
         return words if "/packs/" in self.path else []
+
+    def at_end(self):
+        last = self.headers.get("Range", "-").rpartition("-")[2]
+        return last == str(os.path.getsize(root + self.path) - 1)
 
     def send(self, status, body, headers):
         self.send_response(status)
@@ -105,6 +119,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         data = f.read(last - first + 1)
         if fault == "forge":
             return forged(data, first)
+        if fault == "other":
+            return other(data)
         return bytes(b ^ (i % 997 == 5) for i, b in enumerate(data, first)) if fault == "flip" else data
 
     def content(self, f, size, fault):

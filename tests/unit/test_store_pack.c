@@ -153,9 +153,32 @@ static void a_writer_names_its_pack_by_the_table(void **state)
 	assert_int_equal(nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
+static void what_begins_a_table_is_told_before_the_rest_came(void **state)
+{
+	static const struct {
+		const char *magic;
+		uint32_t n;
+		bool good;
+	} rows[] = {
+		{ "hpcrPAK2", N, true },
+		{ "hpcrPAK2", N - 1, false },
+		{ "hpcrPAK2", N + 1, false },
+		{ "hpcrPAK1", N, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		hr_autobuf struct hr_buf b = { 0 };
+
+		make_table(rows[i].magic, ROW_AS_NOW, &b);
+		assert_true(store_pack_table_begins(b.p, rows[i].n) == rows[i].good);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_begins_a_table_is_told_before_the_rest_came),
 		cmocka_unit_test(rows_are_read_with_and_without_digests_of_frames),
 		cmocka_unit_test(a_writer_names_its_pack_by_the_table),
 	};

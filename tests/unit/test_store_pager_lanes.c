@@ -55,7 +55,7 @@ static void *digests(void *arg)
 	const uint8_t *plain[PER_JOB];
 	size_t len[PER_JOB];
 	struct pager_lanes_work work = {
-		.chunk = j->chunk, .plain = plain, .bytes = len, .n = PER_JOB, .got = j->got
+		.chunk = j->chunk, .p = plain, .bytes = len, .n = PER_JOB, .got = j->got
 	};
 
 	for (size_t i = 0; i < PER_JOB; i++) {
