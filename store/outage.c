@@ -12,8 +12,11 @@ bool store_outage_pass(struct store_outage *o, struct hr_err *e)
 {
 	if (e->kind != HR_NOTFOUND && e->kind != HR_NET)
 		return false;
-	if (e->kind == HR_NET)
+	if (e->kind == HR_NET) {
+		if (o->n == 0)
+			o->first = *e;
 		hr_buf_printf(&o->why, "%s%s", o->n++ > 0 ? "; " : "", e->text);
+	}
 	hr_err_clear(e);
 	return true;
 }
@@ -35,10 +38,13 @@ int store_outage_missing(const struct store_outage *o, const struct store_paths 
 	if (o->n == 0)
 		return store_image_missing(stores, name, e);
 	if (o->n < stores->n)
-		return hr_fail(e, HR_NET, 0, "%s; image '%s' is in no store that answers", why(o),
-			       name);
-	(void)hr_fail(e, HR_NET, 0, "%s", why(o));
-	return hr_wrap(e, "cannot look for image '%s'", name);
+		(void)hr_fail(e, HR_NET, 0, "%s; image '%s' is in no store that answers", why(o),
+			      name);
+	else
+		(void)hr_fail(e, HR_NET, 0, "cannot look for image '%s': %s", name, why(o));
+	if (o->first.hint[0])
+		hr_hint(e, "%s", o->first.hint);
+	return -1;
 }
 
 int store_outage_settle(const struct store_outage *o, const struct store_paths *stores,

@@ -20,6 +20,7 @@
 struct store_outage {
 	size_t n;	   /* stores that did not answer */
 	struct hr_buf why; /* of each, "; " between */
+	struct hr_err first;
 };
 
 /*
