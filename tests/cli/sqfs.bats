@@ -287,5 +287,5 @@ patch() {
 		printf '%b' "$bytes" | dd of=bad.sqfs bs=1 seek="$at" conv=notrunc status=none
 		fail_with "bad.sqfs.*$text" "$HPCRUN" ./bad.sqfs true
 	done
-	[ -z "$(find "$HPCRUN_CACHE" -type f)" ]
+	[ -z "$(find "$HPCRUN_CACHE" -type f ! -name turns)" ] # who makes an index has a byte of it for his turn
 }
