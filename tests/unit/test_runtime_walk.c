@@ -95,8 +95,11 @@ static void compare(int root, const char *path, int flags)
 	struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC),
 				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
 	char want[64], got[64];
-	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	int fd;
 
+	do { /* EAGAIN: something was renamed or mounted meanwhile, anywhere on the machine */
+		fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	} while (fd < 0 && errno == EAGAIN);
 	if (fd < 0 && errno == ENOSYS)
 		skip();
 	describe(fd, errno, want);
