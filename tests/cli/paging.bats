@@ -250,8 +250,9 @@ walk() {
 	conf 'prefetch = all'
 	total=$(find "$SCRATCH/site/packs" -type f -printf '%s\n' | awk '{ s += $1 } END { print s }')
 	# a pack's table and its frame are not asked for as contents: 1 %
-	run_image sh -c "until [ -e $BATS_TEST_TMPDIR/go ]; do sleep 0.1; done; sleep 1" &
+	run_image sh -c "until [ -e $BATS_TEST_TMPDIR/go ]; do sleep 0.1; done" &
 	wait_until 20 asked_for $((total - total / 100))
+	wait_until 20 quiet
 	touch "$BATS_TEST_TMPDIR/go"
 	wait $!
 	: >"$SCRATCH/web/log"
