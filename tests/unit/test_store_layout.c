@@ -126,7 +126,7 @@ static int enter_namespace(void)
 static int try_theirs(const char *path, uid_t uid)
 {
 	const struct store_owners others = { { uid + 1 }, 1 }, trusted = { { uid + 1, uid }, 2 };
-	struct store *st = NULL;
+	HR_CLEANUP(store_closep) struct store *st = NULL;
 	char message[64];
 	struct hr_err e[3] = { 0 };
 
