@@ -3,7 +3,6 @@
 
 #include "tests/unit/native_rig.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/tree_remove.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
 
@@ -150,25 +150,12 @@ int rig_setup(void **state)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-int rig_remove(const char *path)
-{
-	return nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
 int rig_teardown(void **state)
 {
 	(void)state;
 	store_native_maker_free(rig.maker);
 	store_cache_close(rig.cache);
-	return rig_remove(rig.top);
+	return tree_remove(rig.top);
 }
 
 struct store_inode rig_inode(uint32_t ino)

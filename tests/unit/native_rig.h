@@ -57,7 +57,4 @@ enum store_cache_file_state rig_state(void);
 /* The file with this ending, in the cache. */
 void rig_path(const char *suffix, char out[256]);
 
-/* Remove a tree. */
-int rig_remove(const char *path);
-
 #endif

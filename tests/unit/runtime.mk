@@ -87,7 +87,7 @@ tests_unit_test_runtime_gpu_LDADD = libruntime.a libutil.a $(INIH_LIBS) $(CMOCKA
 
 check_PROGRAMS += tests/unit/test_runtime_trust
 TESTS += tests/unit/test_runtime_trust
-tests_unit_test_runtime_trust_SOURCES = tests/unit/test_runtime_trust.c
+tests_unit_test_runtime_trust_SOURCES = tests/unit/test_runtime_trust.c $(TREE_REMOVE)
 tests_unit_test_runtime_trust_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_runtime_trust_LDADD = libruntime.a libutil.a $(CMOCKA_LIBS)
 

@@ -43,20 +43,18 @@ check_PROGRAMS += tests/unit/test_store_native tests/unit/test_store_native_odd 
 	tests/unit/test_store_native_many tests/unit/test_store_native_pour
 TESTS += tests/unit/test_store_native tests/unit/test_store_native_odd tests/unit/test_store_native_list \
 	tests/unit/test_store_native_many tests/unit/test_store_native_pour
+NATIVE_RIG = tests/unit/native_rig.c tests/unit/native_rig.h $(TREE_REMOVE)
 NATIVE_TEST_LIBS = libstore.a libfetch.a libutil.a $(ZSTD_LIBS) $(ISAL_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
-tests_unit_test_store_native_SOURCES = tests/unit/test_store_native.c tests/unit/native_rig.c tests/unit/native_rig.h
+tests_unit_test_store_native_SOURCES = tests/unit/test_store_native.c $(NATIVE_RIG)
 tests_unit_test_store_native_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_native_LDADD = $(NATIVE_TEST_LIBS)
-tests_unit_test_store_native_odd_SOURCES = tests/unit/test_store_native_odd.c tests/unit/native_rig.c \
-	tests/unit/native_rig.h
+tests_unit_test_store_native_odd_SOURCES = tests/unit/test_store_native_odd.c $(NATIVE_RIG)
 tests_unit_test_store_native_odd_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_native_odd_LDADD = $(NATIVE_TEST_LIBS)
-tests_unit_test_store_native_many_SOURCES = tests/unit/test_store_native_many.c tests/unit/native_rig.c \
-	tests/unit/native_rig.h
+tests_unit_test_store_native_many_SOURCES = tests/unit/test_store_native_many.c $(NATIVE_RIG)
 tests_unit_test_store_native_many_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_native_many_LDADD = $(NATIVE_TEST_LIBS)
-tests_unit_test_store_native_pour_SOURCES = tests/unit/test_store_native_pour.c tests/unit/native_rig.c \
-	tests/unit/native_rig.h
+tests_unit_test_store_native_pour_SOURCES = tests/unit/test_store_native_pour.c $(NATIVE_RIG)
 tests_unit_test_store_native_pour_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_native_pour_LDADD = $(NATIVE_TEST_LIBS)
 tests_unit_test_store_native_list_SOURCES = tests/unit/test_store_native_list.c $(INDEX_SAMPLE)
@@ -74,7 +72,7 @@ tests_unit_test_store_elf_LDADD = libstore.a libutil.a $(CMOCKA_LIBS)
 tests_unit_test_store_pager_lanes_SOURCES = tests/unit/test_store_pager_lanes.c
 tests_unit_test_store_pager_lanes_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_pager_lanes_LDADD = $(STORE_TEST_LIBS)
-tests_unit_test_store_pager_told_SOURCES = tests/unit/test_store_pager_told.c $(INDEX_SAMPLE)
+tests_unit_test_store_pager_told_SOURCES = tests/unit/test_store_pager_told.c $(INDEX_SAMPLE) $(TREE_REMOVE)
 tests_unit_test_store_pager_told_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_pager_told_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_foresee_SOURCES = tests/unit/test_store_foresee.c

@@ -2,6 +2,8 @@
 STORE_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 STORE_TEST_LIBS = libstore.a libfetch.a libutil.a $(ISAL_LIBS) $(ZSTD_LIBS) $(JANSSON_LIBS) $(CURL_LIBS) \
 	$(CRYPTO_LIBS) $(INIH_LIBS) $(CMOCKA_LIBS) -lpthread
+TREE_REMOVE = tests/unit/tree_remove.c tests/unit/tree_remove.h
+STORE_RIG = tests/unit/store_rig.c tests/unit/store_rig.h $(TREE_REMOVE)
 STORE_TESTS = tests/unit/test_store_cut tests/unit/test_store_inflate tests/unit/test_store_merge tests/unit/test_store_tar \
 	tests/unit/test_store_gc tests/unit/test_store_text tests/unit/test_store_layer tests/unit/test_store_record tests/unit/test_store_sha256mb \
 	tests/unit/test_store_site tests/unit/test_store_frame tests/unit/test_store_pack \
@@ -15,13 +17,13 @@ tests_unit_test_store_layer_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_frame_SOURCES = tests/unit/test_store_frame.c
 tests_unit_test_store_frame_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_frame_LDADD = $(STORE_TEST_LIBS)
-tests_unit_test_store_pack_SOURCES = tests/unit/test_store_pack.c
+tests_unit_test_store_pack_SOURCES = tests/unit/test_store_pack.c $(TREE_REMOVE)
 tests_unit_test_store_pack_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_pack_LDADD = $(STORE_TEST_LIBS)
-tests_unit_test_store_layout_SOURCES = tests/unit/test_store_layout.c
+tests_unit_test_store_layout_SOURCES = tests/unit/test_store_layout.c $(STORE_RIG)
 tests_unit_test_store_layout_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_layout_LDADD = $(STORE_TEST_LIBS)
-tests_unit_test_store_repack_SOURCES = tests/unit/test_store_repack.c
+tests_unit_test_store_repack_SOURCES = tests/unit/test_store_repack.c $(STORE_RIG)
 tests_unit_test_store_repack_CFLAGS = $(STORE_TEST_CFLAGS) $(ZSTD_CFLAGS)
 tests_unit_test_store_repack_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_site_SOURCES = tests/unit/test_store_site.c
@@ -36,7 +38,7 @@ tests_unit_test_store_sha256mb_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_process_SOURCES = tests/unit/test_store_process.c
 tests_unit_test_store_process_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_process_LDADD = $(STORE_TEST_LIBS)
-tests_unit_test_store_gc_SOURCES = tests/unit/test_store_gc.c
+tests_unit_test_store_gc_SOURCES = tests/unit/test_store_gc.c $(STORE_RIG)
 tests_unit_test_store_gc_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_gc_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_text_SOURCES = tests/unit/test_store_text.c
@@ -46,7 +48,7 @@ tests_unit_test_store_text_LDADD = $(STORE_TEST_LIBS)
 # the node cache, and paging through it
 check_PROGRAMS += tests/unit/test_store_cache tests/unit/test_store_cache_move
 TESTS += tests/unit/test_store_cache tests/unit/test_store_cache_move
-tests_unit_test_store_cache_move_SOURCES = tests/unit/test_store_cache_move.c
+tests_unit_test_store_cache_move_SOURCES = tests/unit/test_store_cache_move.c $(TREE_REMOVE)
 tests_unit_test_store_cache_move_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_cache_move_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_cache_SOURCES = tests/unit/test_store_cache.c

@@ -16,121 +16,92 @@
 
 #define B "Bearer realm=\"https://r/t\""
 
+static const struct {
+	const char *what, *headers[3]; /* of WWW-Authenticate */
+	const char *scheme;	       /* NULL: refused */
+	const char *realm, *service, *scope;
+} challenge_rows[] = {
+	{ "usual",
+	  { "Bearer realm=\"https://a/t\",service=\"s\",scope=\"repository:x:pull\"" },
+	  "Bearer",
+	  "https://a/t",
+	  "s",
+	  "repository:x:pull" },
+	{ "blanks and case",
+	  { "bEARER  realm = \"https://a/t\" , SERVICE=s" },
+	  "Bearer",
+	  "https://a/t",
+	  "s",
+	  NULL },
+	{ "unknown parameters",
+	  { B ",error=\"invalid_token\",x=\"a,b=\\\"c\\\"\"" },
+	  "Bearer",
+	  "https://r/t",
+	  NULL,
+	  NULL },
+	{ "escapes", { "Bearer realm=\"a\\\\b\\\"c\"" }, "Bearer", "a\\b\"c", NULL, NULL },
+	{ "Basic", { "Basic realm=\"x\"" }, "Basic", "x", NULL, NULL },
+	{ "Basic bare", { "Basic" }, "Basic", NULL, NULL, NULL },
+	{ "Bearer wins over Basic", { "Basic realm=x", B }, "Bearer", "https://r/t", NULL, NULL },
+	{ "Bearer in front of Basic",
+	  { B ", Basic realm=x" },
+	  "Bearer",
+	  "https://r/t",
+	  NULL,
+	  NULL },
+	{ "first Bearer wins", { B, "Bearer realm=\"b\"" }, "Bearer", "https://r/t", NULL, NULL },
+	{ "token68 in front", { "Negotiate YII/+=, " B }, "Bearer", "https://r/t", NULL, NULL },
+	{ "bare schemes in front", { "NTLM, Negotiate, " B }, "Bearer", "https://r/t", NULL, NULL },
+	{ "empty elements", { ", ,," B ",,service=a," }, "Bearer", "https://r/t", "a", NULL },
+	{ "broken value, good one behind it",
+	  { "Bearer realm=\"x", B },
+	  "Bearer",
+	  "https://r/t",
+	  NULL,
+	  NULL },
+	{ "good one, then broken", { "Basic realm=a, Bearer realm=\"" }, "Basic", "a", NULL, NULL },
+	{ "nothing", { NULL }, NULL, NULL, NULL, NULL },
+	{ "empty", { "" }, NULL, NULL, NULL, NULL },
+	{ "commas", { ",,," }, NULL, NULL, NULL, NULL },
+	{ "parameter without a scheme", { "realm=\"x\"" }, NULL, NULL, NULL, NULL },
+	{ "Bearer without realm", { "Bearer service=a" }, NULL, NULL, NULL, NULL },
+	{ "realm twice", { B ",realm=\"https://evil/\"" }, NULL, NULL, NULL, NULL },
+	{ "realm twice, case", { B ",REALM=\"https://evil/\"" }, NULL, NULL, NULL, NULL },
+	{ "unknown scheme", { "Digest nonce=\"x\"" }, NULL, NULL, NULL, NULL },
+	{ "no end quote", { "Bearer realm=\"https://a/t" }, NULL, NULL, NULL, NULL },
+	{ "backslash at the end", { "Bearer realm=\"a\\" }, NULL, NULL, NULL, NULL },
+	{ "no value", { "Bearer realm=" }, NULL, NULL, NULL, NULL },
+	{ "junk behind a value", { "Bearer realm=\"a\"b" }, NULL, NULL, NULL, NULL },
+	{ "control character", { "Bearer realm=\"a\001b\"" }, NULL, NULL, NULL, NULL },
+	{ "no token", { "\"x\"" }, NULL, NULL, NULL, NULL },
+	{ "equals signs", { "=,=" }, NULL, NULL, NULL, NULL },
+};
+
 static void challenges(void **state)
 {
-	static const struct {
-		const char *what, *headers[3]; /* of WWW-Authenticate */
-		const char *scheme;	       /* NULL: refused */
-		const char *realm, *service, *scope;
-	} rows[] = {
-		{ "usual",
-		  { "Bearer realm=\"https://a/t\",service=\"s\",scope=\"repository:x:pull\"" },
-		  "Bearer",
-		  "https://a/t",
-		  "s",
-		  "repository:x:pull" },
-		{ "blanks and case",
-		  { "bEARER  realm = \"https://a/t\" , SERVICE=s" },
-		  "Bearer",
-		  "https://a/t",
-		  "s",
-		  NULL },
-		{ "unknown parameters",
-		  { B ",error=\"invalid_token\",x=\"a,b=\\\"c\\\"\"" },
-		  "Bearer",
-		  "https://r/t",
-		  NULL,
-		  NULL },
-		{ "escapes", { "Bearer realm=\"a\\\\b\\\"c\"" }, "Bearer", "a\\b\"c", NULL, NULL },
-		{ "Basic", { "Basic realm=\"x\"" }, "Basic", "x", NULL, NULL },
-		{ "Basic bare", { "Basic" }, "Basic", NULL, NULL, NULL },
-		{ "Bearer wins over Basic",
-		  { "Basic realm=x", B },
-		  "Bearer",
-		  "https://r/t",
-		  NULL,
-		  NULL },
-		{ "Bearer in front of Basic",
-		  { B ", Basic realm=x" },
-		  "Bearer",
-		  "https://r/t",
-		  NULL,
-		  NULL },
-		{ "first Bearer wins",
-		  { B, "Bearer realm=\"b\"" },
-		  "Bearer",
-		  "https://r/t",
-		  NULL,
-		  NULL },
-		{ "token68 in front",
-		  { "Negotiate YII/+=, " B },
-		  "Bearer",
-		  "https://r/t",
-		  NULL,
-		  NULL },
-		{ "bare schemes in front",
-		  { "NTLM, Negotiate, " B },
-		  "Bearer",
-		  "https://r/t",
-		  NULL,
-		  NULL },
-		{ "empty elements",
-		  { ", ,," B ",,service=a," },
-		  "Bearer",
-		  "https://r/t",
-		  "a",
-		  NULL },
-		{ "broken value, good one behind it",
-		  { "Bearer realm=\"x", B },
-		  "Bearer",
-		  "https://r/t",
-		  NULL,
-		  NULL },
-		{ "good one, then broken",
-		  { "Basic realm=a, Bearer realm=\"" },
-		  "Basic",
-		  "a",
-		  NULL,
-		  NULL },
-		{ "nothing", { NULL }, NULL, NULL, NULL, NULL },
-		{ "empty", { "" }, NULL, NULL, NULL, NULL },
-		{ "commas", { ",,," }, NULL, NULL, NULL, NULL },
-		{ "parameter without a scheme", { "realm=\"x\"" }, NULL, NULL, NULL, NULL },
-		{ "Bearer without realm", { "Bearer service=a" }, NULL, NULL, NULL, NULL },
-		{ "realm twice", { B ",realm=\"https://evil/\"" }, NULL, NULL, NULL, NULL },
-		{ "realm twice, case", { B ",REALM=\"https://evil/\"" }, NULL, NULL, NULL, NULL },
-		{ "unknown scheme", { "Digest nonce=\"x\"" }, NULL, NULL, NULL, NULL },
-		{ "no end quote", { "Bearer realm=\"https://a/t" }, NULL, NULL, NULL, NULL },
-		{ "backslash at the end", { "Bearer realm=\"a\\" }, NULL, NULL, NULL, NULL },
-		{ "no value", { "Bearer realm=" }, NULL, NULL, NULL, NULL },
-		{ "junk behind a value", { "Bearer realm=\"a\"b" }, NULL, NULL, NULL, NULL },
-		{ "control character", { "Bearer realm=\"a\001b\"" }, NULL, NULL, NULL, NULL },
-		{ "no token", { "\"x\"" }, NULL, NULL, NULL, NULL },
-		{ "equals signs", { "=,=" }, NULL, NULL, NULL, NULL },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+	for (size_t i = 0; i < HR_COUNT(challenge_rows); i++) {
 		HR_CLEANUP(fetch_challenge_release) struct fetch_challenge c = { 0 };
 		HR_CLEANUP(hr_strv_release) struct hr_strv values = { 0 };
-		const char *got[3], *want[3] = { rows[i].realm, rows[i].service, rows[i].scope };
+		const char *got[3], *want[3] = { challenge_rows[i].realm, challenge_rows[i].service,
+						 challenge_rows[i].scope };
 		struct hr_err e = { 0 };
 		int r;
 
-		for (size_t k = 0; k < 3 && rows[i].headers[k]; k++)
-			hr_strv_add(&values, rows[i].headers[k]);
+		for (size_t k = 0; k < 3 && challenge_rows[i].headers[k]; k++)
+			hr_strv_add(&values, challenge_rows[i].headers[k]);
 		r = fetch_challenge_pick(&values, &c, &e);
-		if ((r == 0) != (rows[i].scheme != NULL) ||
-		    (r == 0 && c.bearer != (strcmp(rows[i].scheme, "Bearer") == 0)) ||
+		if ((r == 0) != (challenge_rows[i].scheme != NULL) ||
+		    (r == 0 && c.bearer != (strcmp(challenge_rows[i].scheme, "Bearer") == 0)) ||
 		    (r < 0 && e.kind != HR_DENIED))
-			fail_msg("row '%s': %d '%s'", rows[i].what, r, e.text);
+			fail_msg("row '%s': %d '%s'", challenge_rows[i].what, r, e.text);
 		got[0] = c.realm;
 		got[1] = c.service;
 		got[2] = c.scope;
 		for (size_t k = 0; r == 0 && k < 3; k++)
 			if ((got[k] != NULL) != (want[k] != NULL) ||
 			    (got[k] && strcmp(got[k], want[k]) != 0))
-				fail_msg("row '%s': value %zu is '%s'", rows[i].what, k,
+				fail_msg("row '%s': value %zu is '%s'", challenge_rows[i].what, k,
 					 got[k] ? got[k] : "NULL");
 	}
 }

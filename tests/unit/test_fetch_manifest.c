@@ -38,112 +38,108 @@ static char *doc(const char *text)
 	return s;
 }
 
+static const struct {
+	const char *what, *in, *message;
+	size_t layers;
+} manifest_rows[] = {
+	{ "one layer", MANIFEST(GZIP), NULL, 1 },
+	{ "no layer", MANIFEST(""), NULL, 0 },
+	{ "docker",
+	  "{'schemaVersion':2,'mediaType':'" DOCKER "distribution.manifest.v2+json',"
+	  "'config':{'mediaType':'" DOCKER "container.image.v1+json','digest':" DIGEST
+	  ",'size':7},'layers':[" LAYER(DOCKER "image.rootfs.diff.tar.gzip") "]}",
+	  NULL, 1 },
+	{ "zstd and plain", MANIFEST(LAYER(OCI "layer.v1.tar+zstd") "," LAYER(OCI "layer.v1.tar")),
+	  NULL, 2 },
+	{ "urls and annotations are ignored",
+	  "{'schemaVersion':2,'x':[1.5,null],'config':" CONFIG
+	  ",'layers':[{'urls':['http://evil.x/'],'annotations':{'a':'b'},'mediaType':'" OCI
+	  "layer.v1.tar','digest':" DIGEST ",'size':1}]}",
+	  NULL, 1 },
+	{ "largest size", MANIFEST(SIZED("9223372036854775807")), NULL, 1 },
+	{ "smallest size", MANIFEST(SIZED("0")), NULL, 1 },
+	{ "size 2^63", MANIFEST(SIZED("9223372036854775808")), "not valid JSON", 0 },
+	{ "size 2^64", MANIFEST(SIZED("18446744073709551616")), "not valid JSON", 0 },
+	{ "size -1", MANIFEST(SIZED("-1")), "layer 0: 'size' is negative", 0 },
+	{ "size 1e3", MANIFEST(SIZED("1e3")), "expected an integer", 0 },
+	{ "size 1.0", MANIFEST(SIZED("1.0")), "expected an integer", 0 },
+	{ "size text", MANIFEST(SIZED("'12'")), "is a string, expected an integer", 0 },
+	{ "size null", MANIFEST(SIZED("null")), "'size' is missing", 0 },
+	{ "empty", "", "manifest is empty", 0 },
+	{ "blank", " ", "not valid JSON", 0 },
+	{ "truncated", "{'schemaVersion':2", "not valid JSON", 0 },
+	{ "trailing", MANIFEST(GZIP) "x", "not valid JSON", 0 },
+	{ "two documents", MANIFEST(GZIP) MANIFEST(GZIP), "not valid JSON", 0 },
+	{ "byte order mark", "\xef\xbb\xbf" MANIFEST(GZIP), "not valid JSON", 0 },
+	{ "bad utf-8", "{'schemaVersion':2,'x':'\xff'}", "not valid JSON", 0 },
+	{ "NUL escape", "{'schemaVersion':2,'x':'\\u0000'}", "not valid JSON", 0 },
+	{ "array", "[]", "not a JSON object", 0 },
+	{ "number", "2", "not valid JSON", 0 },
+	{ "duplicate key", "{'schemaVersion':2,'layers':[],'layers':[],'config':" CONFIG "}",
+	  "duplicate object key", 0 },
+	{ "both", "{'schemaVersion':2,'manifests':[],'layers':[],'config':" CONFIG "}",
+	  "two meanings", 0 },
+	{ "manifests and config", "{'schemaVersion':2,'manifests':[],'config':" CONFIG "}",
+	  "two meanings", 0 },
+	{ "neither", "{'schemaVersion':2}", "has neither", 0 },
+	{ "index", "{'schemaVersion':2,'manifests':[]}", "expected an image manifest", 0 },
+	{ "schema 1", "{'schemaVersion':1,'fsLayers':[]}", "schema 1", 0 },
+	{ "schema 3", "{'schemaVersion':3,'layers':[]}", "'schemaVersion' is 3", 0 },
+	{ "no schema", "{'layers':[]}", "'schemaVersion' is missing", 0 },
+	{ "media type of an index",
+	  "{'schemaVersion':2,'mediaType':'" OCI "index.v1+json','config':" CONFIG ",'layers':[]}",
+	  "but the content is an image manifest", 0 },
+	{ "media type a number", "{'schemaVersion':2,'mediaType':1,'layers':[]}",
+	  "'mediaType' is an integer", 0 },
+	{ "artifact by config",
+	  "{'schemaVersion':2,'layers':[],'config':{'mediaType':'application/"
+	  "vnd.oci.empty.v1+json"
+	  "','digest':" DIGEST ",'size':2}}",
+	  "artifact, not an image", 0 },
+	{ "artifact by type",
+	  "{'schemaVersion':2,'mediaType':'application/"
+	  "vnd.oci.artifact.manifest.v1+json','blobs':"
+	  "[]}",
+	  "artifact, not an image", 0 },
+	{ "config missing", "{'schemaVersion':2,'layers':[]}", "'config' is missing", 0 },
+	{ "config null", "{'schemaVersion':2,'layers':[],'config':null}", "'config' is missing",
+	  0 },
+	{ "config an array", "{'schemaVersion':2,'layers':[],'config':[]}", "'config' is an array",
+	  0 },
+	{ "config too large",
+	  "{'schemaVersion':2,'layers':[],'config':{'mediaType':'" OCI
+	  "config.v1+json','digest':" DIGEST ",'size':16777217}}",
+	  "at most 16777216", 0 },
+	{ "layers missing", "{'schemaVersion':2,'config':" CONFIG "}", "'layers' is missing", 0 },
+	{ "layers an object", "{'schemaVersion':2,'config':" CONFIG ",'layers':{}}",
+	  "'layers' is an object", 0 },
+	{ "layer a string", MANIFEST("'x'"), "layer 0: is not an object", 0 },
+	{ "second layer", MANIFEST(GZIP ",{}"), "layer 1: 'mediaType' is missing", 0 },
+	{ "layer of an odd type", MANIFEST(LAYER("application/x-helm")), "is no image layer", 0 },
+	{ "layer that is a config", MANIFEST(CONFIG), "is no image layer", 0 },
+	{ "encrypted layer", MANIFEST(LAYER(OCI "layer.v1.tar+gzip+encrypted")),
+	  "is no image layer", 0 },
+	{ "digest of 63", MANIFEST(DIGESTED("'sha256:00'")), "layer 0: 'digest': digest has", 0 },
+	{ "digest a path", MANIFEST(DIGESTED("'sha256:../../x'")), "digits", 0 },
+	{ "digest md5", MANIFEST(DIGESTED("'md5:00'")), "algorithm 'md5'", 0 },
+	{ "digest sha512", MANIFEST(DIGESTED("'sha512:00'")), "algorithm 'sha512'", 0 },
+	{ "digest missing", MANIFEST("{'mediaType':'" OCI "layer.v1.tar','size':1}"),
+	  "'digest' is missing", 0 },
+};
+
 static void manifests(void **state)
 {
-	static const struct {
-		const char *what, *in, *message;
-		size_t layers;
-	} rows[] = {
-		{ "one layer", MANIFEST(GZIP), NULL, 1 },
-		{ "no layer", MANIFEST(""), NULL, 0 },
-		{ "docker",
-		  "{'schemaVersion':2,'mediaType':'" DOCKER "distribution.manifest.v2+json',"
-		  "'config':{'mediaType':'" DOCKER "container.image.v1+json','digest':" DIGEST
-		  ",'size':7},'layers':[" LAYER(DOCKER "image.rootfs.diff.tar.gzip") "]}",
-		  NULL, 1 },
-		{ "zstd and plain",
-		  MANIFEST(LAYER(OCI "layer.v1.tar+zstd") "," LAYER(OCI "layer.v1.tar")), NULL, 2 },
-		{ "urls and annotations are ignored",
-		  "{'schemaVersion':2,'x':[1.5,null],'config':" CONFIG
-		  ",'layers':[{'urls':['http://evil.x/'],'annotations':{'a':'b'},'mediaType':'" OCI
-		  "layer.v1.tar','digest':" DIGEST ",'size':1}]}",
-		  NULL, 1 },
-		{ "largest size", MANIFEST(SIZED("9223372036854775807")), NULL, 1 },
-		{ "smallest size", MANIFEST(SIZED("0")), NULL, 1 },
-		{ "size 2^63", MANIFEST(SIZED("9223372036854775808")), "not valid JSON", 0 },
-		{ "size 2^64", MANIFEST(SIZED("18446744073709551616")), "not valid JSON", 0 },
-		{ "size -1", MANIFEST(SIZED("-1")), "layer 0: 'size' is negative", 0 },
-		{ "size 1e3", MANIFEST(SIZED("1e3")), "expected an integer", 0 },
-		{ "size 1.0", MANIFEST(SIZED("1.0")), "expected an integer", 0 },
-		{ "size text", MANIFEST(SIZED("'12'")), "is a string, expected an integer", 0 },
-		{ "size null", MANIFEST(SIZED("null")), "'size' is missing", 0 },
-		{ "empty", "", "manifest is empty", 0 },
-		{ "blank", " ", "not valid JSON", 0 },
-		{ "truncated", "{'schemaVersion':2", "not valid JSON", 0 },
-		{ "trailing", MANIFEST(GZIP) "x", "not valid JSON", 0 },
-		{ "two documents", MANIFEST(GZIP) MANIFEST(GZIP), "not valid JSON", 0 },
-		{ "byte order mark", "\xef\xbb\xbf" MANIFEST(GZIP), "not valid JSON", 0 },
-		{ "bad utf-8", "{'schemaVersion':2,'x':'\xff'}", "not valid JSON", 0 },
-		{ "NUL escape", "{'schemaVersion':2,'x':'\\u0000'}", "not valid JSON", 0 },
-		{ "array", "[]", "not a JSON object", 0 },
-		{ "number", "2", "not valid JSON", 0 },
-		{ "duplicate key",
-		  "{'schemaVersion':2,'layers':[],'layers':[],'config':" CONFIG "}",
-		  "duplicate object key", 0 },
-		{ "both", "{'schemaVersion':2,'manifests':[],'layers':[],'config':" CONFIG "}",
-		  "two meanings", 0 },
-		{ "manifests and config", "{'schemaVersion':2,'manifests':[],'config':" CONFIG "}",
-		  "two meanings", 0 },
-		{ "neither", "{'schemaVersion':2}", "has neither", 0 },
-		{ "index", "{'schemaVersion':2,'manifests':[]}", "expected an image manifest", 0 },
-		{ "schema 1", "{'schemaVersion':1,'fsLayers':[]}", "schema 1", 0 },
-		{ "schema 3", "{'schemaVersion':3,'layers':[]}", "'schemaVersion' is 3", 0 },
-		{ "no schema", "{'layers':[]}", "'schemaVersion' is missing", 0 },
-		{ "media type of an index",
-		  "{'schemaVersion':2,'mediaType':'" OCI "index.v1+json','config':" CONFIG
-		  ",'layers':[]}",
-		  "but the content is an image manifest", 0 },
-		{ "media type a number", "{'schemaVersion':2,'mediaType':1,'layers':[]}",
-		  "'mediaType' is an integer", 0 },
-		{ "artifact by config",
-		  "{'schemaVersion':2,'layers':[],'config':{'mediaType':'application/"
-		  "vnd.oci.empty.v1+json"
-		  "','digest':" DIGEST ",'size':2}}",
-		  "artifact, not an image", 0 },
-		{ "artifact by type",
-		  "{'schemaVersion':2,'mediaType':'application/"
-		  "vnd.oci.artifact.manifest.v1+json','blobs':"
-		  "[]}",
-		  "artifact, not an image", 0 },
-		{ "config missing", "{'schemaVersion':2,'layers':[]}", "'config' is missing", 0 },
-		{ "config null", "{'schemaVersion':2,'layers':[],'config':null}",
-		  "'config' is missing", 0 },
-		{ "config an array", "{'schemaVersion':2,'layers':[],'config':[]}",
-		  "'config' is an array", 0 },
-		{ "config too large",
-		  "{'schemaVersion':2,'layers':[],'config':{'mediaType':'" OCI
-		  "config.v1+json','digest':" DIGEST ",'size':16777217}}",
-		  "at most 16777216", 0 },
-		{ "layers missing", "{'schemaVersion':2,'config':" CONFIG "}",
-		  "'layers' is missing", 0 },
-		{ "layers an object", "{'schemaVersion':2,'config':" CONFIG ",'layers':{}}",
-		  "'layers' is an object", 0 },
-		{ "layer a string", MANIFEST("'x'"), "layer 0: is not an object", 0 },
-		{ "second layer", MANIFEST(GZIP ",{}"), "layer 1: 'mediaType' is missing", 0 },
-		{ "layer of an odd type", MANIFEST(LAYER("application/x-helm")),
-		  "is no image layer", 0 },
-		{ "layer that is a config", MANIFEST(CONFIG), "is no image layer", 0 },
-		{ "encrypted layer", MANIFEST(LAYER(OCI "layer.v1.tar+gzip+encrypted")),
-		  "is no image layer", 0 },
-		{ "digest of 63", MANIFEST(DIGESTED("'sha256:00'")),
-		  "layer 0: 'digest': digest has", 0 },
-		{ "digest a path", MANIFEST(DIGESTED("'sha256:../../x'")), "digits", 0 },
-		{ "digest md5", MANIFEST(DIGESTED("'md5:00'")), "algorithm 'md5'", 0 },
-		{ "digest sha512", MANIFEST(DIGESTED("'sha512:00'")), "algorithm 'sha512'", 0 },
-		{ "digest missing", MANIFEST("{'mediaType':'" OCI "layer.v1.tar','size':1}"),
-		  "'digest' is missing", 0 },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+	for (size_t i = 0; i < HR_COUNT(manifest_rows); i++) {
 		HR_CLEANUP(fetch_manifest_release) struct fetch_manifest m = { 0 };
-		hr_autofree char *text = doc(rows[i].in);
+		hr_autofree char *text = doc(manifest_rows[i].in);
 		struct hr_err e = { 0 };
 		int r = fetch_manifest_parse(text, strlen(text), &m, &e);
 
-		if ((r == 0) != (rows[i].message == NULL) || m.n_layers != rows[i].layers ||
-		    (r < 0 && (e.kind != HR_CORRUPT || !strstr(e.text, rows[i].message))))
-			fail_msg("row '%s': %d '%s'", rows[i].what, r, e.text);
+		if ((r == 0) != (manifest_rows[i].message == NULL) ||
+		    m.n_layers != manifest_rows[i].layers ||
+		    (r < 0 && (e.kind != HR_CORRUPT || !strstr(e.text, manifest_rows[i].message))))
+			fail_msg("row '%s': %d '%s'", manifest_rows[i].what, r, e.text);
 	}
 }
 

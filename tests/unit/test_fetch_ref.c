@@ -68,72 +68,71 @@ static void accepted(void **state)
 	}
 }
 
+static const struct {
+	const char *what, *in, *message;
+} refused_rows[] = {
+	{ "nothing", "", "is empty" },
+	{ "scheme alone", "docker://", "is empty" },
+	{ "other scheme", "https://h.x/a", "is a URL" },
+	{ "upper case", "Debian", "upper-case letter" },
+	{ "upper case in path", "h.x/Lab/app", "upper-case letter" },
+	{ "parent", "h.x/../a", "must stand at the start" },
+	{ "parent alone", "..", "must stand at the start" },
+	{ "two dots", "h.x/a..b", "between separators" },
+	{ "three underscores", "a___b", "between separators" },
+	{ "dash behind", "a-", "between separators" },
+	{ "dot in front", ".a/b", "host has an empty part" },
+	{ "empty part", "h.x/a//b", "empty part" },
+	{ "slash behind", "a/", "empty part" },
+	{ "slash in front", "/a", "empty part" },
+	{ "host alone", "h.x/", "repository is missing" },
+	{ "blank", "a b", "other than a-z" },
+	{ "escape", "a\033[2J", "other than a-z" },
+	{ "utf-8", "\xc3\xa9", "letter a-z" },
+	{ "tag empty", "a:", "tag is empty" },
+	{ "tag of 129", "a:" A128 "a", "tag has 129 characters" },
+	{ "tag with a dot in front", "a:.x", "must start with" },
+	{ "tag with a dash in front", "a:-x", "must start with" },
+	{ "tag with a slash", "a:b/c", "port" },
+	{ "tag with a plus", "a:b+c", "tag 'b+c' has a character" },
+	{ "two tags", "a:b:c", "tag 'b:c' has a character" },
+	{ "tag before digest empty", "a:" D, "tag is empty" },
+	{ "digest short", "a@sha256:00", "has 2 digits" },
+	{ "digest empty", "a@", "is not a digest" },
+	{ "digest in place of a name, short", "sha256:00", "digest has 2 digits" },
+	{ "digest in place of a name", "sha256:" A64, "is a digest without a repository" },
+	{ "digest of another kind in place of a name", "sha512:00", "'sha512' is not supported" },
+	{ "digest md5", "a@md5:00", "algorithm 'md5'" },
+	{ "two digests", "a" D D, "digits" },
+	{ "digest alone", D, "repository is missing" },
+	{ "port 0", "h:0/a", "port" },
+	{ "port 65536", "h:65536/a", "port" },
+	{ "port empty", "h:/a", "port" },
+	{ "port with a sign", "h:+1/a", "port" },
+	{ "bracket open", "[::1/a", "IPv6" },
+	{ "bracket with a name", "[host]/a", "IPv6" },
+	{ "behind the bracket", "[::1]x/a", "followed by" },
+	{ "zone", "[fe80::1%25eth0]/a", "IPv6" },
+	{ "short address", "127.1/a", "dotted IPv4" },
+	{ "hexadecimal address", "0x7f.0.0.0x1/a", "dotted IPv4" },
+	{ "user name", "user@h.x/a", "digest" },
+	{ "host with a dash", "-h.x/a", "starts or ends with '-'" },
+	{ "repository of 256", "h.x/" A128 A64 A8 A8 A8 A8 A8 A8 A8 "aaaaaaaa",
+	  "has 256 characters" },
+	{ "host label of 64", A64 ".x/a", "part of 64 characters" },
+};
+
 static void refused(void **state)
 {
-	static const struct {
-		const char *what, *in, *message;
-	} rows[] = {
-		{ "nothing", "", "is empty" },
-		{ "scheme alone", "docker://", "is empty" },
-		{ "other scheme", "https://h.x/a", "is a URL" },
-		{ "upper case", "Debian", "upper-case letter" },
-		{ "upper case in path", "h.x/Lab/app", "upper-case letter" },
-		{ "parent", "h.x/../a", "must stand at the start" },
-		{ "parent alone", "..", "must stand at the start" },
-		{ "two dots", "h.x/a..b", "between separators" },
-		{ "three underscores", "a___b", "between separators" },
-		{ "dash behind", "a-", "between separators" },
-		{ "dot in front", ".a/b", "host has an empty part" },
-		{ "empty part", "h.x/a//b", "empty part" },
-		{ "slash behind", "a/", "empty part" },
-		{ "slash in front", "/a", "empty part" },
-		{ "host alone", "h.x/", "repository is missing" },
-		{ "blank", "a b", "other than a-z" },
-		{ "escape", "a\033[2J", "other than a-z" },
-		{ "utf-8", "\xc3\xa9", "letter a-z" },
-		{ "tag empty", "a:", "tag is empty" },
-		{ "tag of 129", "a:" A128 "a", "tag has 129 characters" },
-		{ "tag with a dot in front", "a:.x", "must start with" },
-		{ "tag with a dash in front", "a:-x", "must start with" },
-		{ "tag with a slash", "a:b/c", "port" },
-		{ "tag with a plus", "a:b+c", "tag 'b+c' has a character" },
-		{ "two tags", "a:b:c", "tag 'b:c' has a character" },
-		{ "tag before digest empty", "a:" D, "tag is empty" },
-		{ "digest short", "a@sha256:00", "has 2 digits" },
-		{ "digest empty", "a@", "is not a digest" },
-		{ "digest in place of a name, short", "sha256:00", "digest has 2 digits" },
-		{ "digest in place of a name", "sha256:" A64, "is a digest without a repository" },
-		{ "digest of another kind in place of a name", "sha512:00",
-		  "'sha512' is not supported" },
-		{ "digest md5", "a@md5:00", "algorithm 'md5'" },
-		{ "two digests", "a" D D, "digits" },
-		{ "digest alone", D, "repository is missing" },
-		{ "port 0", "h:0/a", "port" },
-		{ "port 65536", "h:65536/a", "port" },
-		{ "port empty", "h:/a", "port" },
-		{ "port with a sign", "h:+1/a", "port" },
-		{ "bracket open", "[::1/a", "IPv6" },
-		{ "bracket with a name", "[host]/a", "IPv6" },
-		{ "behind the bracket", "[::1]x/a", "followed by" },
-		{ "zone", "[fe80::1%25eth0]/a", "IPv6" },
-		{ "short address", "127.1/a", "dotted IPv4" },
-		{ "hexadecimal address", "0x7f.0.0.0x1/a", "dotted IPv4" },
-		{ "user name", "user@h.x/a", "digest" },
-		{ "host with a dash", "-h.x/a", "starts or ends with '-'" },
-		{ "repository of 256", "h.x/" A128 A64 A8 A8 A8 A8 A8 A8 A8 "aaaaaaaa",
-		  "has 256 characters" },
-		{ "host label of 64", A64 ".x/a", "part of 64 characters" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+	for (size_t i = 0; i < HR_COUNT(refused_rows); i++) {
 		struct fetch_ref ref = { 0 };
 		struct hr_err e = { 0 };
 
-		if (fetch_ref_parse(rows[i].in, &ref, &e) == 0)
-			fail_msg("row '%s' was accepted", rows[i].what);
-		if (e.kind != HR_USAGE || !strstr(e.text, rows[i].message))
-			fail_msg("row '%s': kind %d, '%s'", rows[i].what, e.kind, e.text);
+		if (fetch_ref_parse(refused_rows[i].in, &ref, &e) == 0)
+			fail_msg("row '%s' was accepted", refused_rows[i].what);
+		if (e.kind != HR_USAGE || !strstr(e.text, refused_rows[i].message))
+			fail_msg("row '%s': kind %d, '%s'", refused_rows[i].what, e.kind, e.text);
 		assert_null(ref.registry);
 	}
 }

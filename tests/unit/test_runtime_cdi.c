@@ -27,95 +27,91 @@
 	      "]}]")
 #define DEVICE(name) "{" HEAD ",\"devices\":[{\"name\":\"" name "\",\"containerEdits\":{}}]}"
 
+static const struct {
+	const char *json, *message; /* NULL: it is good */
+} cdi_rows[] = {
+	{ EDITS(""), NULL },
+	{ "{" HEAD ",\"devices\":[]}", NULL },
+	{ "{" HEAD "}", "'devices' is missing" },
+	{ "{" HEAD ",\"devices\":[],\"x\":1}", "unknown member 'x'" },
+	{ "{\"kind\":\"a/b\"}", "'cdiVersion' is missing" },
+	{ "{\"cdiVersion\":\"0.2.0\"}", "version '0.2.0' is not known" },
+	{ "{\"cdiVersion\":\"1.2.0\"}", "version '1.2.0' is not known" },
+	{ "{\"cdiVersion\":\"1.1.0\",\"kind\":\"gpu\"}", "not VENDOR/CLASS" },
+	{ "{\"cdiVersion\":\"1.1.0\",\"kind\":\"v/c/d\"}", "not VENDOR/CLASS" },
+	{ "{\"cdiVersion\":\"1.1.0\",\"kind\":\"v_w/c\"}", "not VENDOR/CLASS" },
+	{ "{\"cdiVersion\":\"1.1.0\",\"kind\":\"/c\"}", "not VENDOR/CLASS" },
+	{ DEVICE("0"), NULL },
+	{ DEVICE("GPU-1a:2_b.c"), NULL },
+	{ DEVICE("-0"), "device name '-0' is ill-formed" },
+	{ DEVICE(""), "'name' is empty" },
+	{ "{" HEAD ",\"devices\":[{\"name\":\"0\"}]}",
+	  "device '0': member 'containerEdits' is missing" },
+	{ "{" HEAD ",\"devices\":[{\"name\":\"0\",\"containerEdits\":{}},"
+	  "{\"name\":\"0\",\"containerEdits\":{}}]}",
+	  "device '0' is there twice" },
+	{ "{" HEAD ",\"devices\":[1]}", "not an object" },
+	{ NODE("\"path\":\"/dev/x\",\"type\":\"c\",\"major\":1,\"permissions\":\"rw\""), NULL },
+	{ NODE("\"hostPath\":\"/dev/x\""), "'path' is missing" },
+	{ NODE("\"path\":\"dev/x\""), "'dev/x') is not an absolute path" },
+	{ NODE("\"path\":\"/dev/../x\""), "is not an absolute path without '..'" },
+	{ NODE("\"path\":\"/\""), "is not an absolute path" },
+	{ NODE("\"path\":\"/x\",\"Major\":1"), "unknown member 'Major'" },
+	{ EDITS("\"deviceNodes\":[1]"), "element 0 of 'deviceNodes' is not an object" },
+	{ EDITS("\"env\":[\"A\"]"), "element 0 of 'env' is not NAME=VALUE" },
+	{ MOUNT(",\"options\":[\"ro\",\"rbind\",\"noexec\"],\"type\":\"bind\""), NULL },
+	{ MOUNT(",\"options\":[\"rshared\"]"), "mount option 'rshared' is not known" },
+	{ MOUNT(",\"type\":\"none\",\"options\":[\"bind\",\"rw\"]"), NULL }, /* Intel's */
+	{ MOUNT(",\"type\":\"tmpfs\""), "a mount of type 'tmpfs'" },
+	{ EDITS("\"intelRdt\":{}"), "'intelRdt' takes privilege" },
+	{ EDITS("\"netDevices\":[]"), "'netDevices' takes privilege" },
+	{ EDITS("\"additionalGids\":[0,4294967295]"), NULL },
+	{ EDITS("\"additionalGids\":[4294967296]"), "no group id" },
+	{ EDITS("\"additionalGids\":[\"1\"]"), "no group id" },
+	{ HOOK("/x/nvidia-ctk", "\"nvidia-ctk\",\"hook\",\"chmod\",\"--mode\",\"755\""), NULL },
+	{ HOOK("/x/nvidia-cdi-hook", "\"nvidia-cdi-hook\",\"update-ldcache\",\"--folder\","
+				     "\"/a\",\"--folder=/b\",\"--ldconfig-path=/x\""),
+	  NULL },
+	{ HOOK("/x/nvidia-cdi-hook",
+	       "\"nvidia-cdi-hook\",\"create-soname-symlinks\",\"--folder\",\"/a\""),
+	  NULL },
+	{ HOOK("/x/nvidia-cdi-hook",
+	       "\"nvidia-cdi-hook\",\"create-soname-symlinks\",\"--folder\",\"a\""),
+	  "folder 'a' is not an absolute path" },
+	{ HOOK("/x/nvidia-ctk", "\"nvidia-ctk\",\"hook\",\"update-nvidia-params\""), NULL },
+	{ HOOK("/x/nvidia-cdi-hook", "\"\",\"apply-cuda-memory-limits\",\"--gpu-id=x\""), NULL },
+	{ HOOK("/x/nvidia-cdi-hook", "\"\",\"check-requirements\",\"--x\""), NULL },
+	{ HOOK("/x/nvidia-cdi-hook", "\"nvidia-cdi-hook\",\"update-ldcache\",\"--force\""),
+	  "argument '--force' of update-ldcache is not known" },
+	{ HOOK("/x/nvidia-cdi-hook", "\"nvidia-cdi-hook\",\"update-ldcache\",\"--folder\""),
+	  "argument '--folder' of update-ldcache is not known" },
+	{ HOOK("/x/nvidia-cdi-hook", "\"nvidia-cdi-hook\",\"create-symlinks\",\"--link=a\""),
+	  "link 'a' is not TARGET::PATH" },
+	{ HOOK("/x/nvidia-cdi-hook",
+	       "\"nvidia-cdi-hook\",\"create-symlinks\",\"--link=a::/b/../c\""),
+	  "is not TARGET::PATH" },
+	{ HOOK("/x/nvidia-cdi-hook", "\"nvidia-cdi-hook\",\"format-disk\""),
+	  "the hook 'nvidia-cdi-hook format-disk' is not one that hpcrun knows" },
+	{ HOOK("/x/nvidia-cdi-hook", ""), "is not one that hpcrun knows" },
+	{ HOOK("/opt/vendor/setup", "\"setup\""),
+	  "the hook '/opt/vendor/setup' is not one that hpcrun knows" },
+};
+
 static void cdi_files(void **state)
 {
-	static const struct {
-		const char *json, *message; /* NULL: it is good */
-	} rows[] = {
-		{ EDITS(""), NULL },
-		{ "{" HEAD ",\"devices\":[]}", NULL },
-		{ "{" HEAD "}", "'devices' is missing" },
-		{ "{" HEAD ",\"devices\":[],\"x\":1}", "unknown member 'x'" },
-		{ "{\"kind\":\"a/b\"}", "'cdiVersion' is missing" },
-		{ "{\"cdiVersion\":\"0.2.0\"}", "version '0.2.0' is not known" },
-		{ "{\"cdiVersion\":\"1.2.0\"}", "version '1.2.0' is not known" },
-		{ "{\"cdiVersion\":\"1.1.0\",\"kind\":\"gpu\"}", "not VENDOR/CLASS" },
-		{ "{\"cdiVersion\":\"1.1.0\",\"kind\":\"v/c/d\"}", "not VENDOR/CLASS" },
-		{ "{\"cdiVersion\":\"1.1.0\",\"kind\":\"v_w/c\"}", "not VENDOR/CLASS" },
-		{ "{\"cdiVersion\":\"1.1.0\",\"kind\":\"/c\"}", "not VENDOR/CLASS" },
-		{ DEVICE("0"), NULL },
-		{ DEVICE("GPU-1a:2_b.c"), NULL },
-		{ DEVICE("-0"), "device name '-0' is ill-formed" },
-		{ DEVICE(""), "'name' is empty" },
-		{ "{" HEAD ",\"devices\":[{\"name\":\"0\"}]}",
-		  "device '0': member 'containerEdits' is missing" },
-		{ "{" HEAD ",\"devices\":[{\"name\":\"0\",\"containerEdits\":{}},"
-		  "{\"name\":\"0\",\"containerEdits\":{}}]}",
-		  "device '0' is there twice" },
-		{ "{" HEAD ",\"devices\":[1]}", "not an object" },
-		{ NODE("\"path\":\"/dev/x\",\"type\":\"c\",\"major\":1,\"permissions\":\"rw\""),
-		  NULL },
-		{ NODE("\"hostPath\":\"/dev/x\""), "'path' is missing" },
-		{ NODE("\"path\":\"dev/x\""), "'dev/x') is not an absolute path" },
-		{ NODE("\"path\":\"/dev/../x\""), "is not an absolute path without '..'" },
-		{ NODE("\"path\":\"/\""), "is not an absolute path" },
-		{ NODE("\"path\":\"/x\",\"Major\":1"), "unknown member 'Major'" },
-		{ EDITS("\"deviceNodes\":[1]"), "element 0 of 'deviceNodes' is not an object" },
-		{ EDITS("\"env\":[\"A\"]"), "element 0 of 'env' is not NAME=VALUE" },
-		{ MOUNT(",\"options\":[\"ro\",\"rbind\",\"noexec\"],\"type\":\"bind\""), NULL },
-		{ MOUNT(",\"options\":[\"rshared\"]"), "mount option 'rshared' is not known" },
-		{ MOUNT(",\"type\":\"none\",\"options\":[\"bind\",\"rw\"]"), NULL }, /* Intel's */
-		{ MOUNT(",\"type\":\"tmpfs\""), "a mount of type 'tmpfs'" },
-		{ EDITS("\"intelRdt\":{}"), "'intelRdt' takes privilege" },
-		{ EDITS("\"netDevices\":[]"), "'netDevices' takes privilege" },
-		{ EDITS("\"additionalGids\":[0,4294967295]"), NULL },
-		{ EDITS("\"additionalGids\":[4294967296]"), "no group id" },
-		{ EDITS("\"additionalGids\":[\"1\"]"), "no group id" },
-		{ HOOK("/x/nvidia-ctk", "\"nvidia-ctk\",\"hook\",\"chmod\",\"--mode\",\"755\""),
-		  NULL },
-		{ HOOK("/x/nvidia-cdi-hook", "\"nvidia-cdi-hook\",\"update-ldcache\",\"--folder\","
-					     "\"/a\",\"--folder=/b\",\"--ldconfig-path=/x\""),
-		  NULL },
-		{ HOOK("/x/nvidia-cdi-hook",
-		       "\"nvidia-cdi-hook\",\"create-soname-symlinks\",\"--folder\",\"/a\""),
-		  NULL },
-		{ HOOK("/x/nvidia-cdi-hook",
-		       "\"nvidia-cdi-hook\",\"create-soname-symlinks\",\"--folder\",\"a\""),
-		  "folder 'a' is not an absolute path" },
-		{ HOOK("/x/nvidia-ctk", "\"nvidia-ctk\",\"hook\",\"update-nvidia-params\""), NULL },
-		{ HOOK("/x/nvidia-cdi-hook", "\"\",\"apply-cuda-memory-limits\",\"--gpu-id=x\""),
-		  NULL },
-		{ HOOK("/x/nvidia-cdi-hook", "\"\",\"check-requirements\",\"--x\""), NULL },
-		{ HOOK("/x/nvidia-cdi-hook", "\"nvidia-cdi-hook\",\"update-ldcache\",\"--force\""),
-		  "argument '--force' of update-ldcache is not known" },
-		{ HOOK("/x/nvidia-cdi-hook", "\"nvidia-cdi-hook\",\"update-ldcache\",\"--folder\""),
-		  "argument '--folder' of update-ldcache is not known" },
-		{ HOOK("/x/nvidia-cdi-hook",
-		       "\"nvidia-cdi-hook\",\"create-symlinks\",\"--link=a\""),
-		  "link 'a' is not TARGET::PATH" },
-		{ HOOK("/x/nvidia-cdi-hook",
-		       "\"nvidia-cdi-hook\",\"create-symlinks\",\"--link=a::/b/../c\""),
-		  "is not TARGET::PATH" },
-		{ HOOK("/x/nvidia-cdi-hook", "\"nvidia-cdi-hook\",\"format-disk\""),
-		  "the hook 'nvidia-cdi-hook format-disk' is not one that hpcrun knows" },
-		{ HOOK("/x/nvidia-cdi-hook", ""), "is not one that hpcrun knows" },
-		{ HOOK("/opt/vendor/setup", "\"setup\""),
-		  "the hook '/opt/vendor/setup' is not one that hpcrun knows" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < HR_COUNT(rows); i++) {
-		const uint8_t *p = (const uint8_t *)rows[i].json;
+	for (size_t i = 0; i < HR_COUNT(cdi_rows); i++) {
+		const uint8_t *p = (const uint8_t *)cdi_rows[i].json;
 
 		/* JSON is YAML, too */
 		for (int yaml = 0; yaml < 2; yaml++) {
 			struct rt_cdi_spec spec;
 			struct hr_err e = { 0 };
-			int r = rt_cdi_parse(p, strlen(rows[i].json), yaml, &spec, &e);
+			int r = rt_cdi_parse(p, strlen(cdi_rows[i].json), yaml, &spec, &e);
 
-			if (r != (rows[i].message ? -1 : 0) ||
-			    (rows[i].message && !strstr(e.text, rows[i].message)))
-				fail_msg("%s (%d): %d, %s", rows[i].json, yaml, r, e.text);
+			if (r != (cdi_rows[i].message ? -1 : 0) ||
+			    (cdi_rows[i].message && !strstr(e.text, cdi_rows[i].message)))
+				fail_msg("%s (%d): %d, %s", cdi_rows[i].json, yaml, r, e.text);
 			rt_cdi_release(&spec);
 		}
 	}

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,6 +22,7 @@
 
 #include "store/cache.h"
 #include "store/cache_file.h"
+#include "tests/unit/tree_remove.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/poison.h"
@@ -151,19 +151,11 @@ static int setup(void **state)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static int teardown(void **state)
 {
 	(void)state;
 	close_all();
-	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return tree_remove(dir);
 }
 
 static void what_was_moved_lies_once_and_is_read_as_before(void **state)

@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,18 +23,10 @@
 #include "store/lease.h"
 #include "store/loc.h"
 #include "store/repack.h"
+#include "tests/unit/store_rig.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/poison.h"
-
-static struct hr_err err;
-
-#define MUST(call)                                                                                 \
-	do {                                                                                       \
-		err = (struct hr_err) { 0 };                                                       \
-		if ((call) < 0)                                                                    \
-			fail_msg("%s: %s", #call, err.text);                                       \
-	} while (0)
 
 /* ---- a store of two images by hand ---- */
 
@@ -114,11 +105,10 @@ static void put_ref(struct store *st, const char *name, uint8_t image)
 /* Images 1 (layers 1, 2), 2 (layers 1, 3), 3 (layers 3, 4); only 1 and 3 have a reference. */
 static int setup(void **state)
 {
-	char path[] = "/tmp/test_store_gc.XXXXXX";
-	struct store *st = NULL;
+	struct store *st;
 
-	assert_non_null(mkdtemp(path));
-	MUST(store_open(path, STORE_WRITE, NULL, &st, &err));
+	assert_int_equal(store_rig_setup(state), 0);
+	st = *state;
 	for (uint8_t n = 1; n <= 5; n++)
 		put_layer(st, n);
 	put_image(st, 1, 1, 2);
@@ -127,25 +117,7 @@ static int setup(void **state)
 	put_ref(st, "h.example/a:1", 1);
 	put_ref(st, BY_DIGEST, 3);
 	put(st, STORE_DICT, dg('d', 1));
-	*state = st;
 	return 0;
-}
-
-static int remove_one(const char *path, const struct stat *sb, int type, struct FTW *ftw)
-{
-	(void)sb;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static int teardown(void **state)
-{
-	struct store *st = *state;
-	int r = nftw(st->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-
-	store_close(st);
-	return r;
 }
 
 /* Which of the objects 1 to 9 of a kind are there, as digits. */
@@ -470,23 +442,26 @@ static void a_sealed_set_has_each_once(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_is_not_reached_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_not_reached_goes, setup,
+						store_rig_teardown),
 		cmocka_unit_test_setup_teardown(a_dry_run_counts_the_same_and_removes_nothing,
-						setup, teardown),
+						setup, store_rig_teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read_stops_it_before_it_begins,
-						setup, teardown),
+						setup, store_rig_teardown),
 		cmocka_unit_test_setup_teardown(locations_that_cannot_be_read_stop_it_and_compact,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(what_cannot_be_listed_stops_it, setup, teardown),
+						setup, store_rig_teardown),
+		cmocka_unit_test_setup_teardown(what_cannot_be_listed_stops_it, setup,
+						store_rig_teardown),
 		cmocka_unit_test_setup_teardown(a_lease_of_whom_nothing_is_known_is_held, setup,
-						teardown),
+						store_rig_teardown),
 		cmocka_unit_test_setup_teardown(unfinished_files_of_unseen_processes_stay_for_a_day,
-						setup, teardown),
+						setup, store_rig_teardown),
 		cmocka_unit_test_setup_teardown(a_reference_that_cannot_be_read_stops_it, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(it_does_not_run_while_a_pull_does, setup, teardown),
+						store_rig_teardown),
+		cmocka_unit_test_setup_teardown(it_does_not_run_while_a_pull_does, setup,
+						store_rig_teardown),
 		cmocka_unit_test_setup_teardown(what_the_dead_left_is_no_hindrance_and_goes, setup,
-						teardown),
+						store_rig_teardown),
 		cmocka_unit_test(a_sealed_set_has_each_once),
 	};
 

@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,48 +19,12 @@
 #include <cmocka.h>
 
 #include "store/layout.h"
+#include "tests/unit/store_rig.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/poison.h"
 
 #define HANG_S 60 /* an open that waits for another process ends the test */
-
-static struct hr_err err;
-
-#define MUST(call)                                                                                 \
-	do {                                                                                       \
-		err = (struct hr_err) { 0 };                                                       \
-		if ((call) < 0)                                                                    \
-			fail_msg("%s: %s", #call, err.text);                                       \
-	} while (0)
-
-static int setup(void **state)
-{
-	char path[] = "/tmp/test_store_layout.XXXXXX";
-	struct store *st = NULL;
-
-	assert_non_null(mkdtemp(path));
-	MUST(store_open(path, STORE_WRITE, NULL, &st, &err));
-	*state = st;
-	return 0;
-}
-
-static int remove_one(const char *path, const struct stat *sb, int type, struct FTW *ftw)
-{
-	(void)sb;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static int teardown(void **state)
-{
-	struct store *st = *state;
-	int r = nftw(st->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-
-	store_close(st);
-	return r;
-}
 
 static struct fetch_digest dg(uint8_t n)
 {
@@ -337,16 +300,19 @@ static void a_document_is_found_in_its_repository(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_others_can_write_is_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(others_are_trusted_by_name_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_others_can_write_is_refused, store_rig_setup,
+						store_rig_teardown),
+		cmocka_unit_test_setup_teardown(others_are_trusted_by_name_alone, store_rig_setup,
+						store_rig_teardown),
 		cmocka_unit_test(owners_are_numbers_of_users),
-		cmocka_unit_test_setup_teardown(only_an_empty_directory_becomes_a_store, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(an_object_is_a_file_of_its_own_name, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(what_is_of_a_time_to_come_is_new, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_document_is_found_in_its_repository, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(only_an_empty_directory_becomes_a_store,
+						store_rig_setup, store_rig_teardown),
+		cmocka_unit_test_setup_teardown(an_object_is_a_file_of_its_own_name,
+						store_rig_setup, store_rig_teardown),
+		cmocka_unit_test_setup_teardown(what_is_of_a_time_to_come_is_new, store_rig_setup,
+						store_rig_teardown),
+		cmocka_unit_test_setup_teardown(a_document_is_found_in_its_repository,
+						store_rig_setup, store_rig_teardown),
 	};
 
 	return cmocka_run_group_tests_name("store layout", tests, NULL, NULL);

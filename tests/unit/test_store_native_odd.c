@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/native_rig.h"
+#include "tests/unit/tree_remove.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
 
@@ -146,7 +147,7 @@ static void test_inherited(void **state)
 		if (rows[i].give(dir) && (rig_make_big(&f, &e) != STORE_NATIVE_NOT ||
 					  e.kind != HR_DENIED || !strstr(e.text, rows[i].what)))
 			fail_msg("%s: '%s'", rows[i].what, e.text);
-		assert_int_equal(rig_remove(dir), 0);
+		assert_int_equal(tree_remove(dir), 0);
 	}
 }
 

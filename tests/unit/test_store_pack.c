@@ -2,7 +2,6 @@
 /* The tables of packs: what a writer put there is read back, in both forms; others are refused. */
 #include "config.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +13,7 @@
 #include <cmocka.h>
 
 #include "store/pack.h"
+#include "tests/unit/tree_remove.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/mem.h"
@@ -106,14 +106,6 @@ static void rows_are_read_with_and_without_digests_of_frames(void **state)
 	}
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static void a_writer_names_its_pack_by_the_table(void **state)
 {
 	char dir[] = "/tmp/test_store_pack.XXXXXX";
@@ -150,7 +142,7 @@ static void a_writer_names_its_pack_by_the_table(void **state)
 	assert_int_equal(store_pack_table_read(st, &name.name, &b, &t, &e), 0);
 	check_rows(&t);
 	store_close(st);
-	assert_int_equal(nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(tree_remove(dir), 0);
 }
 
 static void what_begins_a_table_is_told_before_the_rest_came(void **state)

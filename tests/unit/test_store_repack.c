@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,48 +23,12 @@
 #include "store/pack.h"
 #include "store/pack_reader.h"
 #include "store/repack.h"
+#include "tests/unit/store_rig.h"
 #include "util/cleanup.h"
 #include "util/poison.h"
 
 #define CHUNK  4096u /* bytes; they do not compress */
 #define CHUNKS 4u    /* of a pack */
-
-static struct hr_err err;
-
-#define MUST(call)                                                                                 \
-	do {                                                                                       \
-		err = (struct hr_err) { 0 };                                                       \
-		if ((call) < 0)                                                                    \
-			fail_msg("%s: %s", #call, err.text);                                       \
-	} while (0)
-
-static int setup(void **state)
-{
-	char path[] = "/tmp/test_store_repack.XXXXXX";
-	struct store *st = NULL;
-
-	assert_non_null(mkdtemp(path));
-	MUST(store_open(path, STORE_WRITE, NULL, &st, &err));
-	*state = st;
-	return 0;
-}
-
-static int remove_one(const char *path, const struct stat *sb, int type, struct FTW *ftw)
-{
-	(void)sb;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static int teardown(void **state)
-{
-	struct store *st = *state;
-	int r = nftw(st->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-
-	store_close(st);
-	return r;
-}
 
 /* ---- packs, and who uses what of them ---- */
 
@@ -304,14 +267,14 @@ static void damage_stops_it_before_anything_is_changed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_is_in_use_moves_and_the_rest_can_go, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(small_packs_become_one_when_they_are_many, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(a_pack_that_is_used_again_leaves_its_mark, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(damage_stops_it_before_anything_is_changed, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(what_is_in_use_moves_and_the_rest_can_go,
+						store_rig_setup, store_rig_teardown),
+		cmocka_unit_test_setup_teardown(small_packs_become_one_when_they_are_many,
+						store_rig_setup, store_rig_teardown),
+		cmocka_unit_test_setup_teardown(a_pack_that_is_used_again_leaves_its_mark,
+						store_rig_setup, store_rig_teardown),
+		cmocka_unit_test_setup_teardown(damage_stops_it_before_anything_is_changed,
+						store_rig_setup, store_rig_teardown),
 	};
 
 	return cmocka_run_group_tests_name("store repack", tests, NULL, NULL);
