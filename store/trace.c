@@ -23,7 +23,8 @@ struct store_trace {
 	pthread_mutex_t lock;
 	bool *seen; /* by chunk */
 	uint32_t *order, n;
-	uint64_t bytes, total; /* of the chunks in ORDER; of all */
+	uint64_t bytes; /* of the chunks in ORDER */
+	uint64_t total; /* of all; 0: nobody has asked */
 };
 
 static uint32_t bytes_of(const struct store_index *ix, uint32_t chunk)
@@ -40,8 +41,6 @@ struct store_trace *store_trace_new(const struct store_index *ix)
 	t->ix = ix;
 	store_index_manifest(ix, &t->manifest);
 	t->n_chunks = store_index_chunks(ix);
-	for (uint32_t i = 0; i < t->n_chunks; i++)
-		t->total += bytes_of(ix, i);
 	pthread_mutex_init(&t->lock, NULL);
 	t->seen = hr_xmalloc(((size_t)t->n_chunks + 1) * sizeof(*t->seen));
 	t->order = hr_xmalloc(((size_t)t->n_chunks + 1) * sizeof(*t->order));
@@ -84,6 +83,9 @@ bool store_trace_has(struct store_trace *t, unsigned int tenths)
 	bool has;
 
 	pthread_mutex_lock(&t->lock);
+	if (t->total == 0)
+		for (uint32_t i = 0; i < t->n_chunks; i++)
+			t->total += bytes_of(t->ix, i);
 	has = t->bytes * 10 > t->total * tenths;
 	pthread_mutex_unlock(&t->lock);
 	return has;
