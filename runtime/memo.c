@@ -3,9 +3,11 @@
 
 #include "runtime/memo.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +23,9 @@
 #include "util/poison.h"
 
 #define MAGIC	  "hpcrun libraries 1"
-#define SLOTS	  64 /* entries in a directory; what falls on the slot of another replaces it */
-#define NAME_SIZE 16
+#define PREFIX	  "libs."
+#define ENTRIES	  64 /* in a directory; the oldest makes room for one more */
+#define NAME_SIZE (sizeof(PREFIX) + RT_KEY_SIZE)
 #define SETTLED_S 2 /* coarser than any file system's clock */
 
 void rt_memo_release(struct rt_memo *m)
@@ -190,14 +193,16 @@ int rt_memo_parse(const uint8_t *p, size_t n, struct rt_memo *out, struct hr_err
 
 /* ---- the directory ---- */
 
-static void slot_name(const struct rt_memo *m, char name[NAME_SIZE])
+static void entry_name(const struct rt_memo *m, char name[NAME_SIZE])
 {
+	char hex[RT_KEY_SIZE];
 	struct rt_key k;
 
 	rt_key_init(&k);
 	for (size_t i = 0; i < m->key.n; i++)
 		rt_key_add(&k, "", m->key.v[i]);
-	snprintf(name, NAME_SIZE, "libs.%02u", (unsigned int)(k.h % SLOTS));
+	rt_key_hex(&k, hex);
+	snprintf(name, NAME_SIZE, PREFIX "%s", hex);
 }
 
 static bool same(const struct hr_strv *a, const struct hr_strv *b)
@@ -229,7 +234,7 @@ bool rt_memo_recall(struct rt_memo *m, int dirfd)
 	char name[NAME_SIZE];
 	bool good;
 
-	slot_name(m, name);
+	entry_name(m, name);
 	good = read_own(dirfd, name, &b, &e) == 0 && rt_memo_parse(b.p, b.len, &found, &e) == 0;
 	if (!good)
 		hr_debug("libraries: %s", e.text);
@@ -250,8 +255,7 @@ bool rt_memo_recall(struct rt_memo *m, int dirfd)
 
 static int replace(int dirfd, const char *name, const struct hr_buf *b, struct hr_err *e)
 {
-	/* One name for the new file, so that nothing piles up where sessions are killed. Two that
-	 * write at once spoil the sum. No fsync: no entry outlives the boot. */
+	/* Two that write at once spoil the sum. No fsync: no entry outlives the boot. */
 	hr_autofree char *temp = hr_xasprintf("%s.new", name);
 	hr_autofd int fd =
 		openat(dirfd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -265,6 +269,39 @@ static int replace(int dirfd, const char *name, const struct hr_buf *b, struct h
 	return 0;
 }
 
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
+/* One is added at a time, so one is removed; that of a session that was killed meanwhile, too. */
+static void make_room(int dirfd)
+{
+	hr_autofd int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	hr_autodir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct timespec oldest = { 0 };
+	const struct dirent *entry;
+	char name[NAME_MAX + 1];
+	size_t n = 0;
+
+	if (!d)
+		return;
+	fd = -1;
+	while ((entry = readdir(d)) != NULL) {
+		struct stat st;
+
+		if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0 ||
+		    fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (n++ == 0 || is_before(&st.st_mtim, &oldest)) {
+			oldest = st.st_mtim;
+			snprintf(name, sizeof(name), "%s", entry->d_name);
+		}
+	}
+	if (n >= ENTRIES && unlinkat(dirfd, name, 0) < 0)
+		hr_debug("libraries: cannot remove '%s': %s", name, strerror(errno));
+}
+
 void rt_memo_keep(struct rt_memo *m, int dirfd)
 {
 	hr_autobuf struct hr_buf b = { 0 };
@@ -274,7 +311,10 @@ void rt_memo_keep(struct rt_memo *m, int dirfd)
 	if (m->unsure)
 		return;
 	rt_memo_write(m, &b);
-	slot_name(m, name);
-	if (b.len <= RT_MEMO_MAX && replace(dirfd, name, &b, &e) < 0)
+	entry_name(m, name);
+	if (b.len > RT_MEMO_MAX)
+		return;
+	make_room(dirfd);
+	if (replace(dirfd, name, &b, &e) < 0)
 		hr_debug("libraries are found anew the next time: %s", e.text);
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -111,16 +112,17 @@ static bool is_known(void)
 	rt_memo_release(&m);
 	return known;
 }
-/* The name of the one entry, "libs.NN". */
+/* The name of the one entry. */
 static char *entry_name(void)
 {
-	for (int i = 0; i < 100; i++) {
-		char *name = hr_xasprintf("libs.%02d", i);
+	hr_autofd int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	hr_autodir DIR *d = fdopendir(again);
 
-		if (faccessat(fd, name, F_OK, 0) == 0)
-			return name;
-		free(name);
-	}
+	again = -1;
+	assert_non_null(d);
+	for (struct dirent *entry; (entry = readdir(d));)
+		if (strncmp(entry->d_name, "libs.", 5) == 0)
+			return hr_xstrdup(entry->d_name);
 	fail_msg("there is no entry");
 	return NULL;
 }
@@ -287,31 +289,63 @@ static void test_files_of_others(void **state)
 	}
 }
 
-static void test_bounded(void **state)
+static void keep_of(int image)
 {
+	hr_autofree char *digest = hr_xasprintf("sha256:%d", image);
+	struct rt_memo m = { 0 };
+
+	rt_memo_begin(&m, "test");
+	rt_memo_key(&m, "image", digest);
+	rt_memo_answer(&m, 'f', "/x");
+	rt_memo_keep(&m, fd);
+	rt_memo_release(&m);
+}
+static bool is_known_of(int image)
+{
+	hr_autofree char *digest = hr_xasprintf("sha256:%d", image);
+	struct rt_memo m = { 0 };
+	bool known;
+
+	rt_memo_begin(&m, "test");
+	rt_memo_key(&m, "image", digest);
+	known = rt_memo_recall(&m, fd);
+	rt_memo_release(&m);
+	return known;
+}
+
+static void test_none_replaces_another(void **state)
+{
+	(void)state;
+	clear();
+	for (int i = 0; i < 64; i++)
+		keep_of(i);
+	for (int i = 0; i < 64; i++)
+		assert_true(is_known_of(i));
+}
+
+static void test_oldest_makes_room(void **state)
+{
+	const struct timespec later[2] = { { .tv_nsec = UTIME_OMIT }, { time(NULL) + 3600, 0 } };
+	hr_autofree char *newest = NULL;
 	hr_autofd int again = -1;
 	hr_autodir DIR *d = NULL;
 	size_t n = 0;
 
 	(void)state;
 	clear();
-	for (int i = 0; i < 500; i++) {
-		hr_autofree char *image = hr_xasprintf("sha256:%d", i);
-		struct rt_memo m = { 0 };
-
-		rt_memo_begin(&m, "test");
-		rt_memo_key(&m, "image", image);
-		rt_memo_answer(&m, 'f', "/x");
-		rt_memo_keep(&m, fd);
-		rt_memo_release(&m);
-	}
+	keep_of(0);
+	newest = entry_name();
+	assert_int_equal(utimensat(fd, newest, later, 0), 0);
+	for (int i = 1; i < 500; i++)
+		keep_of(i);
+	assert_true(is_known_of(0));
 	again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	d = fdopendir(again);
 	again = -1;
 	assert_non_null(d);
 	for (struct dirent *entry; (entry = readdir(d));)
 		n += strncmp(entry->d_name, "libs.", 5) == 0;
-	assert_in_range(n, 2, 64);
+	assert_int_equal(n, 64);
 }
 
 int main(void)
@@ -324,7 +358,8 @@ int main(void)
 		cmocka_unit_test(test_a_file_written_just_now),
 		cmocka_unit_test(test_torn),
 		cmocka_unit_test(test_files_of_others),
-		cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_none_replaces_another),
+		cmocka_unit_test(test_oldest_makes_room),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
