@@ -353,10 +353,14 @@ static int from_url(struct job *j, const char *url, struct hr_err *e)
 {
 	HR_CLEANUP(store_name_release) struct store_name name = { 0 };
 	hr_autofree char *dir = store_cache_place(j->args->cache, &j->conf);
+	struct store_web web = { .url = url, .notice = warn };
 	struct store_paths one = { 0 };
 
-	if (store_name_parse(j->image, &name, e) < 0 || open_all(j, dir, url, e) < 0 ||
-	    store_web_sync(j->client, url, &name, j->copy, e) < 0)
+	if (store_name_parse(j->image, &name, e) < 0 || open_all(j, dir, url, e) < 0)
+		return -1;
+	web.client = j->client;
+	web.copy = j->copy;
+	if (store_web_sync(&web, &name, e) < 0)
 		return -1;
 	one = (struct store_paths) { .v = (char *[]) { j->copy->path, NULL }, .n = 1 };
 	if (store_image_open(&one, j->image, &j->img, e) < 0)
@@ -369,7 +373,7 @@ static int from_url(struct job *j, const char *url, struct hr_err *e)
 static int from_file(struct job *j, struct hr_err *e)
 {
 	hr_autofree char *dir = store_cache_place(j->args->cache, &j->conf);
-	struct store_url_options o = { .url = j->image };
+	struct store_url_options o = { .url = j->image, .notice = warn };
 	struct store_url_image *u;
 
 	if (open_all(j, dir, j->image, e) < 0)

@@ -43,6 +43,8 @@ static void on_end(struct serve *s)
 
 /* What the threads of this process share; it lives until the process ends. */
 struct net {
+	struct serve *serve;
+	bool goes_on; /* another server told the user what there is to tell */
 	struct fetch_client *client;
 	struct store_cache *cache;
 	char *dir;			 /* of the cache */
@@ -168,8 +170,32 @@ static int start_paging(struct serve *s, const struct serve_web *w, const char *
 	return 0;
 }
 
+/* What is told the user of a store that does not answer: once, not again by a server that takes
+ * over. */
+static void tell_once(void *arg, const char *text)
+{
+	const struct net *n = arg;
+
+	if (n->goes_on)
+		hr_warn("%s", text);
+	else
+		serve_tell(n->serve, text);
+}
+
+static int sync_name(struct net *n, const char *url, const struct store_name *name,
+		     struct hr_err *e)
+{
+	const struct store_web web = { .client = n->client,
+				       .url = url,
+				       .copy = n->copy,
+				       .notice = tell_once,
+				       .notice_arg = n };
+
+	return store_web_sync(&web, name, e);
+}
+
 /* What all nodes of the job step take IMAGE for, brought into the copy. */
-static int settle_tag(const struct serve_web *w, const char *url, const struct net *n,
+static int settle_tag(const struct serve_web *w, const char *url, struct net *n,
 		      const struct store_name *name, char out[FETCH_DIGEST_TEXT], struct hr_err *e)
 {
 	struct store_name settled = { .by_digest = true, .manifest = name->manifest };
@@ -183,7 +209,7 @@ static int settle_tag(const struct serve_web *w, const char *url, const struct n
 		if (store_outage_settle(w->outage, w->stores, w->image, &settled.manifest, e) < 0)
 			return -1;
 		if (!fetch_digest_equal(&m, &settled.manifest) &&
-		    store_web_sync(n->client, url, &settled, n->copy, e) < 0)
+		    sync_name(n, url, &settled, e) < 0)
 			return -1;
 	}
 	fetch_digest_text(&settled.manifest, out);
@@ -215,12 +241,15 @@ static int copy_in_memory(struct net *n, const char *url, struct hr_err *e)
 	return store_web_copy(dir, url, &n->copy, e);
 }
 
-static int open_net(const struct serve_web *w, const char *url, struct net *n, struct hr_err *e)
+static int open_net(struct serve *s, const struct serve_web *w, const char *url, struct net *n,
+		    struct hr_err *e)
 {
 	const struct fetch_options o = { .insecure_registries = &w->conf->insecure_registries,
 					 .ca_file = w->conf->ca_file,
 					 .proxy = w->conf->http_proxy };
 
+	n->serve = s;
+	n->goes_on = w->goes_on;
 	if (fetch_client_new(&o, &n->client, e) < 0)
 		return -1;
 	n->dir = store_cache_place(w->cache, w->conf);
@@ -242,7 +271,7 @@ static void free_net(struct net *n)
 static int sync_copy(const struct serve_web *w, const char *url, const struct store_name *name,
 		     struct net *n, struct hr_err *e)
 {
-	if (store_web_sync(n->client, url, name, n->copy, e) == 0)
+	if (sync_name(n, url, name, e) == 0)
 		return 0;
 	if (w->goes_on && e->kind == HR_NOTFOUND && store_web_has(n->copy, name)) {
 		/* removed since; packs, as long as there are any, are what they were */
@@ -252,17 +281,17 @@ static int sync_copy(const struct serve_web *w, const char *url, const struct st
 	}
 	if (copy_in_memory(n, url, e) < 0)
 		return -1;
-	return store_web_sync(n->client, url, name, n->copy, e);
+	return sync_name(n, url, name, e);
 }
 
 /* A file behind a URL; what an earlier run has touched is noted as for a store. */
 static int open_url(struct serve *s, const struct serve_web *w, const char *url, struct hr_err *e)
 {
 	struct net *n = hr_xmalloc(sizeof(*n));
-	struct store_url_options o = { .url = url };
+	struct store_url_options o = { .url = url, .notice = tell_once, .notice_arg = n };
 	struct store_url_image *u;
 
-	if (open_net(w, url, n, e) < 0)
+	if (open_net(s, w, url, n, e) < 0)
 		return -1;
 	o.client = n->client;
 	o.cache = n->cache;
@@ -287,7 +316,7 @@ int serve_open_web(struct serve *s, const struct serve_web *w, const char *url, 
 	if (store_name_parse(w->manifest ? w->manifest : w->image, &name, e) < 0)
 		return -1;
 	n = hr_xmalloc(sizeof(*n));
-	if (open_net(w, url, n, e) < 0)
+	if (open_net(s, w, url, n, e) < 0)
 		return -1;
 	if (sync_copy(w, url, &name, n, e) < 0 || settle_tag(w, url, n, &name, manifest, e) < 0) {
 		free_net(n); /* another store of the chain may have it */

@@ -149,9 +149,11 @@ static int bring(void *arg, int fd, uint64_t off, uint64_t len, struct hr_err *e
  * The first bytes, and of which version they are. Where no server answers, what was kept of the
  * last version will do, as long as nothing is wanted that this node does not have.
  */
-static int find_version(struct store_url_image *u, struct hr_err *e)
+static int find_version(struct store_url_image *u, const struct store_url_options *o,
+			struct hr_err *e)
 {
 	hr_autobuf struct hr_buf parts = { 0 };
+	hr_autofree char *line = NULL;
 	struct fetch_version last = { 0 };
 	uint8_t head[HEAD_BYTES];
 
@@ -165,7 +167,8 @@ static int find_version(struct store_url_image *u, struct hr_err *e)
 	}
 	if (e->kind != HR_NET || last.bytes == 0)
 		return hr_wrap(e, "cannot open image '%s'", u->url);
-	hr_warn("%s; going on with what this node has of it", e->text);
+	line = hr_xasprintf("%s; going on with what this node has of it", e->text);
+	o->notice(o->notice_arg, line);
 	hr_err_clear(e);
 	u->version = last;
 	u->offline = true;
@@ -196,7 +199,7 @@ int store_url_image_open(const struct store_url_options *o, struct store_url_ima
 	u->client = o->client;
 	u->url = o->url;
 	u->copy = o->copy;
-	if (find_version(u, e) < 0)
+	if (find_version(u, o, e) < 0)
 		goto failed;
 	remote.bytes = u->version.bytes;
 	name_version(u, &remote.version);

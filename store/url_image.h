@@ -25,11 +25,14 @@ struct store_url_options {
 	struct fetch_client *client;
 	struct store_cache *cache; /* keeps its index */
 	const struct store *copy;  /* of store_web_copy(): keeps what a start needs beside that */
+	/* told what the user is to know of a server without which it goes on */
+	void (*notice)(void *arg, const char *text);
+	void *notice_arg;
 };
 
 /*
  * Open the file. Where the server cannot be reached, and this node has its index, that is a
- * warning.
+ * notice.
  *
  * Errors:  those of fetch_web_range_of() and of store_file_open().
  */

@@ -19,14 +19,13 @@
 
 #define INDEX_LIMIT UINT32_MAX
 
-static int get_object(struct fetch_client *c, const char *url, enum store_kind kind,
-		      const struct fetch_digest *d, uint64_t limit, struct hr_buf *b,
-		      struct hr_err *e)
+static int get_object(const struct store_web *w, enum store_kind kind, const struct fetch_digest *d,
+		      uint64_t limit, struct hr_buf *b, struct hr_err *e)
 {
 	char path[STORE_OBJECT_PATH];
-	hr_autofree char *object = hr_xasprintf("%s/%s", url, store_object_path(kind, d, path));
+	hr_autofree char *object = hr_xasprintf("%s/%s", w->url, store_object_path(kind, d, path));
 
-	return fetch_web_read(c, object, limit, b, e);
+	return fetch_web_read(w->client, object, limit, b, e);
 }
 
 /* ---- what lies on this node is checked by a sum before each use: a sha256 would take too long */
@@ -83,29 +82,27 @@ static int check_index(const char *url, const struct hr_buf *index, const struct
 		       fetch_digest_hex(&got, got_hex), fetch_digest_hex(want, hex));
 }
 
-/* An object for COPY; checked against its name when CHECKED. */
-static int sync_object(struct fetch_client *c, const char *url, enum store_kind kind,
-		       const struct fetch_digest *d, bool checked, struct store *copy,
-		       struct hr_err *e)
+/* An object for the copy; checked against its name when CHECKED. */
+static int sync_object(const struct store_web *w, enum store_kind kind,
+		       const struct fetch_digest *d, bool checked, struct hr_err *e)
 {
 	hr_autobuf struct hr_buf b = { 0 };
 
-	if (get_object(c, url, kind, d, INDEX_LIMIT, &b, e) < 0)
+	if (get_object(w, kind, d, INDEX_LIMIT, &b, e) < 0)
 		return -1;
-	if (checked && check_index(url, &b, d, e) < 0)
+	if (checked && check_index(w->url, &b, d, e) < 0)
 		return -1;
-	return store_object_write(copy, kind, d, b.p, b.len, e);
+	return store_object_write(w->copy, kind, d, b.p, b.len, e);
 }
 
-/* The index and the locations, unless they are in COPY. */
-static int sync_index(struct fetch_client *c, const char *url, const struct fetch_digest *index,
-		      struct store *copy, struct hr_err *e)
+/* The index and the locations, unless they are in the copy. */
+static int sync_index(const struct store_web *w, const struct fetch_digest *index, struct hr_err *e)
 {
-	if (is_sound(copy, index))
+	if (is_sound(w->copy, index))
 		return 0;
-	if (sync_object(c, url, STORE_INDEX, index, true, copy, e) == 0 &&
-	    sync_object(c, url, STORE_INDEX_LOC, index, false, copy, e) == 0)
-		return write_sum(copy, index, e);
+	if (sync_object(w, STORE_INDEX, index, true, e) == 0 &&
+	    sync_object(w, STORE_INDEX_LOC, index, false, e) == 0)
+		return write_sum(w->copy, index, e);
 	if (e->kind == HR_NOTFOUND) /* the record promised it */
 		e->kind = HR_CORRUPT;
 	return -1;
@@ -131,62 +128,63 @@ static int check_meta(const char *url, const struct store_meta *m,
 }
 
 /* Everything at once, of an image that was never here. */
-static int sync_meta(struct fetch_client *c, const char *url, const struct fetch_digest *manifest,
-		     struct store *copy, struct hr_err *e)
+static int sync_meta(const struct store_web *w, const struct fetch_digest *manifest,
+		     struct hr_err *e)
 {
 	HR_CLEANUP(store_image_record_release) struct store_image_record record = { 0 };
 	HR_CLEANUP(store_meta_release) struct store_meta b = { 0 };
 	hr_autobuf struct hr_buf file = { 0 };
 
-	if (get_object(c, url, STORE_META, manifest, INDEX_LIMIT, &file, e) < 0 ||
+	if (get_object(w, STORE_META, manifest, INDEX_LIMIT, &file, e) < 0 ||
 	    store_meta_open(file.p, file.len, &b, e) < 0 ||
-	    check_meta(url, &b, manifest, &record, e) < 0 ||
-	    store_object_write(copy, STORE_INDEX, &record.index, b.index.p, b.index.len, e) < 0 ||
-	    store_object_write(copy, STORE_INDEX_LOC, &record.index, b.loc.p, b.loc.len, e) < 0 ||
-	    write_sum(copy, &record.index, e) < 0)
+	    check_meta(w->url, &b, manifest, &record, e) < 0 ||
+	    store_object_write(w->copy, STORE_INDEX, &record.index, b.index.p, b.index.len, e) <
+		    0 ||
+	    store_object_write(w->copy, STORE_INDEX_LOC, &record.index, b.loc.p, b.loc.len, e) <
+		    0 ||
+	    write_sum(w->copy, &record.index, e) < 0)
 		return -1;
-	return store_object_write(copy, STORE_IMAGE, manifest, b.record.p, b.record.len, e);
+	return store_object_write(w->copy, STORE_IMAGE, manifest, b.record.p, b.record.len, e);
 }
 
 /* The image record is small and says where everything is: fetched each time, written last. */
-static int sync_image(struct fetch_client *c, const char *url, const struct fetch_digest *manifest,
-		      struct store *copy, struct hr_err *e)
+static int sync_image(const struct store_web *w, const struct fetch_digest *manifest,
+		      struct hr_err *e)
 {
 	hr_autobuf struct hr_buf text = { 0 };
 	HR_CLEANUP(store_image_record_release) struct store_image_record record = { 0 };
 
-	if (!store_object_exists(copy, STORE_IMAGE, manifest)) {
-		if (sync_meta(c, url, manifest, copy, e) == 0)
+	if (!store_object_exists(w->copy, STORE_IMAGE, manifest)) {
+		if (sync_meta(w, manifest, e) == 0)
 			return 0;
 		/* a store made before there were metadata files, or a damaged one: there is another
 		 * way */
 		hr_debug("no metadata file: %s", e->text);
 		hr_err_clear(e);
 	}
-	if (get_object(c, url, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &text, e) < 0)
+	if (get_object(w, STORE_IMAGE, manifest, STORE_RECORD_LIMIT, &text, e) < 0)
 		return -1;
 	if (store_image_record_parse(text.p, text.len, &record, e) < 0)
-		return hr_wrap(e, "store '%s', image record", url);
-	if (sync_index(c, url, &record.index, copy, e) < 0)
+		return hr_wrap(e, "store '%s', image record", w->url);
+	if (sync_index(w, &record.index, e) < 0)
 		return -1;
-	return store_object_write(copy, STORE_IMAGE, manifest, text.p, text.len, e);
+	return store_object_write(w->copy, STORE_IMAGE, manifest, text.p, text.len, e);
 }
 
-static int sync_ref(struct fetch_client *c, const char *url, const struct fetch_ref *ref,
-		    struct store *copy, struct hr_err *e)
+static int sync_ref(const struct store_web *w, const struct fetch_ref *ref, struct hr_err *e)
 {
 	hr_autofree char *path = store_ref_path(ref);
-	hr_autofree char *object = hr_xasprintf("%s/%s", url, path);
+	hr_autofree char *object = hr_xasprintf("%s/%s", w->url, path);
 	HR_CLEANUP(store_ref_record_release) struct store_ref_record record = { 0 };
 	hr_autobuf struct hr_buf text = { 0 };
 
-	if (fetch_web_read(c, object, STORE_RECORD_LIMIT, &text, e) < 0)
+	if (fetch_web_read(w->client, object, STORE_RECORD_LIMIT, &text, e) < 0)
 		return -1;
 	if (store_ref_record_parse(text.p, text.len, &record, e) < 0)
 		return hr_wrap(e, "'%s'", object);
-	if (sync_image(c, url, &record.manifest, copy, e) < 0)
+	if (sync_image(w, &record.manifest, e) < 0)
 		return -1;
-	return store_ref_write(copy, ref, &record, e);
+	return store_ref_write(w->copy, ref, &record, e);
 }
 
 /*
@@ -218,20 +216,20 @@ bool store_web_has(const struct store *copy, const struct store_name *name)
 	       (is_sound(copy, &record.index) || is_usable(copy, &record.index));
 }
 
-int store_web_sync(struct fetch_client *c, const char *url, const struct store_name *name,
-		   struct store *copy, struct hr_err *e)
+int store_web_sync(const struct store_web *w, const struct store_name *name, struct hr_err *e)
 {
-	int r = name->by_digest ? sync_image(c, url, &name->manifest, copy, e)
-				: sync_ref(c, url, &name->ref, copy, e);
+	int r = name->by_digest ? sync_image(w, &name->manifest, e) : sync_ref(w, &name->ref, e);
+	hr_autofree char *line = NULL;
 
 	if (r < 0 && e->kind == HR_DENIED && e->sys == EACCES) {
 		/* what a bucket that must not be listed says of a key that is not there */
 		hr_warn("%s; taken as: the image is not there", e->text);
 		e->kind = HR_NOTFOUND;
 	}
-	if (r == 0 || e->kind != HR_NET || !store_web_has(copy, name))
+	if (r == 0 || e->kind != HR_NET || !store_web_has(w->copy, name))
 		return r;
-	hr_warn("%s; going on with the copy on this node", e->text);
+	line = hr_xasprintf("%s; going on with the copy on this node", e->text);
+	w->notice(w->notice_arg, line);
 	hr_err_clear(e);
 	return 0;
 }

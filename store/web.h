@@ -34,17 +34,29 @@ void store_web_forget_loc(struct store *copy, const struct store_index *ix);
  */
 void store_web_origins(const struct hr_conf *conf, const char *url, struct hr_strv *out);
 
+/* From where metadata comes, and to where; all is borrowed. */
+struct store_web {
+	struct fetch_client *client;
+	const char *url;
+	struct store *copy;
+	/* told what the user is to know of a store without which it goes on */
+	void (*notice)(void *arg, const char *text);
+	void *notice_arg;
+};
+
 /*
- * Bring the reference, the image record, the index and the locations of an image of the store at
- * URL into COPY.
+ * Bring the reference, the image record, the index and the locations of an image of the store W
+ * into the copy.
  *
  * What is there already is not fetched again, unless its check sum is wrong; the index is checked
- * against the digest in the record. When the store cannot be reached and COPY has the image, that
- * is a warning, and 0. Bounds:  an index of at most 4 GiB. Errors:  HR_NOTFOUND the store does not
- * have it; HR_NET, HR_DENIED, HR_CORRUPT, HR_SYS.
+ * against the digest in the record. When the store cannot be reached and the copy has the image,
+ * that is a notice, and 0.
+ *
+ * Bounds:  an index of at most 4 GiB.
+ * Errors:  HR_NOTFOUND the store does not have it; HR_NET, HR_DENIED, HR_CORRUPT, HR_SYS.
  */
-int store_web_sync(struct fetch_client *c, const char *url, const struct store_name *name,
-		   struct store *copy, struct hr_err *e) HR_MUST_USE;
+int store_web_sync(const struct store_web *w, const struct store_name *name,
+		   struct hr_err *e) HR_MUST_USE;
 
 /* Whether COPY alone can show the image. */
 bool store_web_has(const struct store *copy, const struct store_name *name);

@@ -92,13 +92,21 @@ read_all() {
 	[ "$(($(bytes_asked) * 3))" -lt "$total" ]
 }
 
-@test "paging: a second session fetches nothing, also with the server gone" { # E24
+@test "paging: a second session fetches nothing, also with the server gone, which one rank says" { # E24
+	local err=$BATS_TEST_TMPDIR/err first
 	read_all
 	: >"$SCRATCH/web/log"
 	read_all
 	[ "$(packs_asked)" -eq 0 ]
 	fault all reset
-	read_all
+	export SLURM_JOB_ID=1 SLURM_STEP_ID=2 SLURM_NODEID=0 SLURM_STEP_TASKS_PER_NODE=3
+	read_all 2>>"$err" &
+	first=$!
+	run_image true 2>>"$err" 3>&- &
+	run_image true 2>>"$err"
+	wait "$first"
+	[[ "$(<"$err")" == *": warning: cannot read 'http://127"*"; going on with the copy on this node" ]]
+	[ "$(wc -l <"$err")" = 1 ]
 }
 
 # Two libraries in a store of their own: a needs z, which lies far behind it.

@@ -131,6 +131,7 @@ same_files() {
 	echo all reset >web/fault
 	run -0 --separate-stderr "$HPCRUN" "$URL/image.sif" cat /data/7
 	[ "$output" = "$(cat rootfs/data/7)" ]
+	[[ "$stderr" == *"warning: cannot read '$URL/image.sif'"*"; going on with what this node has of it" ]]
 }
 
 @test "url: prefetch brings all of it, once" {
