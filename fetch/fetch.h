@@ -213,6 +213,11 @@ struct fetch_client;
 int fetch_client_new(const struct fetch_options *o, struct fetch_client **out,
 		     struct hr_err *e) HR_MUST_USE;
 void fetch_client_free(struct fetch_client *c);
+/*
+ * From now on, or no longer, give a server 2 s to connect and 3 s to say something: one that did
+ * not answer a moment ago, and without which there is another way.
+ */
+void fetch_client_hurry(struct fetch_client *c, bool on);
 
 /*
  * Append the document that REF's digest names, else its tag, to DOC, and compute its digest.

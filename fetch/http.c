@@ -19,6 +19,8 @@
 #define HEADERS_MAX	   65536
 #define DNS_CACHE_S	   5L /* libcurl's 60 would outlast the retries to an address that is dead */
 #define CONNECT_TIMEOUT_MS 10000L
+#define HURRY_CONNECT_MS   2000L /* what is lost of a handshake is sent again after 1 s */
+#define HURRY_STALL_S	   3u	 /* more than that, so that it is the connection that is named */
 #define STALL_BYTES_PER_S  1024
 #define CANCEL_POLL_MS	   100 /* how late a cancellation may be noticed */
 #define RECEIVE_BUFFER	   (512L * 1024)
@@ -40,6 +42,7 @@ struct fetch_http {
 	atomic_bool ca_bundle; /* one was not among them: the bundle is read, too */
 	const atomic_bool *cancel;
 	unsigned int stall_s;
+	atomic_bool hurry;
 	CURLSH *share;
 	pthread_mutex_t share_locks[CURL_LOCK_DATA_LAST];
 	pthread_mutex_t lock; /* of idle, n_idle */
@@ -155,6 +158,11 @@ int fetch_http_new(const struct fetch_http_options *o, struct fetch_http **out, 
 	curl_share_setopt(h->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
 	*out = h;
 	return 0;
+}
+
+void fetch_http_hurry(struct fetch_http *h, bool on)
+{
+	atomic_store(&h->hurry, on);
 }
 
 static void line_close(struct line *l)
@@ -339,7 +347,7 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 /* A string option that cannot be set would silently weaken the request, so it must not fail. */
 #define SET(easy, option, value) HR_BUG_ON(curl_easy_setopt(easy, option, value) != CURLE_OK)
 
-static void set_policy(CURL *easy)
+static void set_policy(const struct fetch_http *h, CURL *easy)
 {
 	SET(easy, CURLOPT_NOSIGNAL, 1L);
 	SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -362,7 +370,8 @@ static void set_policy(CURL *easy)
 	SET(easy, CURLOPT_PATH_AS_IS, 1L); /* signed URLs are signed as they are written */
 	SET(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
 	SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	SET(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+	SET(easy, CURLOPT_CONNECTTIMEOUT_MS,
+	    atomic_load(&h->hurry) ? HURRY_CONNECT_MS : CONNECT_TIMEOUT_MS);
 	SET(easy, CURLOPT_DNS_CACHE_TIMEOUT, DNS_CACHE_S);
 	/* refused while an earlier transfer's buffer is still there; then that one is used */
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
@@ -469,10 +478,17 @@ static void count_sent(struct exchange *x)
 	}
 }
 
+static uint64_t patience_s(const struct exchange *x)
+{
+	if (atomic_load(&x->http->hurry))
+		return HURRY_STALL_S;
+	return x->request->stall_s ? x->request->stall_s : x->http->stall_s;
+}
+
 /* Cancelled, or too slow since the window opened? */
 static int check_going_on(struct exchange *x)
 {
-	uint64_t stall_s = x->request->stall_s ? x->request->stall_s : x->http->stall_s;
+	uint64_t stall_s = patience_s(x);
 	uint64_t now = now_ns();
 
 	if (is_cancelled(x->http))
@@ -597,7 +613,7 @@ static int try(struct exchange *x, struct hr_err *e)
 		return -1;
 	x->easy = l.easy;
 	x->ca_by_name = h->ca_by_name && !atomic_load(&h->ca_bundle);
-	set_policy(l.easy);
+	set_policy(h, l.easy);
 	set_route(x, l.easy);
 	headers = set_request(x);
 	x->window_start_ns = now_ns();

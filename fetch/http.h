@@ -80,6 +80,8 @@ struct fetch_http_request {
 int fetch_http_new(const struct fetch_http_options *o, struct fetch_http **out,
 		   struct hr_err *e) HR_MUST_USE;
 void fetch_http_free(struct fetch_http *h);
+/* From now on, or no longer: fetch_client_hurry(). */
+void fetch_http_hurry(struct fetch_http *h, bool on);
 
 /*
  * Send one request and read the whole reply, whatever its status.

@@ -63,6 +63,11 @@ int fetch_client_new(const struct fetch_options *o, struct fetch_client **out, s
 	return 0;
 }
 
+void fetch_client_hurry(struct fetch_client *c, bool on)
+{
+	fetch_http_hurry(c->http, on);
+}
+
 void fetch_client_free(struct fetch_client *c)
 {
 	if (!c)

@@ -349,11 +349,11 @@ static int open_all(struct job *j, const char *dir, const char *url, struct hr_e
 }
 
 /* An image of the store at URL. HR_NOTFOUND when it does not have it. */
-static int from_url(struct job *j, const char *url, struct hr_err *e)
+static int from_url(struct job *j, const char *url, struct store_outage *outage, struct hr_err *e)
 {
 	HR_CLEANUP(store_name_release) struct store_name name = { 0 };
 	hr_autofree char *dir = store_cache_place(j->args->cache, &j->conf);
-	struct store_web web = { .url = url, .notice = warn };
+	struct store_web web = { .url = url, .notice = warn, .outage = outage };
 	struct store_paths one = { 0 };
 
 	if (store_name_parse(j->image, &name, e) < 0 || open_all(j, dir, url, e) < 0)
@@ -412,28 +412,39 @@ static int from_directory(struct job *j, const struct store_paths *stores, const
 	return 0;
 }
 
-/* From where the image is: its own URL, or the first store that has it. */
-static int from_anywhere(struct job *j, const struct store_paths *stores, struct hr_err *e)
+/* From the first store of the chain that has it; 1: none of those that answer. */
+static int from_chain(struct job *j, const struct store_paths *stores, struct store_outage *outage,
+		      struct hr_err *e)
 {
-	HR_CLEANUP(store_outage_release) struct store_outage outage = { 0 };
-
-	if (hr_source_of(j->image) == HR_SOURCE_URL)
-		return from_file(j, e);
 	for (size_t i = 0; i < stores->n; i++) {
 		const char *store = stores->v[i];
-		int r = store_is_url(store) ? from_url(j, store, e)
+		int r = store_is_url(store) ? from_url(j, store, outage, e)
 					    : from_directory(j, stores, store, e);
 
 		hr_autofree char *line = NULL;
 
 		if (r == 0)
-			line = store_outage_line(&outage, j->image, store);
+			line = store_outage_line(outage, j->image, store);
 		if (line)
 			hr_warn("%s", line);
-		if (r == 0 || j->img || !store_outage_pass(&outage, e))
+		if (r == 0 || j->img || !store_outage_pass(outage, e))
 			return r;
 	}
-	return store_outage_missing(&outage, stores, j->image, e);
+	return 1;
+}
+
+/* From where the image is: its own URL, or a store. */
+static int from_anywhere(struct job *j, const struct store_paths *stores, struct hr_err *e)
+{
+	HR_CLEANUP(store_outage_release) struct store_outage outage = { 0 };
+	int r;
+
+	if (hr_source_of(j->image) == HR_SOURCE_URL)
+		return from_file(j, e);
+	do
+		r = from_chain(j, stores, &outage, e);
+	while (r > 0 && store_outage_again(&outage));
+	return r > 0 ? store_outage_missing(&outage, stores, j->image, e) : r;
 }
 
 static int prefetch_main(void *args, int argc, char **argv, struct hr_err *e)

@@ -340,13 +340,9 @@ static int open_in_place(struct serve *s, const struct serve_web *w, struct hr_e
 	return 0;
 }
 
-/* The first store of the chain that has the image. */
-static int open_image(struct serve *s, const struct serve_web *w, struct hr_err *e)
+/* The first store of the chain that has the image; 1: none of those that answer. */
+static int open_in_chain(struct serve *s, const struct serve_web *w, struct hr_err *e)
 {
-	if (hr_source_of(w->image) == HR_SOURCE_FILE)
-		return open_in_place(s, w, e);
-	if (hr_source_of(w->image) == HR_SOURCE_URL)
-		return serve_open_web(s, w, w->image, e);
 	for (size_t i = 0; i < w->stores->n; i++) {
 		const char *store = w->stores->v[i];
 		int r = store_is_url(store) ? serve_open_web(s, w, store, e)
@@ -361,7 +357,21 @@ static int open_image(struct serve *s, const struct serve_web *w, struct hr_err 
 		if (r == 0 || s->img || !store_outage_pass(w->outage, e))
 			return r;
 	}
-	return store_outage_missing(w->outage, w->stores, w->image, e);
+	return 1;
+}
+
+static int open_image(struct serve *s, const struct serve_web *w, struct hr_err *e)
+{
+	int r;
+
+	if (hr_source_of(w->image) == HR_SOURCE_FILE)
+		return open_in_place(s, w, e);
+	if (hr_source_of(w->image) == HR_SOURCE_URL)
+		return serve_open_web(s, w, w->image, e);
+	do
+		r = open_in_chain(s, w, e);
+	while (r > 0 && store_outage_again(w->outage));
+	return r > 0 ? store_outage_missing(w->outage, w->stores, w->image, e) : r;
 }
 
 /* Whether 'hpcrun pull' could bring the image into one of the stores. */

@@ -45,6 +45,7 @@ static void on_end(struct serve *s)
 struct net {
 	struct serve *serve;
 	bool goes_on; /* another server told the user what there is to tell */
+	struct store_outage *outage;
 	struct fetch_client *client;
 	struct store_cache *cache;
 	char *dir;			 /* of the cache */
@@ -189,7 +190,8 @@ static int sync_name(struct net *n, const char *url, const struct store_name *na
 				       .url = url,
 				       .copy = n->copy,
 				       .notice = tell_once,
-				       .notice_arg = n };
+				       .notice_arg = n,
+				       .outage = n->outage };
 
 	return store_web_sync(&web, name, e);
 }
@@ -250,6 +252,7 @@ static int open_net(struct serve *s, const struct serve_web *w, const char *url,
 
 	n->serve = s;
 	n->goes_on = w->goes_on;
+	n->outage = w->outage;
 	if (fetch_client_new(&o, &n->client, e) < 0)
 		return -1;
 	n->dir = store_cache_place(w->cache, w->conf);

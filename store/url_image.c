@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/outage.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -156,9 +157,15 @@ static int find_version(struct store_url_image *u, const struct store_url_option
 	hr_autofree char *line = NULL;
 	struct fetch_version last = { 0 };
 	uint8_t head[HEAD_BYTES];
+	uint64_t begun = store_outage_clock();
+	int r;
 
 	load_kept(u, &last, &parts);
-	if (get_part(u, 0, sizeof(head), head, last.bytes == 0 ? TRIES : 1, e) == 0) {
+	fetch_client_hurry(u->client, last.bytes != 0 && store_outage_lately(u->copy));
+	r = get_part(u, 0, sizeof(head), head, last.bytes == 0 ? TRIES : 1, e);
+	fetch_client_hurry(u->client, false);
+	store_outage_note(u->copy, r < 0 ? e : NULL, begun);
+	if (r == 0) {
 		if (memcmp(&last, &u->version, sizeof(last)) == 0)
 			hr_buf_add(&u->kept, parts.p, parts.len);
 		else

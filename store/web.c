@@ -19,13 +19,26 @@
 
 #define INDEX_LIMIT UINT32_MAX
 
+/* OBJECT, its address, appended to B; the node remembers whether there was an answer. */
+static int ask(const struct store_web *w, const char *object, uint64_t limit, struct hr_buf *b,
+	       struct hr_err *e)
+{
+	uint64_t begun = store_outage_clock();
+	int r = fetch_web_read(w->client, object, limit, b, e);
+
+	store_outage_note(w->copy, r < 0 ? e : NULL, begun);
+	if (r == 0 || e->kind != HR_NET)
+		fetch_client_hurry(w->client, false);
+	return r;
+}
+
 static int get_object(const struct store_web *w, enum store_kind kind, const struct fetch_digest *d,
 		      uint64_t limit, struct hr_buf *b, struct hr_err *e)
 {
 	char path[STORE_OBJECT_PATH];
 	hr_autofree char *object = hr_xasprintf("%s/%s", w->url, store_object_path(kind, d, path));
 
-	return fetch_web_read(w->client, object, limit, b, e);
+	return ask(w, object, limit, b, e);
 }
 
 /* ---- what lies on this node is checked by a sum before each use: a sha256 would take too long */
@@ -178,7 +191,7 @@ static int sync_ref(const struct store_web *w, const struct fetch_ref *ref, stru
 	HR_CLEANUP(store_ref_record_release) struct store_ref_record record = { 0 };
 	hr_autobuf struct hr_buf text = { 0 };
 
-	if (fetch_web_read(w->client, object, STORE_RECORD_LIMIT, &text, e) < 0)
+	if (ask(w, object, STORE_RECORD_LIMIT, &text, e) < 0)
 		return -1;
 	if (store_ref_record_parse(text.p, text.len, &record, e) < 0)
 		return hr_wrap(e, "'%s'", object);
@@ -216,9 +229,23 @@ bool store_web_has(const struct store *copy, const struct store_name *name)
 	       (is_sound(copy, &record.index) || is_usable(copy, &record.index));
 }
 
+/* One that was silent a moment ago is given little time, until it answers. */
+static int sync_name(const struct store_web *w, const struct store_name *name, struct hr_err *e)
+{
+	bool hurry = !w->outage->patient && store_outage_lately(w->copy);
+	int r;
+
+	fetch_client_hurry(w->client, hurry);
+	r = name->by_digest ? sync_image(w, &name->manifest, e) : sync_ref(w, &name->ref, e);
+	fetch_client_hurry(w->client, false);
+	if (r < 0 && e->kind == HR_NET && hurry)
+		w->outage->hurried++;
+	return r;
+}
+
 int store_web_sync(const struct store_web *w, const struct store_name *name, struct hr_err *e)
 {
-	int r = name->by_digest ? sync_image(w, &name->manifest, e) : sync_ref(w, &name->ref, e);
+	int r = sync_name(w, name, e);
 	hr_autofree char *line = NULL;
 
 	if (r < 0 && e->kind == HR_DENIED && e->sys == EACCES) {

@@ -13,6 +13,7 @@
 #include "fetch/fetch.h"
 #include "store/image.h"
 #include "store/layout.h"
+#include "store/outage.h"
 #include "util/conf.h"
 #include "util/err.h"
 #include "util/mem.h"
@@ -36,12 +37,13 @@ void store_web_origins(const struct hr_conf *conf, const char *url, struct hr_st
 
 /* From where metadata comes, and to where; all is borrowed. */
 struct store_web {
-	struct fetch_client *client;
+	struct fetch_client *client; /* nobody else's meanwhile */
 	const char *url;
 	struct store *copy;
 	/* told what the user is to know of a store without which it goes on */
 	void (*notice)(void *arg, const char *text);
 	void *notice_arg;
+	struct store_outage *outage; /* of the chain that this store is in */
 };
 
 /*

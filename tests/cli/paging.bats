@@ -473,6 +473,21 @@ for name in sys.argv[1:]:
 	HPCRUN_STORE=http://127.0.0.1:1 fail_with 'http://127.0.0.1:1.*Connection refused|Couldn.t connect|connect to' "$HPCRUN" lab/paged:1 true
 }
 
+@test "paging: a store that was silent a moment ago is given little time until it answers" {
+	local web=$HPCRUN_STORE record
+	run_image true
+	record=$(echo "$HPCRUN_CACHE"/stores/*)/silent
+	python3 -c 'import struct, sys, time; sys.stdout.buffer.write(struct.pack("<8sQ", b"hpcrOUT1", int(time.time())))' >"$record"
+	fault all silent
+	SECONDS=0
+	HPCRUN_STORE="$web $SCRATCH/site" run -0 --separate-stderr run_image true
+	[[ "$stderr" == *"bytes came within 3 s; going on with the copy on this node" ]]
+	[ "$SECONDS" -lt 15 ] # of 20
+	fault
+	run -0 --separate-stderr run_image true
+	[[ -z "$stderr" && ! -e "$record" ]]
+}
+
 @test "paging: a store that does not answer is passed by, and named in one line" {
 	local url=$HPCRUN_STORE others
 	for others in "$url" "http://127.0.0.1:2 $SCRATCH/site"; do

@@ -7,7 +7,8 @@ STORE_RIG = tests/unit/store_rig.c tests/unit/store_rig.h $(TREE_REMOVE)
 STORE_TESTS = tests/unit/test_store_cut tests/unit/test_store_inflate tests/unit/test_store_merge tests/unit/test_store_tar \
 	tests/unit/test_store_gc tests/unit/test_store_text tests/unit/test_store_layer tests/unit/test_store_record tests/unit/test_store_sha256mb \
 	tests/unit/test_store_site tests/unit/test_store_frame tests/unit/test_store_pack \
-	tests/unit/test_store_layout tests/unit/test_store_repack tests/unit/test_store_process
+	tests/unit/test_store_layout tests/unit/test_store_repack tests/unit/test_store_process \
+	tests/unit/test_store_outage
 
 check_PROGRAMS += $(STORE_TESTS)
 TESTS += $(STORE_TESTS)
@@ -35,6 +36,9 @@ tests_unit_test_store_record_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_sha256mb_SOURCES = tests/unit/test_store_sha256mb.c
 tests_unit_test_store_sha256mb_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_sha256mb_LDADD = $(STORE_TEST_LIBS)
+tests_unit_test_store_outage_SOURCES = tests/unit/test_store_outage.c $(STORE_RIG)
+tests_unit_test_store_outage_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_outage_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_process_SOURCES = tests/unit/test_store_process.c
 tests_unit_test_store_process_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_process_LDADD = $(STORE_TEST_LIBS)
