@@ -58,6 +58,16 @@ tests_unit_test_store_cache_move_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_cache_SOURCES = tests/unit/test_store_cache.c
 tests_unit_test_store_cache_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_cache_LDADD = $(STORE_TEST_LIBS)
+
+# what no store has any more
+check_PROGRAMS += tests/unit/test_store_upstream
+TESTS += tests/unit/test_store_upstream
+CHUNK_RIG = tests/unit/chunk_rig.c tests/unit/chunk_rig.h $(INDEX_SAMPLE) $(STORE_RIG)
+tests_unit_test_store_upstream_SOURCES = tests/unit/test_store_upstream.c $(CHUNK_RIG)
+tests_unit_test_store_upstream_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_upstream_LDADD = $(STORE_TEST_LIBS)
+
+# image files of others
 check_PROGRAMS += tests/unit/test_store_sif tests/unit/test_store_sqfs
 TESTS += tests/unit/test_store_sif tests/unit/test_store_sqfs
 tests_unit_test_store_sif_SOURCES = tests/unit/test_store_sif.c
