@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -318,17 +319,28 @@ static void take_reply(struct round *r, uint32_t chunk, uint32_t bytes)
 	}
 }
 
-/* Until the helper's end of the pipe is closed. */
+/* The last that the helper says; it may be lying, and its words are for a log. */
+static void take_failure(int fd, uint32_t bytes, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf text = { 0 };
+	struct hr_err said;
+
+	if (bytes != sizeof(said) || !read_all(fd, &said, sizeof(said)))
+		return;
+	hr_buf_untrusted(&text, said.text, strnlen(said.text, sizeof(said.text)));
+	(void)hr_fail(e, said.kind > HR_OK && said.kind <= HR_SYS ? said.kind : HR_SYS, 0, "%s",
+		      text.len > 0 ? (const char *)text.p : "");
+}
+
+/* Until the helper's end of the pipe is closed, or it talks nonsense. */
 static void read_replies(struct round *r, int fd, struct hr_err *e)
 {
 	struct store_upstream_reply reply;
 
 	while (read_all(fd, &reply, sizeof(reply))) {
 		if (reply.chunk == STORE_UPSTREAM_FAILED) {
-			if (!read_all(fd, e, sizeof(*e)))
-				return;
-			e->text[sizeof(e->text) - 1] = '\0';
-			continue;
+			take_failure(fd, reply.bytes, e);
+			return;
 		}
 		if (reply.bytes > STORE_CHUNK_MAX || !read_all(fd, r->u->buf, reply.bytes))
 			return;
@@ -347,6 +359,8 @@ static void ask_helper(struct round *r, struct hr_err *e)
 	hr_stats_add(&r->u->seen->requests, 1);
 	read_replies(r, out, e);
 	hr_stats_add(&r->u->seen->failures, e->kind != HR_OK);
+	kill(pid,
+	     SIGKILL); /* it has said all, or nonsense: it may have more, and wait to be read */
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (e->kind == HR_OK)

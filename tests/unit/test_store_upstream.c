@@ -265,8 +265,9 @@ enum saying {
 	A_BYTE_LESS,
 	A_BYTE_MORE,
 	NO_BYTES,
-	A_HEAD, /* half of one */
-	A_PART	/* a head, and the chunk without its last byte */
+	TOO_MANY, /* more than a chunk can have */
+	A_HEAD,	  /* half of one */
+	A_PART	  /* a head, and the chunk without its last byte */
 };
 
 #define ASKED 0xfu /* chunks 0, 1, 2 and LARGEST; not 4 */
@@ -295,6 +296,7 @@ static const struct {
 	{ "a byte less", { { 0, A_BYTE_LESS }, { 1, THE_CHUNK } }, 0x2 },
 	{ "a byte more", { { 0, A_BYTE_MORE }, { 1, THE_CHUNK } }, 0x2 },
 	{ "no bytes", { { 0, NO_BYTES }, { 1, THE_CHUNK } }, 0x2 },
+	{ "too many", { { 1, THE_CHUNK }, { 0, TOO_MANY }, { 2, THE_CHUNK } }, 0x2 },
 	{ "half a head", { { 1, THE_CHUNK }, { 0, A_HEAD } }, 0x2 },
 	{ "not to its end", { { 1, THE_CHUNK }, { 0, A_PART } }, 0x2 },
 };
@@ -317,6 +319,8 @@ static void say_so(struct hr_buf *b, uint32_t chunk, enum saying how)
 		    how == A_BYTE_LESS ? n - 1 : n + 1);
 	else if (how == NO_BYTES)
 		say(b, chunk, 0, NULL, 0);
+	else if (how == TOO_MANY)
+		say(b, chunk, STORE_CHUNK_MAX + 1, room, STORE_CHUNK_MAX + 1);
 	else if (how == A_PART)
 		say(b, chunk, n, room, n - 1);
 	else if (how == A_HEAD)
@@ -372,6 +376,43 @@ static void both_reasons_are_told(void **state)
 	assert_string_equal(landed[0].e.hint, HINT);
 }
 
+/* A failure of which not all comes, of no known kind, that does not end, or is not for a log. */
+static void a_failure_is_not_believed_either(void **state)
+{
+	static const struct {
+		const char *what;
+		unsigned int kind, got_kind, bytes;
+		char text;
+		size_t cut;
+		const char *got;
+	} rows[] = {
+		{ "as it is", HR_NET, HR_NET, sizeof(struct hr_err), 'x', 0, "xxx" },
+		{ "cut", HR_NET, HR_SYS, sizeof(struct hr_err), 'x', 1, "ended early" },
+		{ "another size", HR_NET, HR_SYS, sizeof(struct hr_err) - 1, 'x', 0,
+		  "ended early" },
+		{ "no kind", HR_SYS + 1, HR_SYS, sizeof(struct hr_err), 'x', 0, "xxx" },
+		{ "no failure", HR_OK, HR_SYS, sizeof(struct hr_err), 'x', 0, "xxx" },
+		{ "an escape", HR_NET, HR_NET, sizeof(struct hr_err), '\033', 0, "\\x1b\\x1b" },
+		{ "no words", HR_NET, HR_NET, sizeof(struct hr_err), '\0', 0, "registry: " },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(rows); i++) {
+		hr_autobuf struct hr_buf b = { 0 };
+		struct hr_err e = { .kind = rows[i].kind };
+
+		memset(e.text, rows[i].text, sizeof(e.text));
+		memset(e.hint, '#', sizeof(e.hint));
+		say(&b, STORE_UPSTREAM_FAILED, rows[i].bytes, &e, sizeof(e) - rows[i].cut);
+		helper_says(&b, ":");
+		round_of(usual(), 1);
+		if (landed[0].e.kind != rows[i].got_kind ||
+		    !strstr(landed[0].e.text, rows[i].got) || strchr(landed[0].e.text, '#'))
+			fail_msg("%s: got kind %d, '%s'", rows[i].what, (int)landed[0].e.kind,
+				 landed[0].e.text);
+	}
+}
+
 static void a_helper_that_is_killed_or_cannot_be_started_is_a_failure(void **state)
 {
 	hr_autobuf struct hr_buf b = { 0 };
@@ -420,6 +461,26 @@ static void what_it_has_said_is_there_while_it_goes_on(void **state)
 	assert_int_equal(kill(helper_pid(), SIGKILL), 0);
 	wait_landed(2);
 	assert_int_equal(landed[0].e.kind, HR_SYS);
+}
+
+/* Nobody waits for one that has said the last thing that is listened to. */
+static void one_that_talks_nonsense_is_not_waited_for(void **state)
+{
+	static const char *const ends[] = { "exec sleep 600", "exec >&-; exec sleep 600",
+					    "exec cat /dev/zero" };
+
+	(void)state;
+	for (size_t i = 0; i < HR_COUNT(ends); i++) {
+		hr_autobuf struct hr_buf b = { 0 };
+
+		say_chunk(&b, 1);
+		if (i != 1)
+			say_so(&b, 0, TOO_MANY);
+		helper_says(&b, ends[i]);
+		round_of(usual(), 3);
+		assert_int_equal(got(), 2);
+		assert_int_equal(kill(helper_pid(), 0), -1);
+	}
 }
 
 /* ---- when it is asked, and what ---- */
@@ -556,8 +617,10 @@ int main(void)
 		EACH(what_is_said_is_checked),
 		EACH(by_sha256_or_by_check_sum),
 		EACH(both_reasons_are_told),
+		EACH(a_failure_is_not_believed_either),
 		EACH(a_helper_that_is_killed_or_cannot_be_started_is_a_failure),
 		EACH(what_it_has_said_is_there_while_it_goes_on),
+		EACH(one_that_talks_nonsense_is_not_waited_for),
 		EACH(it_is_told_what_there_is_to_know),
 		EACH(what_is_damaged_in_the_cache_is_asked_for),
 		EACH(after_a_refusal_it_is_left_alone_for_a_while),
