@@ -21,7 +21,14 @@
 
 #define BYTES 1000u
 
+#define DIFF_ID(n)                                                                                 \
+	"\"sha256:000000000000000000000000000000000000000000000000000000000000000" #n "\""
+
 struct chunk_rig rig;
+
+static const char chunk_rig_config[] =
+	"{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\","
+	"\"diff_ids\":[" DIFF_ID(0) "," DIFF_ID(1) "," DIFF_ID(2) "]}}";
 
 static const struct fetch_digest pack_name = { { 'p' } }, index_name = { { 'i' } };
 
@@ -58,7 +65,8 @@ static void put_index(void)
 		d.b[0] ^= i == BY_CRC_ALONE;
 		store_index_builder_chunk(b, &d, store_crc64(p, n) ^ (i == BY_DIGEST_ALONE), n);
 	}
-	index_sample_finish(b, &bytes);
+	MUST(store_index_builder_finish(b, &index_sample_manifest, &index_sample_config,
+					chunk_rig_config, strlen(chunk_rig_config), &bytes, &err));
 	MUST(store_object_write(rig.st, STORE_INDEX, &index_name, bytes.p, bytes.len, &err));
 }
 

@@ -26,6 +26,9 @@ struct chunk_rig {
 
 extern struct chunk_rig rig;
 
+/* Of the image; the digest that the config says of layer I is zeros but for I in the last place. */
+#define CHUNK_RIG_LAYERS 3
+
 /* For each test: MUST() of store_rig.h is used. */
 int chunk_rig_setup(void **state);
 int chunk_rig_teardown(void **state);

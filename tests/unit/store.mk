@@ -60,12 +60,15 @@ tests_unit_test_store_cache_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_cache_LDADD = $(STORE_TEST_LIBS)
 
 # what no store has any more
-check_PROGRAMS += tests/unit/test_store_upstream
-TESTS += tests/unit/test_store_upstream
+check_PROGRAMS += tests/unit/test_store_upstream tests/unit/test_store_refill
+TESTS += tests/unit/test_store_upstream tests/unit/test_store_refill
 CHUNK_RIG = tests/unit/chunk_rig.c tests/unit/chunk_rig.h $(INDEX_SAMPLE) $(STORE_RIG)
 tests_unit_test_store_upstream_SOURCES = tests/unit/test_store_upstream.c $(CHUNK_RIG)
 tests_unit_test_store_upstream_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_upstream_LDADD = $(STORE_TEST_LIBS)
+tests_unit_test_store_refill_SOURCES = tests/unit/test_store_refill.c $(CHUNK_RIG)
+tests_unit_test_store_refill_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_refill_LDADD = $(STORE_TEST_LIBS)
 
 # image files of others
 check_PROGRAMS += tests/unit/test_store_sif tests/unit/test_store_sqfs
