@@ -46,6 +46,8 @@ struct list {
 	struct store_table table;
 	json_t *json;
 	int64_t now;
+	size_t listed;
+	struct hr_strv others; /* repositories that MATCH does not fit, for a hint */
 };
 
 /* What is listed: a reference, its record, its image's record. */
@@ -128,8 +130,14 @@ static int on_ref(void *arg, const struct fetch_ref *ref, const struct store_ref
 	struct list *s = arg;
 
 	(void)e;
-	if (s->match && !store_match_fits(s->match, ref, r))
+	if (s->match && !store_match_fits(s->match, ref, r)) {
+		const char *slash = strrchr(ref->repo, '/');
+
+		hr_strv_add(&s->others, ref->repo);
+		hr_strv_add(&s->others, slash ? slash + 1 : ref->repo);
 		return 0;
+	}
+	s->listed++;
 	if (s->args->quiet) {
 		printf("%s\n", text);
 		return 0;
@@ -167,7 +175,7 @@ static int print_list(struct list *s, const struct store_cmd_chain *chain, struc
 		store_json_print(hr_steal(&s->json));
 		return 0;
 	}
-	if (s->args->quiet)
+	if (s->args->quiet || (s->match && s->listed == 0))
 		return 0;
 	store_table_print(&s->table, stdout, s->args->no_trunc ? 0 : store_table_terminal_width());
 	for (size_t i = 0; i < chain->n && !s->match; i++) {
@@ -191,6 +199,29 @@ static int list_stores(struct list *s, const struct store_cmd_chain *chain, stru
 	return print_list(s, chain, e);
 }
 
+/* As grep does: no failure, but a status that a script can branch on. */
+static int none_fits(const struct list *s, const struct store_cmd_chain *chain)
+{
+	const char *name = s->match->name, *near = NULL;
+	hr_autobuf struct hr_buf list = { 0 };
+	struct hr_err e = { 0 };
+
+	if (s->args->json || s->args->quiet)
+		return 1;
+	if (s->others.n > 0)
+		near = hr_nearest(name, (const char *const *)s->others.v);
+	if (near)
+		hr_hint(&e, "did you mean '%s'?", near);
+	else
+		hr_hint(&e, "'hpcrun images' lists what is there");
+	for (size_t i = 0; i < chain->n; i++)
+		hr_buf_printf(&list, "%s'%s'", i == 0 ? "" : ", ", chain->v[i]->path);
+	(void)hr_fail(&e, HR_NOTFOUND, 0, "no image in the store%s %s fits '%s'",
+		      HR_PLURAL(chain->n), list.len > 0 ? (const char *)list.p : "(none)", name);
+	hr_err_print(&e);
+	return 1;
+}
+
 static int images_main(void *args, int argc, char **argv, struct hr_err *e)
 {
 	HR_CLEANUP(store_cmd_chain_release) struct store_cmd_chain chain = { 0 };
@@ -208,7 +239,10 @@ static int images_main(void *args, int argc, char **argv, struct hr_err *e)
 	s.match = argc > 0 ? &match : NULL;
 	s.json = json_array();
 	r = list_stores(&s, &chain, e);
+	if (r == 0 && s.match && s.listed == 0)
+		r = none_fits(&s, &chain);
 	store_table_release(&s.table);
+	hr_strv_release(&s.others);
 	json_decref(s.json);
 	return r;
 }

@@ -87,6 +87,17 @@ objects() { (cd "$HPCRUN_STORE" && find docs blobs layers images index packs -ty
 	"$HPCRUN" images --json 2>/dev/null | jq -e '.[0].size == null'
 }
 
+@test "images: a name that none fits is told so, with a status to branch on" {
+	image h.example/lab/app:1 a
+	run -1 --separate-stderr "$HPCRUN" images lab/ap
+	[[ -z $output && $stderr == *"no image in the store '$HPCRUN_STORE' fits 'lab/ap'"*"did you mean 'lab/app'?" ]]
+	run -1 --separate-stderr "$HPCRUN" images -q none
+	[ -z "$output$stderr" ]
+	run -1 --separate-stderr "$HPCRUN" images --json none
+	[ "$output$stderr" = '[]' ]
+	run -0 "$HPCRUN" images -q app
+}
+
 @test "images: a full disk under the list is a failure" {
 	image h.example/a:1 a
 	status=0
