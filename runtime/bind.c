@@ -11,6 +11,8 @@
 #include "util/mem.h"
 #include "util/poison.h"
 
+#define FORM_HINT "the form is SRC[:DST[:ro]], with DST absolute and no colon in a path"
+
 void rt_binds_add(struct rt_binds *l, const char *src, const char *dst, bool ro, bool optional)
 {
 	l->v = hr_xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
@@ -114,15 +116,17 @@ int rt_bind_parse(struct rt_binds *l, const char *spec, const char *cwd, struct 
 		return hr_fail(e, HR_USAGE, 0, "bind '%s' names no source", spec);
 	if (check_mode(mode, &ro) < 0) {
 		hr_fail(e, HR_USAGE, 0, "bind '%s': '%s' is neither ro nor rw", spec, mode);
-		hr_hint(e, "the form is SRC[:DST[:ro]], with DST absolute and no colon in a path");
+		hr_hint(e, FORM_HINT);
 		return -1;
 	}
 	src = copy[0] == '/' ? hr_xstrdup(copy) : hr_xasprintf("%s/%s", cwd, copy);
 	dst = to && to[0] ? rt_path_normal(to) : target_of(src);
-	if (!dst && to && to[0])
+	if (!dst && to && to[0]) {
+		hr_hint(e, FORM_HINT);
 		return hr_fail(e, HR_USAGE, 0,
 			       "bind '%s': target '%s' is not an absolute path without '..'", spec,
 			       to);
+	}
 	if (!dst)
 		return hr_fail(e, HR_USAGE, 0, "bind '%s': source '%s' does not exist", spec, src);
 	if (strcmp(dst, "/") == 0)

@@ -37,44 +37,42 @@ static int print_version(void)
 	return 0;
 }
 
-/* As of rt_cmd_run, for who left the word 'run' out, or wrote it behind an option. */
+/*
+ * As of rt_cmd_run, for who left the word 'run' out, or wrote it behind an option. A word that
+ * could be a verb mistyped is not pulled, for somebody may have published an image under that name.
+ */
 static int bare_main(void *args, int argc, char **argv, struct hr_err *e)
 {
-	const struct rt_run_args *a = args;
-
-	if (!a->image && argc > 0 && (rt_verb_find(argv[0]) || rt_verb_alias(argv[0]))) {
-		hr_hint(e, "write 'hpcrun %s [OPTION]...'; an image of that name is '%s:latest'",
-			argv[0], argv[0]);
-		return hr_fail(e, HR_USAGE, 0, "'%s' is a verb: it stands before its options",
-			       argv[0]);
-	}
-	if (!a->image && argc > 0 && rt_verb_foreign(argv[0], e) < 0)
-		return -1;
-	return rt_cmd_run.main(args, argc, argv, e);
-}
-
-/*
- * ARGV[1] is no verb: run it as an image. A word that could be a verb mistyped is not pulled, for
- * somebody may have published an image under that name.
- */
-static int run_image(int argc, char **argv, struct hr_err *e)
-{
-	static char never[] = "--pull=never";
-	const char *word = argv[1], *near = rt_verb_near(word);
-	struct hr_cmd bare = rt_cmd_run;
+	struct rt_run_args *a = args;
+	const char *word = !a->image && argc > 0 ? argv[0] : "", *near = rt_verb_near(word);
 	int r;
 
-	bare.main = bare_main;
-	if (!near)
-		return hr_cmd_run("hpcrun", &bare, argc - 1, argv + 1, e);
-	argv[0] = never;
-	r = hr_cmd_run("hpcrun", &bare, argc, argv, e);
-	if (e->kind == HR_NOTFOUND) {
+	if (rt_verb_find(word) || rt_verb_alias(word)) {
+		hr_hint(e, "write 'hpcrun %s [OPTION]...'; an image of that name is '%s:latest'",
+			word, word);
+		return hr_fail(e, HR_USAGE, 0, "'%s' is a verb: it stands before its options",
+			       word);
+	}
+	if (rt_verb_foreign(word, e) < 0)
+		return -1;
+	if (near && !a->pull)
+		a->pull = rt_pull_words[RT_PULL_NEVER];
+	r = rt_cmd_run.main(a, argc, argv, e);
+	if (near && e->kind == HR_NOTFOUND) {
 		e->hint[0] = '\0'; /* more to the point than how to pull such an image */
 		hr_hint(e, "did you mean 'hpcrun %s'? else 'hpcrun run %s' pulls the image", near,
 			word);
 	}
 	return r;
+}
+
+/* ARGV[1] is no verb: an image, or an option before one. */
+static int run_image(int argc, char **argv, struct hr_err *e)
+{
+	struct hr_cmd bare = rt_cmd_run;
+
+	bare.main = bare_main;
+	return hr_cmd_run("hpcrun", &bare, argc - 1, argv + 1, e);
 }
 
 /*

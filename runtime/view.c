@@ -223,6 +223,8 @@ static int look(struct rt_bind *b, struct hr_err *e)
 	if (stat(b->src, &st) == 0 && S_ISDIR(st.st_mode))
 		hr_hint(e, "the directory is there, what belongs into it is not: did the "
 			   "automounter of this node fail to mount it?");
+	else if (err == ENOENT || err == ENOTDIR)
+		hr_hint(e, "what is bound must be there on this node: make it first");
 	return -1;
 }
 

@@ -344,6 +344,20 @@ static int find_format(const struct export_args *a, const char *out, size_t *fou
 				   out);
 }
 
+/* The directory for OUT, before anything is read for it. */
+static int check_place(const char *out, struct hr_err *e)
+{
+	const char *slash = strrchr(out, '/');
+	hr_autofree char *dir =
+		slash ? hr_xstrndup(out, (size_t)(slash - out) + 1) : hr_xstrdup(".");
+
+	if (access(dir, W_OK | X_OK) == 0)
+		return 0;
+	if (errno == ENOENT || errno == ENOTDIR)
+		hr_hint(e, "make the directory '%s' first", dir);
+	return hr_fail(e, errno == ENOENT ? HR_NOTFOUND : HR_SYS, errno, "cannot write '%s'", out);
+}
+
 static void print_json(const struct job *j, const char *image, size_t format)
 {
 	bool directory = formats[format].directory;
@@ -368,7 +382,7 @@ static int export_main(void *args, int argc, char **argv, struct hr_err *e)
 	struct stat st;
 
 	(void)argc;
-	if (find_format(a, j.out, &format, e) < 0)
+	if (find_format(a, j.out, &format, e) < 0 || check_place(j.out, e) < 0)
 		return -1;
 	if (lstat(j.out, &st) == 0 && (!a->force || formats[format].directory)) {
 		hr_hint(e, formats[format].directory ? "remove it first" : "--force replaces it");

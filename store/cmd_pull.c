@@ -272,15 +272,20 @@ static int import_main(void *args, int argc, char **argv, struct hr_err *e)
 	return import(args, argv[0], argc > 1 ? argv[1] : NULL, e);
 }
 
-/* A tag that is here says more than that the registry does not know the other one. */
+/*
+ * A tag that is here says more than that the registry does not know the other one; and is a way out
+ * when it does not answer.
+ */
 static void hint_near(const struct pull_env *env, const char *name, struct hr_err *e)
 {
 	hr_autofree char *near = store_image_near_tag(&env->paths, name);
+	hr_autofree char *other = hr_xstrdup(e->kind == HR_NET ? e->hint : "");
 
 	if (!near)
 		return;
 	e->hint[0] = '\0';
-	hr_hint(e, "did you mean tag '%s', which is here?", near);
+	hr_hint(e, "did you mean tag '%s', which is here?%s%s", near, other[0] ? " else: " : "",
+		other);
 }
 
 static int pull_main(void *args, int argc, char **argv, struct hr_err *e)
@@ -304,7 +309,7 @@ static int pull_main(void *args, int argc, char **argv, struct hr_err *e)
 	source = store_import_registry_source(&registry);
 	if (pull_from(a, &env, &source, e) == 0)
 		return 0;
-	if (e->kind == HR_NOTFOUND)
+	if (e->kind == HR_NOTFOUND || e->kind == HR_NET)
 		hint_near(&env, argv[0], e);
 	return failed(&env, "pull", argv[0], e);
 }

@@ -228,6 +228,16 @@ static int add_tag(void *arg, const struct fetch_ref *ref, const struct store_re
 	return 0;
 }
 
+/* The same tag of each store that has one. */
+static bool is_one(const struct hr_strv *tags)
+{
+	size_t same = 0;
+
+	while (same < tags->n && strcmp(tags->v[same], tags->v[0]) == 0)
+		same++;
+	return tags->n > 0 && same == tags->n;
+}
+
 char *store_image_near_tag(const struct store_paths *stores, const char *name)
 {
 	HR_CLEANUP(store_name_release) struct store_name w = { 0 };
@@ -249,6 +259,8 @@ char *store_image_near_tag(const struct store_paths *stores, const char *name)
 	}
 	if (tags.v.n > 0)
 		near = hr_nearest(w.ref.tag, (const char *const *)tags.v.v);
+	if (!near && is_one(&tags.v)) /* of 'latest', which was not written, say */
+		near = tags.v.v[0];
 	tag = near && strcmp(near, w.ref.tag) != 0 ? hr_xstrdup(near) : NULL;
 	hr_strv_release(&tags.v);
 	return tag;

@@ -42,7 +42,7 @@ int store_image_open(const struct store_paths *stores, const char *name, struct 
 		     struct hr_err *e) HR_MUST_USE;
 /*
  * The tag that comes nearest to that of NAME, of those that the directories among STORES have of
- * its repository, or NULL if none is near.
+ * its repository; the only one they have of it if none is near; else NULL.
  *
  * Owns:    the caller frees the result.
  */

@@ -84,7 +84,8 @@ is_rootfs() { diff want <(tree_of "$1"); }
 	[ "$(cat there.tar)" = precious ]
 	"$HPCRUN" export --force lab/tree:1 there.tar
 	[ "$(head -c 8 there.tar)" != precious ]
-	fail_with 'No such file' "$HPCRUN" export lab/tree:1 no/such/dir/x.tar
+	fail_with "make the directory 'no/such/dir/' first" "$HPCRUN" export lab/tree:1 no/such/dir/x.sif
+	fail_with "make the directory 'there.tar/' first" "$HPCRUN" export lab/tree:1 there.tar/x.oci
 	mkdir -p bin && ln -s "$(command -v cat)" "$(command -v grep)" bin/
 	PATH=$PWD/bin fail_with 'mksquashfs' "$HPCRUN" export lab/tree:1 x.sqfs
 	[ -z "$(find . -maxdepth 1 -name '*.new-*')" ]

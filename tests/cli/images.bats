@@ -61,6 +61,8 @@ store_bytes() { find "$HPCRUN_STORE/packs" -type f -printf '%s\n' | awk '{ n += 
 @test "rmi: the name is gone, and the image cannot be run" {
 	"$HPCRUN" pull "$REGISTRY/test/busybox:1"
 	fail_with "did you mean tag '1', which is here" "$HPCRUN" pull "$REGISTRY/test/busybox:1x"
+	"$HPCRUN" tag "$REGISTRY/test/busybox:1" "127.0.0.1:1/away:1.0"
+	fail_with "did you mean tag '1.0', which is here\? else: " "$HPCRUN" pull 127.0.0.1:1/away:1.1
 	"$HPCRUN" rmi "$REGISTRY/test/busybox:1"
 	run -0 "$HPCRUN" images
 	[[ $output != *test/busybox* ]]

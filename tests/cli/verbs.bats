@@ -234,8 +234,10 @@ trees() {
 	[ -n "$("$HPCRUN" completion words delete lab/t)" ]
 }
 
-@test "verbs: a tag that is not here is told one that is, if that is near" {
+@test "verbs: a tag that is not here is told one that is, if that is near or the only one" {
 	"$HPCRUN" tag lab/told:1 lab/near:12-slim
+	fail_with "hint: did you mean tag '12-slim', which is here\?" "$HPCRUN" inspect lab/near
+	"$HPCRUN" tag lab/told:1 lab/near:stable
 	fail_with "hint: did you mean tag '12-slim', which is here\? else fetch it with 'hpcrun pull lab/near:12-smal'" \
 		"$HPCRUN" inspect lab/near:12-smal
 	fail_with "hint: fetch it with 'hpcrun pull lab/near:edge'" "$HPCRUN" inspect lab/near:edge
@@ -248,6 +250,7 @@ trees() {
 	fail_with "image 'run:latest' is not in" "$HPCRUN" --pull never run:latest
 	fail_with "hpcrun has no verb 'ps'" "$HPCRUN" -v ps
 	fail_with "image 'ps:latest' is not in" "$HPCRUN" --pull never ps:latest
+	fail_with "did you mean 'hpcrun images'" "$HPCRUN" -v imagse
 }
 
 @test "help: as a verb, too, with the verbs or what one takes" {
