@@ -28,10 +28,6 @@ enum {
 	PHDR_BYTES = 56,
 };
 
-#define CALL	   0xe8 /* of x86-64; a displacement of 32 bits follows, from the next instruction on */
-#define CALL_BYTES 5
-#define ALIGNED	   16 /* where compilers put functions */
-
 enum { DYN_TAG = 0, DYN_VALUE = 8, DYN_BYTES = 16 };
 
 /* What lies inside of a file of SIZE. */
@@ -53,8 +49,10 @@ static void add_load(struct store_elf *out, struct store_elf_part part, uint64_t
 	out->loads[out->n_loads++].address = address;
 	if (first && !(flags & (PF_X | PF_W)))
 		out->tables = part;
-	if ((flags & PF_X) && out->code.len == 0)
+	if ((flags & PF_X) && out->code.len == 0) {
 		out->code = part;
+		out->code_address = address;
+	}
 	if ((flags & PF_W) && out->data.len == 0)
 		out->data = part;
 }
@@ -95,8 +93,7 @@ bool store_elf_parse(const uint8_t *p, size_t n, uint64_t size, struct store_elf
 	return out->n_loads > 0;
 }
 
-/* LEN bytes at an address, as far as they are of the file. */
-static struct store_elf_part at_address(const struct store_elf *elf, uint64_t address, uint64_t len)
+struct store_elf_part store_elf_at(const struct store_elf *elf, uint64_t address, uint64_t len)
 {
 	for (size_t i = 0; i < elf->n_loads; i++) {
 		const struct store_elf_part *load = &elf->loads[i].part;
@@ -134,19 +131,19 @@ void store_elf_dynamic_parse(const struct store_elf *elf, const uint8_t *p, size
 		if (tag == DT_NEEDED && needed < STORE_ELF_NEEDED)
 			out->needed[needed++] = hr_le64(p + at + DYN_VALUE);
 	}
-	out->strings = at_address(elf, value[STRINGS], value[STRINGS_LEN]);
-	out->tables[0] = at_address(elf, value[RELOCS], value[RELOCS_LEN]);
-	out->tables[1] = at_address(elf, value[PLT], value[PLT_LEN]);
-	out->init = at_address(elf, value[INIT], value[INIT_LEN]);
+	out->strings = store_elf_at(elf, value[STRINGS], value[STRINGS_LEN]);
+	out->tables[0] = store_elf_at(elf, value[RELOCS], value[RELOCS_LEN]);
+	out->tables[1] = store_elf_at(elf, value[PLT], value[PLT_LEN]);
+	out->init = store_elf_at(elf, value[INIT], value[INIT_LEN]);
 	/* their number stands nowhere; strings follow them as a rule */
 	if (value[SYMBOLS] < value[STRINGS])
-		out->tables[2] = at_address(elf, value[SYMBOLS], value[STRINGS] - value[SYMBOLS]);
+		out->tables[2] = store_elf_at(elf, value[SYMBOLS], value[STRINGS] - value[SYMBOLS]);
 	for (size_t i = 0; i < needed; i++)
 		if (out->needed[i] < out->strings.len)
 			out->needed[out->n_needed++] = out->strings.off + out->needed[i];
 }
 
-static bool is_code(const struct store_elf *elf, uint64_t off)
+bool store_elf_in_code(const struct store_elf *elf, uint64_t off)
 {
 	return off >= elf->code.off && off - elf->code.off < elf->code.len;
 }
@@ -163,31 +160,12 @@ size_t store_elf_functions(const struct store_elf *elf, const uint8_t *p, size_t
 	size_t found = 0;
 
 	for (size_t at = 0; n - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
-		struct store_elf_part part = at_address(elf, hr_le64(p + at), 1);
+		struct store_elf_part part = store_elf_at(elf, hr_le64(p + at), 1);
 
-		if (part.len > 0 && is_code(elf, part.off))
+		if (part.len > 0 && store_elf_in_code(elf, part.off))
 			out[found++] = part.off;
 	}
 	if (found > 0)
 		qsort(out, found, sizeof(*out), by_offset);
 	return found;
-}
-
-void store_elf_calls(const struct store_elf *elf, uint64_t off, const uint8_t *p, size_t n,
-		     void (*hit)(void *arg, uint64_t off), void *arg)
-{
-	const uint8_t *end = p + n, *at = p;
-
-	if (elf->machine != EM_X86_64)
-		return;
-	while ((size_t)(end - at) >= CALL_BYTES &&
-	       (at = memchr(at, CALL, (size_t)(end - at) - (CALL_BYTES - 1)))) {
-		/* forward or back: modulo 2^64 */
-		uint64_t to = off + (uint64_t)(at - p) + CALL_BYTES +
-			      (uint64_t)(int64_t)(int32_t)hr_le32(at + 1);
-
-		if (to % ALIGNED == 0 && is_code(elf, to))
-			hit(arg, to);
-		at++;
-	}
 }

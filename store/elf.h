@@ -4,8 +4,9 @@
  * loads it. Pure, of bytes that may be anybody's; 64 bits, little-endian, which is all that hpcrun
  * runs on.
  *
- * For: loader.c, which fetches them before they are asked for: what is wrong here costs speed
- * alone. Not for: what a library defines and needs by version (runtime/elf.h).
+ * For: foresee.c, which fetches them before they are asked for: what is wrong here costs speed
+ * alone. Not for: what its code does (elf_code.h); what a library defines and needs by version
+ * (runtime/elf.h).
  *
  * Sequence: store_elf_parse() with the beginning of the file; store_elf_dynamic_parse() with what
  * lies at its DYNAMIC; strings by the caller.
@@ -34,6 +35,7 @@ struct store_elf {
 	/* symbols, strings, relocations, where they lie apart from the code, and before it */
 	struct store_elf_part tables;
 	struct store_elf_part code;    /* the first segment that can be executed */
+	uint64_t code_address;	       /* where it is mapped */
 	struct store_elf_part relro;   /* what is written once, when symbols are resolved */
 	struct store_elf_part data;    /* the first segment that can be written */
 	struct store_elf_part dynamic; /* what the loader goes by */
@@ -63,12 +65,9 @@ void store_elf_dynamic_parse(const struct store_elf *elf, const uint8_t *p, size
  * order. Others than those in ELF->code are left out. Returns how many; OUT has room for N / 8.
  */
 size_t store_elf_functions(const struct store_elf *elf, const uint8_t *p, size_t n, uint64_t *out);
-/*
- * Calls HIT with the place in the file of each function of ELF->code that is called by the N bytes
- * of code at P, which lie at OFF of the file. A guess, since bytes of data may look like calls;
- * none for machines other than x86-64.
- */
-void store_elf_calls(const struct store_elf *elf, uint64_t off, const uint8_t *p, size_t n,
-		     void (*hit)(void *arg, uint64_t off), void *arg);
+/* LEN bytes at an address, as far as they are of the file. */
+struct store_elf_part store_elf_at(const struct store_elf *elf, uint64_t address, uint64_t len);
+/* Whether a place in the file is of ELF->code. */
+bool store_elf_in_code(const struct store_elf *elf, uint64_t off);
 
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "store/elf.h"
+#include "store/elf_code.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -22,9 +22,10 @@
 #define TABLES_BYTES  (1u << 20)   /* of a segment that may hold more than tables */
 #define CODE_BYTES    (256u << 10) /* where constructors lie, and what they begin with */
 #define INIT_BYTES    (64u << 10)  /* of the list of constructors */
-#define FUNCTION_MAX  (16u << 10)  /* of one: what it calls is looked for up to here */
-#define PAGE_BYTES    4096
-#define PAGES_MAX     (256u << 10) /* of code: 1 GiB */
+#define FUNCTION_MAX  (16u << 10)  /* of one: what it refers to is looked for up to here */
+#define FUNCTION_FEW  (1u << 10)   /* most are shorter */
+#define PLACES	      16384	   /* that the constructors of a library refer to */
+#define AROUND	      (64u << 10)  /* a fault makes the kernel read so much on both sides */
 
 #define INIT_FILE   "__init__.py"
 #define MODULES_DIR "__pycache__" /* PEP 3147 */
@@ -41,7 +42,7 @@ static const char *const library_dirs[] = { "lib/x86_64-linux-gnu",
 					    "usr/lib" };
 
 /* What is to be looked at: of an ELF file first the headers, then the dynamic section; when nothing
- * else is, what the constructors call. */
+ * else is, what the constructors refer to. */
 enum what { HEADERS, DYNAMIC, MODULES, CONSTRUCTORS };
 
 struct item {
@@ -193,6 +194,18 @@ static struct store_elf_part end_of(struct store_elf_part part)
 	return (struct store_elf_part) { part.off + part.len - (part.len > 0), part.len > 0 };
 }
 
+/* What the kernel reads of a mapped FILE when the bytes of PART are touched. */
+static struct store_elf_part around(const struct store_inode *file, struct store_elf_part part)
+{
+	uint64_t before = part.off < AROUND ? part.off : AROUND,
+		 behind = file->size - part.off - part.len;
+
+	if (part.len == 0)
+		return part;
+	return (struct store_elf_part) { part.off - before,
+					 before + part.len + (behind < AROUND ? behind : AROUND) };
+}
+
 static bool open_file(const struct store_foresee *f, uint32_t ino, struct store_inode *file)
 {
 	return store_index_inode(f->ix, ino, file) && S_ISREG(file->mode);
@@ -332,61 +345,107 @@ static void look_at_dynamic(struct store_foresee *f, uint32_t ino, struct store_
 
 /* ---- constructors ---- */
 
-/* Pages of a segment of code in which functions begin that are called. */
-struct called {
-	uint64_t from; /* where the segment begins in the file */
-	uint8_t page[PAGES_MAX];
+/* Places in a file. */
+struct places {
+	uint64_t at[PLACES];
+	size_t n;
 };
 
-static void note_called(void *arg, uint64_t off)
+static void note_place(void *arg, uint64_t off)
 {
-	struct called *c = arg;
+	struct places *p = arg;
 
-	if ((off - c->from) / PAGE_BYTES < PAGES_MAX)
-		c->page[(off - c->from) / PAGE_BYTES] = 1;
+	if (p->n < PLACES)
+		p->at[p->n++] = off;
 }
 
-/* What the N functions that begin at the places AT call. */
-static void find_calls(struct store_foresee *f, const struct store_inode *file,
-		       const struct store_elf *elf, const uint64_t *at, size_t n, struct called *c)
+/* The function at OFF, of MAX bytes at most, into CODE; returns how many of it could be had. */
+static size_t read_function(struct store_foresee *f, const struct store_inode *file,
+			    const struct store_elf *elf, uint64_t off, uint64_t max,
+			    uint8_t code[FUNCTION_MAX])
 {
+	size_t n = max < FUNCTION_MAX ? (size_t)max : FUNCTION_MAX,
+	       few = n < FUNCTION_FEW ? n : FUNCTION_FEW, len;
+
+	if (!read_part(f, file, off, code, few))
+		return 0;
+	len = store_elf_function_len(elf, off, code, few);
+	if (len < few || few == n)
+		return len;
+	if (!read_part(f, file, off + few, code + few, n - few))
+		return few;
+	return store_elf_function_len(elf, off, code, n);
+}
+
+/* What the N functions that begin at the places AT refer to. */
+static void find_refs(struct store_foresee *f, const struct store_inode *file,
+		      const struct store_elf *elf, const uint64_t *at, size_t n, struct places *out)
+{
+	const struct store_elf_refs to = { note_place, out };
 	hr_autofree uint8_t *code = hr_xmalloc(FUNCTION_MAX);
 	uint64_t end = elf->code.off + elf->code.len;
 
 	for (size_t i = 0; i < n; i++) {
-		uint64_t to = i + 1 < n ? at[i + 1] : end;
-		size_t len = to - at[i] < FUNCTION_MAX ? (size_t)(to - at[i]) : FUNCTION_MAX;
+		uint64_t off = at[i], next = i + 1 < n ? at[i + 1] : end;
+		size_t len = read_function(f, file, elf, off, next - off, code);
+		uint64_t tail = store_elf_tail(elf, off, code, len);
 
-		if (!read_part(f, file, at[i], code, len))
+		if (len == 0 && next > off)
 			return;
-		store_elf_calls(elf, at[i], code, len, note_called, c);
+		store_elf_refs(elf, off, code, len, &to);
+		if (tail == 0)
+			continue;
+		len = read_function(f, file, elf, tail, end - tail, code);
+		store_elf_refs(elf, tail, code, len, &to);
+	}
+}
+
+static int by_place(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* What the kernel reads when the N places AT are touched. */
+static void add_around(const struct store_foresee *f, struct list *l,
+		       const struct store_inode *file, uint64_t *at, size_t n)
+{
+	uint64_t done = 0;
+
+	qsort(at, n, sizeof(*at), by_place);
+	for (size_t i = 0; i < n; i++) {
+		struct store_elf_part part = around(file, (struct store_elf_part) { at[i], 1 });
+		uint64_t end = part.off + part.len;
+
+		if (part.off < done)
+			part.off = done;
+		part.len = end - part.off;
+		add(f, l, file, part);
+		done = end;
 	}
 }
 
 /*
- * Constructors lie side by side and are fetched with the library; what they call is spread over all
- * of it, and each first call of such a function is a wait. 'import torch', 260 libraries: of 148
- * chunks found by calls 129 are read.
+ * Constructors lie side by side and are fetched with the library; what they refer to, by calls, as
+ * destructors, as data, is spread over all of it, and each first touch is a wait.
  */
 static void look_at_constructors(struct store_foresee *f, const struct item *item)
 {
 	struct store_elf_part init = first_of(item->init, INIT_BYTES);
 	hr_autofree uint64_t *at = hr_xmalloc((size_t)init.len + sizeof(*at));
 	hr_autofree uint8_t *list = hr_xmalloc((size_t)init.len);
-	hr_autofree struct called *c = hr_xmalloc(sizeof(*c));
+	hr_autofree struct places *places = hr_xmalloc(sizeof(*places));
 	struct list l = { .n = 0 };
 	struct store_inode file;
 	size_t n;
 
-	c->from = item->elf->code.off;
 	if (!open_file(f, item->ino, &file) ||
 	    !read_part(f, &file, init.off, list, (size_t)init.len))
 		return;
 	n = store_elf_functions(item->elf, list, (size_t)init.len, at);
-	find_calls(f, &file, item->elf, at, n, c);
-	for (uint64_t i = 0; i < PAGES_MAX; i++)
-		if (c->page[i])
-			add(f, &l, &file, (struct store_elf_part) { c->from + i * PAGE_BYTES, 1 });
+	find_refs(f, &file, item->elf, at, n, places);
+	add_around(f, &l, &file, places->at, places->n);
 	fetch(f, &l, 0, true);
 }
 

@@ -19,6 +19,7 @@ libstore_a_SOURCES = \
 	store/dict_segment.c store/dict_segment.h \
 	store/digest_set.c store/digest_set.h \
 	store/elf.c store/elf.h \
+	store/elf_code.c store/elf_code.h \
 	store/file_image.c store/file_image.h \
 	store/foresee.c store/foresee.h \
 	store/gc.c store/gc.h \

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "store/elf.h"
+#include "store/elf_code.h"
 #include "tests/fuzz/fuzz.h"
 #include "util/mem.h"
 #include "util/poison.h"
@@ -17,11 +17,11 @@ static void inside(const struct store_elf_part *part, uint64_t size)
 	FUZZ_CHECK(part->len <= size && part->off <= size - part->len);
 }
 
-static void called(void *arg, uint64_t off)
+static void referred_to(void *arg, uint64_t off)
 {
-	const struct store_elf *elf = arg;
+	const size_t *size = arg;
 
-	FUZZ_CHECK(off >= elf->code.off && off - elf->code.off < elf->code.len);
+	FUZZ_CHECK(off < *size);
 }
 
 /* The whole file taken for a list of constructors, and for code. */
@@ -29,14 +29,18 @@ static void look_at_code(struct store_elf *elf, const uint8_t *p, size_t n)
 {
 	uint64_t *at = hr_xmalloc(n + sizeof(*at));
 	size_t found = store_elf_functions(elf, p, n, at);
+	const struct store_elf_refs to = { referred_to, &n };
+	uint64_t tail = store_elf_tail(elf, 0, p, n < 16 ? n : 16);
 
 	FUZZ_CHECK(found <= n / sizeof(*at));
 	for (size_t i = 0; i < found; i++) {
-		called(elf, at[i]);
+		FUZZ_CHECK(store_elf_in_code(elf, at[i]));
 		FUZZ_CHECK(i == 0 || at[i - 1] <= at[i]);
 	}
 	free(at);
-	store_elf_calls(elf, 0, p, n, called, elf);
+	FUZZ_CHECK(tail == 0 || store_elf_in_code(elf, tail));
+	FUZZ_CHECK(store_elf_function_len(elf, 0, p, n) <= n);
+	store_elf_refs(elf, 0, p, n, &to);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)

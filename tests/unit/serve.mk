@@ -62,13 +62,16 @@ tests_unit_test_store_native_list_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_native_list_LDADD = $(NATIVE_TEST_LIBS)
 
 # what programs will read
-check_PROGRAMS += tests/unit/test_store_elf tests/unit/test_store_foresee tests/unit/test_store_pager_lanes \
-	tests/unit/test_store_pager_told
-TESTS += tests/unit/test_store_elf tests/unit/test_store_foresee tests/unit/test_store_pager_lanes \
-	tests/unit/test_store_pager_told
+check_PROGRAMS += tests/unit/test_store_elf tests/unit/test_store_elf_code tests/unit/test_store_foresee \
+	tests/unit/test_store_pager_lanes tests/unit/test_store_pager_told
+TESTS += tests/unit/test_store_elf tests/unit/test_store_elf_code tests/unit/test_store_foresee \
+	tests/unit/test_store_pager_lanes tests/unit/test_store_pager_told
 tests_unit_test_store_elf_SOURCES = tests/unit/test_store_elf.c
 tests_unit_test_store_elf_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_elf_LDADD = libstore.a libutil.a $(CMOCKA_LIBS)
+tests_unit_test_store_elf_code_SOURCES = tests/unit/test_store_elf_code.c
+tests_unit_test_store_elf_code_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_elf_code_LDADD = libstore.a libutil.a $(CMOCKA_LIBS)
 tests_unit_test_store_pager_lanes_SOURCES = tests/unit/test_store_pager_lanes.c
 tests_unit_test_store_pager_lanes_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_pager_lanes_LDADD = $(STORE_TEST_LIBS)

@@ -75,6 +75,7 @@ static void test_library(void **state)
 	assert_true(store_elf_parse(file, sizeof(file), SIZE, &elf));
 	assert_part(&elf.tables, 0, TABLES);
 	assert_part(&elf.code, CODE, 0x8000);
+	assert_int_equal(elf.code_address, BASE + CODE);
 	assert_part(&elf.relro, RELRO, 0x1000);
 	assert_part(&elf.data, RELRO, 0x2000);
 	assert_part(&elf.dynamic, DYN, 0x200);
@@ -212,50 +213,6 @@ static void test_functions(void **state)
 	assert_int_equal(store_elf_functions(&elf, list, 7, got), 0);
 }
 
-static void collect(void *arg, uint64_t off)
-{
-	uint64_t **at = arg;
-
-	*(*at)++ = off;
-}
-
-/* A call to the place TO, at AT of the code. */
-static void put_call(uint8_t *code, uint32_t at, uint32_t to)
-{
-	code[at] = 0xe8;
-	hr_le32_put(code + at + 1, to - (at + 5));
-}
-
-static void test_calls(void **state)
-{
-	uint8_t code[64] = { 0 };
-	uint64_t got[8], *end = got;
-	struct store_elf elf;
-
-	(void)state;
-	assert_true(store_elf_parse(file, sizeof(file), SIZE, &elf));
-	put_call(code, 0, 0x7ff0);	/* the last function that fits */
-	put_call(code, 5, 0x8000);	/* behind the code */
-	put_call(code, 10, 0x1001);	/* no function begins there */
-	put_call(code, 20, 0);		/* back, to the first */
-	put_call(code, 25, 0xfffffff0); /* before it */
-	put_call(code, 59, 0x20);	/* ends with the last byte */
-	store_elf_calls(&elf, CODE, code, sizeof(code), collect, &end);
-	assert_int_equal(end - got, 3);
-	assert_int_equal(got[0], CODE + 0x7ff0);
-	assert_int_equal(got[1], CODE);
-	assert_int_equal(got[2], CODE + 0x20);
-	end = got;
-	store_elf_calls(&elf, CODE, code, sizeof(code) - 1, collect, &end);
-	assert_int_equal(end - got, 2);
-	end = got;
-	store_elf_calls(&elf, CODE, code, 4, collect, &end);
-	store_elf_calls(&elf, CODE, code, 0, collect, &end);
-	elf.machine = EM_AARCH64;
-	store_elf_calls(&elf, CODE, code, sizeof(code), collect, &end);
-	assert_int_equal(end - got, 0);
-}
-
 static void test_dynamic_nonsense(void **state)
 {
 	struct store_elf_dynamic d;
@@ -286,7 +243,6 @@ int main(void)
 		cmocka_unit_test_setup(test_not_loaded, setup),
 		cmocka_unit_test_setup(test_dynamic, setup),
 		cmocka_unit_test_setup(test_functions, setup),
-		cmocka_unit_test_setup(test_calls, setup),
 		cmocka_unit_test_setup(test_dynamic_nonsense, setup),
 	};
 

@@ -23,16 +23,18 @@
 #define PART   4096u /* bytes of a chunk; a file of two has two */
 #define WAIT_S 20
 
-/* A library with more: two chunks amid its code and at its end, and holes elsewhere. */
+/* A library with more: three chunks amid its code and at its end, and holes elsewhere. */
 #define BIG	   (512u << 10)
-#define CALLED	   (320u << 10) /* a function that is called by a constructor */
+#define CALLED	   (320u << 10) /* near a function that is called by a constructor */
+#define NAMED	   (416u << 10) /* a function whose address a constructor takes */
 #define DATA	   (BIG - PART) /* what can be written */
 #define CODE_END   (448u << 10)
 #define INIT_LIST  (PART + 1024)
 #define INIT_CODE  (PART + 2048)
 #define BIG_CALLED (2 * INODES)
-#define BIG_DATA   (2 * INODES + 1)
-#define CHUNKS	   (2 * INODES + 2)
+#define BIG_NAMED  (2 * INODES + 1)
+#define BIG_DATA   (2 * INODES + 2)
+#define CHUNKS	   (2 * INODES + 3)
 
 /* The tree, by inode number; the first chunk of file I is 2 * I, the second 2 * I + 1. */
 enum {
@@ -167,7 +169,7 @@ static void put_segment(uint8_t *out, unsigned int i, uint32_t flags, uint64_t o
 	hr_le16_put(out + 56, (uint16_t)(i + 1));
 }
 
-/* Two constructors, the first of which calls a function far away. */
+/* Two constructors, the first of which calls a function far away; the second goes on elsewhere. */
 static void make_big(uint8_t *out)
 {
 	uint8_t *p = out + PART + 32; /* behind what make_elf() says */
@@ -180,8 +182,11 @@ static void make_big(uint8_t *out)
 	put_tag(p + 16, DT_INIT_ARRAYSZ, 16);
 	hr_le64_put(out + INIT_LIST, INIT_CODE + 64);
 	hr_le64_put(out + INIT_LIST + 8, INIT_CODE);
-	out[INIT_CODE + 7] = 0xe8;
-	hr_le32_put(out + INIT_CODE + 8, CALLED - (INIT_CODE + 12));
+	out[INIT_CODE + 7] = 0xe8; /* call */
+	hr_le32_put(out + INIT_CODE + 8, CALLED - (40u << 10) - (INIT_CODE + 12));
+	memcpy(out + INIT_CODE + 64, "\xe9\x3b\0\0\0\x90", 6); /* jmp, 64 bytes from its begin */
+	memcpy(out + INIT_CODE + 128, "\x48\x8d\x3d", 3);      /* lea */
+	hr_le32_put(out + INIT_CODE + 131, NAMED - (INIT_CODE + 135));
 }
 
 static bool bring(void *arg, uint32_t chunk, uint8_t *out)
@@ -234,8 +239,10 @@ static void add_big(struct store_index_builder *b, struct store_inode *inode)
 	(void)store_index_builder_extent(b, 2 * PART, STORE_HOLE, 0);
 	(void)store_index_builder_extent(b, CALLED, BIG_CALLED, 0);
 	(void)store_index_builder_extent(b, CALLED + PART, STORE_HOLE, 0);
+	(void)store_index_builder_extent(b, NAMED, BIG_NAMED, 0);
+	(void)store_index_builder_extent(b, NAMED + PART, STORE_HOLE, 0);
 	(void)store_index_builder_extent(b, DATA, BIG_DATA, 0);
-	inode->count += 4;
+	inode->count += 6;
 	inode->size = BIG;
 }
 
@@ -319,6 +326,7 @@ static void test_constructors(void **state)
 	(void)state;
 	store_foresee_loaded(f, LIB_BIG);
 	wait_for(BIG_CALLED, SURE);
+	wait_for(BIG_NAMED, SURE);
 	wait_for(BIG_DATA, SURE);
 	pthread_mutex_lock(&lock);
 	assert_true(soon[BIG_DATA]);
