@@ -280,10 +280,10 @@ static void look_at_headers(struct store_foresee *f, uint32_t ino)
 		return;
 	/* when it maps a library, a loader clears what lies behind its data */
 	add(f, &l, &file, elf->dynamic);
-	add(f, &l, &file, end_of(elf->data));
+	add(f, &l, &file, around(&file, end_of(elf->data)));
 	add(f, &l, &file, first_of(elf->tables, TABLES_BYTES));
 	n = l.n;
-	add(f, &l, &file, elf->relro);
+	add(f, &l, &file, around(&file, elf->relro));
 	add(f, &l, &file, first_of(elf->code, CODE_BYTES));
 	add(f, &l, &file, end_of(elf->code));
 	fetch(f, &l, n, true);
