@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -145,13 +146,17 @@ static int pull_image(const struct rt_plan *plan, struct rt_joined *j, struct rt
 		      struct hr_err *e)
 {
 	struct hr_err gone = { 0 }; /* then nobody has to hear of it */
-	int r = rt_pull_run(plan, &j->told, e);
+	struct rt_pull_told told = { 0 };
+	int r = rt_pull_run(plan, &told, e);
 
+	j->told = told.why;
 	q.flags |= r == 0 ? RT_ASK_PULLED : RT_ASK_PULL_FAILED;
 	if (r == 0)
 		return rt_msg_send(j->sock, &q, sizeof(q), NULL, 0, e);
 	if (rt_msg_send(j->sock, &q, sizeof(q), NULL, 0, &gone) < 0)
 		hr_debug("the session went away during the pull");
+	if (told.sig != 0)
+		raise(told.sig); /* as if it had not been caught */
 	hr_fd_cleanup(&j->sock);
 	j->sock = -1;
 	return -1;

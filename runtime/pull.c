@@ -61,9 +61,11 @@ static int spawn(char *const *argv, const sigset_t *mask, pid_t *pid)
 	return r;
 }
 
-/* Wait for the end of PID; of the signals in WATCHED, which are blocked, all but SIGCHLD go to it.
+/*
+ * Wait for the end of PID; of the signals in WATCHED, which are blocked, all but SIGCHLD go to it.
+ * *PASSED becomes the last of these.
  */
-static int wait_for(pid_t pid, const sigset_t *watched, int *status, struct hr_err *e)
+static int wait_for(pid_t pid, const sigset_t *watched, int *status, int *passed, struct hr_err *e)
 {
 	for (;;) {
 		pid_t r = waitpid(pid, status, WNOHANG);
@@ -74,16 +76,21 @@ static int wait_for(pid_t pid, const sigset_t *watched, int *status, struct hr_e
 		if (r < 0 && errno != EINTR)
 			return hr_fail(e, HR_SYS, errno, "cannot wait for hpcrun-store");
 		sig = sigwaitinfo(watched, NULL);
-		if (sig > 0 && sig != SIGCHLD)
-			kill(pid, sig); /* not yet reaped, so still ours */
+		if (sig <= 0 || sig == SIGCHLD)
+			continue;
+		kill(pid, sig); /* not yet reaped, so still ours */
+		*passed = sig;
 	}
 }
 
-static int judge(const struct rt_plan *plan, int status, bool *told, struct hr_err *e)
+static int judge(const struct rt_plan *plan, int status, int passed, struct rt_pull_told *told,
+		 struct hr_err *e)
 {
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	*told = WIFEXITED(status) && WEXITSTATUS(status) == HR_EXIT_FAILED;
+	if (passed != 0 && WIFSIGNALED(status) && WTERMSIG(status) == passed)
+		told->sig = passed;
+	told->why = told->sig != 0 || (WIFEXITED(status) && WEXITSTATUS(status) == HR_EXIT_FAILED);
 	if (WIFSIGNALED(status))
 		return hr_fail(e, HR_SYS, 0,
 			       "cannot pull '%s': hpcrun-store was killed by signal %d (%s)",
@@ -92,13 +99,13 @@ static int judge(const struct rt_plan *plan, int status, bool *told, struct hr_e
 		       plan->image, WEXITSTATUS(status));
 }
 
-int rt_pull_run(const struct rt_plan *plan, bool *told, struct hr_err *e)
+int rt_pull_run(const struct rt_plan *plan, struct rt_pull_told *told, struct hr_err *e)
 {
 	static const int signals[] = { SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	struct sigaction dfl = { .sa_handler = SIG_DFL }, child_action;
 	struct hr_strv argv = { 0 };
 	sigset_t watched, old;
-	int status = 0, r;
+	int status = 0, passed = 0, r;
 	pid_t pid;
 
 	sigemptyset(&watched);
@@ -112,8 +119,8 @@ int rt_pull_run(const struct rt_plan *plan, bool *told, struct hr_err *e)
 	if (r != 0) {
 		hr_fail(e, HR_SYS, r, "cannot start '%s'", argv.v[0]);
 		hr_hint(e, "is hpcrun installed completely?");
-	} else if (wait_for(pid, &watched, &status, e) == 0) {
-		r = judge(plan, status, told, e);
+	} else if (wait_for(pid, &watched, &status, &passed, e) == 0) {
+		r = judge(plan, status, passed, told, e);
 	}
 	hr_strv_release(&argv);
 	sigaction(SIGCHLD, &child_action, NULL);

@@ -12,14 +12,20 @@
 #include "runtime/plan.h"
 #include "util/err.h"
 
+struct rt_pull_told {
+	bool why; /* the user has read why it failed already */
+	int sig;  /* one that was handed on ended it, and is to end us; or 0 */
+};
+
 /*
  * Run "hpcrun-store pull" for plan->image and wait for its end. What it prints goes to our standard
  * error: the standard output is the program's.
  *
  * Signals that would end us meanwhile are handed on to it, and it leaves the store in order; a
  * second one ends it at once.
- * Errors:  HR_SYS; *TOLD becomes true when the user has read why already.
+ * Errors:  HR_SYS, and *TOLD says what is known of it.
  */
-int rt_pull_run(const struct rt_plan *plan, bool *told, struct hr_err *e) HR_MUST_USE;
+int rt_pull_run(const struct rt_plan *plan, struct rt_pull_told *told,
+		struct hr_err *e) HR_MUST_USE;
 
 #endif

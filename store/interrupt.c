@@ -3,18 +3,24 @@
 
 #include "store/interrupt.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
-#include "util/err.h"
+#include "util/log.h"
 #include "util/poison.h"
 
-static atomic_bool interrupted; /* a handler has no argument of ours */
+/* a handler has no argument of ours */
+static atomic_bool interrupted;
+static atomic_int by; /* the first signal, or 0 */
 
 static void on_signal(int sig)
 {
-	(void)sig;
+	int none = 0;
+
+	atomic_compare_exchange_strong(&by, &none, sig);
 	atomic_store(&interrupted, true);
 }
 
@@ -32,4 +38,19 @@ atomic_bool *store_interrupt_catch(void)
 			sigaction(signals[i], &a, NULL);
 	}
 	return &interrupted;
+}
+
+void store_interrupt_end(struct hr_err *e)
+{
+	int sig = atomic_load(&by);
+
+	if (sig == 0)
+		return;
+	if (e->sys == EINTR) {
+		hr_err_clear(e);
+		(void)hr_fail(e, HR_SYS, 0, "interrupted");
+	}
+	hr_err_print(e);
+	(void)fflush(stdout); /* what a list had so far */
+	raise(sig);	      /* its handler was for the first one only */
 }

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "store/cmd.h"
+#include "store/interrupt.h"
 #include "util/log.h"
 #include "util/poison.h"
 
@@ -87,6 +88,8 @@ int main(int argc, char **argv)
 	/* a list that a full disk cut is no list; a reader who left wanted no more of it */
 	if (fflush(stdout) != 0 && errno != EPIPE && r >= 0)
 		r = hr_fail(&e, HR_SYS, errno, "cannot write to standard output");
+	if (r < 0)
+		store_interrupt_end(&e);
 	if (e.kind != HR_OK)
 		hr_err_print(&e);
 	return r < 0 ? HR_EXIT_FAILED : r;

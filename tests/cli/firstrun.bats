@@ -52,7 +52,9 @@ slow_pull() {
 	cat >"$dir/hpcrun-store" <<-WRAP
 		#!/bin/sh
 		echo "\$*" >>'$BATS_TEST_TMPDIR/pulls'
-		trap 'echo "hpcrun: interrupted" >&2; exit 125' INT TERM
+		for sig in INT TERM; do
+			trap "echo 'hpcrun: interrupted' >&2; trap - \$sig; kill -\$sig \$\$" \$sig
+		done
 		until [ -e '$BATS_TEST_TMPDIR/go' ]; do sleep 0.05; done
 		exec '$REAL_LIBEXEC/hpcrun-store' "\$@"
 	WRAP
@@ -179,7 +181,7 @@ go() { : >"$BATS_TEST_TMPDIR/go"; }
 
 @test "first run: an interrupt ends the pull, and leaves nothing half made" {
 	local sig status
-	for sig in INT TERM; do
+	for sig in INT:130 TERM:143; do
 		slow_pull
 		rm -f "$BATS_TEST_TMPDIR/pulls"
 		# a background job of a shell has SIGINT ignored; setsid -w has not
@@ -188,10 +190,10 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execvp(sys.argv[1], sys.argv[1:])' "$HPCRUN" "$IMAGE" true 2>"$BATS_TEST_TMPDIR/err" 3>&- &
 		wait_until 20 pulls 1
 		sleep 0.2
-		kill -"$sig" $!
+		kill -"${sig%:*}" $!
 		status=0
 		wait $! || status=$?
-		[ "$status" = 125 ]
+		[ "$status" = "${sig#*:}" ]
 		[ "$(cat "$BATS_TEST_TMPDIR/err")" = 'hpcrun: interrupted' ]
 		wait_until 10 none_left
 	done
