@@ -8,33 +8,21 @@ bats_require_minimum_version 1.5.0
 load ../lib/common
 
 setup_file() {
-	local mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore
-	[ -x "$mkstore" ] || skip "no $mkstore"
+	need_mkstore
 	scratch_make
 	mkdir -p "$SCRATCH/root/data"
 	busybox_root "$SCRATCH/root" sh cat sleep true
 	head -c 5000000 /dev/urandom >"$SCRATCH/root/data/large"
-	"$mkstore" "$SCRATCH/site" lab/one:1 "$SCRATCH/root" >/dev/null
+	"$MKSTORE" "$SCRATCH/site" lab/one:1 "$SCRATCH/root" >/dev/null
 	head -c 5000000 /dev/urandom >"$SCRATCH/root/data/large"
-	"$mkstore" "$SCRATCH/site" lab/two:1 "$SCRATCH/root" >/dev/null
-	web_store_start "$SCRATCH/site" "$SCRATCH/web"
+	"$MKSTORE" "$SCRATCH/site" lab/two:1 "$SCRATCH/root" >/dev/null
+	site_start
 }
-teardown_file() {
-	web_store_stop "$SCRATCH/web"
-	scratch_remove
-}
+teardown_file() { site_end; }
 
-setup() {
-	need userns
-	need fuse
-	HPCRUN_STORE=http://127.0.0.1:$(cat "$SCRATCH/web/port")
-	export HPCRUN_STORE HPCRUN_CACHE="$BATS_TEST_TMPDIR/cache" HPCRUN_CONF="$BATS_TEST_TMPDIR/conf"
-	printf 'session_linger = 0\nprefetch = none\ncache_size = 3G\n' >"$HPCRUN_CONF"
-	cd /
-}
+setup() { site_use 'prefetch = none' 'cache_size = 3G'; }
 teardown() { wait_until 10 none_left; }
 
-none_left() { [ -z "$(leftovers)" ]; }
 # fill NAME: read an image through the cache; its session, which pins the packs, is over afterwards.
 fill() { "$HPCRUN" --no-home "lab/$1:1" cat /data/large | wc -c && wait_until 10 none_left; }
 field() { "$HPCRUN" cache "${@:2}" --json | python3 -c "import json, sys; print(json.load(sys.stdin)['$1'])"; }

@@ -10,20 +10,13 @@ setup_file() {
 	scratch_make
 	mkdir -p "$SCRATCH/site"
 	printf 'hpcrun store 1\n' >"$SCRATCH/site/format"
-	web_store_start "$SCRATCH/site" "$SCRATCH/web"
+	site_start
 }
-teardown_file() {
-	web_store_stop "$SCRATCH/web"
-	scratch_remove
-}
+teardown_file() { site_end; }
 
 setup() {
-	need userns
-	need fuse
-	export HPCRUN_CONF=$BATS_TEST_TMPDIR/conf HPCRUN_CACHE=$BATS_TEST_TMPDIR/cache HPCRUN_STORE=$BATS_TEST_TMPDIR/store
-	echo 'session_linger = 0' >"$HPCRUN_CONF"
-	URL=http://127.0.0.1:$(cat "$SCRATCH/web/port")
-	cd /
+	site_use
+	URL=$HPCRUN_STORE HPCRUN_STORE=$BATS_TEST_TMPDIR/store
 }
 
 # with INJECT: a machine on which a system call fails
@@ -73,9 +66,9 @@ assert found["store"]["text"].startswith("\u0027http://127.0.0.1:"), found["stor
 }
 
 @test "doctor: a web server that ignores Range is a warning" {
-	printf 'all whole' >"$SCRATCH/web/fault"
+	site_fault all whole
 	run -0 "$HPCRUN" doctor --store "$URL"
-	: >"$SCRATCH/web/fault"
+	site_fault
 	[[ $output == *'warn  store '*'sends whole files'* ]]
 	run -0 "$HPCRUN" doctor --store "$URL"
 	[[ $output == *"ok    store             '$URL' answers"* ]]

@@ -9,8 +9,7 @@ bats_require_minimum_version 1.5.0
 load ../lib/common
 
 setup_file() {
-	export MKSTORE=${HPCRUN_BUILD:-}/tests/lib/mkstore
-	[ -x "$MKSTORE" ] || skip "no $MKSTORE"
+	need_mkstore
 	scratch_make
 	mkdir -p "$SCRATCH/root/data"
 	busybox_root "$SCRATCH/root" sh
@@ -20,29 +19,21 @@ setup_file() {
 	done
 	"$MKSTORE" "$SCRATCH/site" lab/fault:1 "$SCRATCH/root" >/dev/null
 	(cd "$SCRATCH/root" && busybox sh -c "$list") >"$SCRATCH/want"
-	web_store_start "$SCRATCH/site" "$SCRATCH/web"
+	site_start
 }
-teardown_file() {
-	web_store_stop "$SCRATCH/web"
-	scratch_remove
-}
+teardown_file() { site_end; }
 
 setup() {
-	need userns
-	need fuse
-	WEB=http://127.0.0.1:$(cat "$SCRATCH/web/port")
-	export HPCRUN_STORE=$BATS_TEST_TMPDIR/store HPCRUN_CACHE=$BATS_TEST_TMPDIR/cache HPCRUN_CONF=$BATS_TEST_TMPDIR/conf
-	printf 'session_linger = 0\noutage_wait = 20\n' >"$HPCRUN_CONF"
+	site_use 'outage_wait = 20'
+	WEB=$HPCRUN_STORE HPCRUN_STORE=$BATS_TEST_TMPDIR/store
 	cp -r "$SCRATCH/site" "$HPCRUN_STORE"
-	cd /
 }
 teardown() {
 	web_store_stop "$BATS_TEST_TMPDIR/web"
-	: >"$SCRATCH/web/fault" # of a test that failed
+	site_fault # of a test that failed
 	wait_until 20 none_left
 }
 
-none_left() { [ -z "$(leftovers)" ]; }
 run_image() { timeout 60 "$HPCRUN" --no-home lab/fault:1 "$@"; }
 
 # Names, types, sizes and content of all that matters.
@@ -151,12 +142,12 @@ right_with_failing() {
 		>"$BATS_TEST_TMPDIR/got" 2>"$BATS_TEST_TMPDIR/err" &
 	pid=$!
 	wait_until 20 test -s "$BATS_TEST_TMPDIR/got"
-	echo flip >"$SCRATCH/web/fault"
+	site_fault flip
 	: >"$SCRATCH/web/log"
 	SECONDS=0
 	touch "$go"
 	wait "$pid" || :
-	: >"$SCRATCH/web/fault"
+	site_fault
 	[ "$(grep -cE 'Input/output error|I/O error' "$BATS_TEST_TMPDIR/err")" -ge 80 ]
 	# 80 readings failed; three requests for each of a few chunks in each second are fine
 	asked=$(grep -c /packs/ "$SCRATCH/web/log")
@@ -168,15 +159,15 @@ right_with_failing() {
 	printf 'session_linger = 0\noutage_wait = 600\nprefetch = none\n' >"$HPCRUN_CONF"
 	run_image busybox md5sum /data/f40 >/dev/null
 	wait_until 20 none_left
-	echo status 503 >"$SCRATCH/web/fault"
+	site_fault status 503
 	: >"$SCRATCH/web/log"
 	# another file than the kernel has read, of a new session; beside it, one that waits for the server
 	run_image sh -c 'busybox cat /data/large >/dev/null & until [ -e '"$BATS_TEST_TMPDIR/go"' ]; do sleep 0.1; done
 		busybox md5sum /data/f40; kill $!' >"$BATS_TEST_TMPDIR/got" 2>&1 3>&- &
 	wait_until 20 grep -q /packs/ "$SCRATCH/web/log"
 	touch "$BATS_TEST_TMPDIR/go"
-	wait $! || { : >"$SCRATCH/web/fault"; cat "$BATS_TEST_TMPDIR/got"; return 1; }
-	: >"$SCRATCH/web/fault"
+	wait $! || { site_fault; cat "$BATS_TEST_TMPDIR/got"; return 1; }
+	site_fault
 	[ "$(sed -n 's, .*/f40$,,p' "$BATS_TEST_TMPDIR/got")" = "$(sed -n 's, .*f40$,,p' "$SCRATCH/want" | tail -n 1)" ]
 }
 

@@ -7,25 +7,16 @@
 # shellcheck disable=SC2016 # the words are for another shell, or for python
 
 bats_require_minimum_version 1.5.0
+load ../lib/common
 
 setup_file() {
 	MOCK=$(mktemp -d)
 	export MOCK
-	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mock \
-		-addext subjectAltName=IP:127.0.0.1 -keyout "$MOCK/key" -out "$MOCK/cert" 2>/dev/null
-	/usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/mock_registry.py" "$MOCK" \
-		--cert "$MOCK/cert" --key "$MOCK/key" >"$MOCK/out" 2>&1 3>&- &
-	echo $! >"$MOCK/pid"
-	for _ in $(seq 100); do
-		[ -e "$MOCK/env" ] && return
-		sleep 0.1
-	done
-	cat "$MOCK/out"
-	return 1
+	mock_start "$MOCK"
 }
 
 teardown_file() {
-	kill "$(cat "$MOCK/pid")"
+	mock_stop "$MOCK"
 	rm -rf "$MOCK"
 }
 

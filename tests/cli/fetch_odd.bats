@@ -16,12 +16,8 @@ setup_file() {
 	# ended yesterday
 	openssl x509 -req -in "$m/csr" -CA "$m/cert" -CAkey "$m/key" -CAserial "$m/serial" -CAcreateserial -days -1 \
 		-extfile <(echo 'subjectAltName = IP:127.0.0.1') -out "$m/old"
-	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mock -addext subjectAltName=IP:127.0.0.1 \
-		-keyout "$m/mock.key" -out "$m/mock.cert"
-	mkdir "$m/mock" "$m/odd"
-	/usr/bin/python3 "$TESTS_DIR/lib/mock_registry.py" "$m/mock" --cert "$m/mock.cert" --key "$m/mock.key" 3>&- >"$m/mock/out" 2>&1 &
-	echo $! >"$m/mock/pid"
-	wait_until 20 test -e "$m/mock/env"
+	mkdir "$m/odd"
+	mock_start "$m/mock"
 	# shellcheck source=/dev/null
 	. "$m/mock/env"
 	echo '{}' >"$m/mock/script"
@@ -30,7 +26,8 @@ setup_file() {
 	wait_until 20 test -e "$m/odd/env"
 }
 teardown_file() {
-	kill "$(cat "$SCRATCH/mock/pid")" "$(cat "$SCRATCH/odd/pid")"
+	mock_stop "$SCRATCH/mock"
+	kill "$(cat "$SCRATCH/odd/pid")"
 	scratch_remove
 }
 
@@ -59,7 +56,7 @@ no_requests() { [ ! -s "$SCRATCH/odd/requests" ]; }
 # with_bundle COMMAND...: where the system's authorities are in one file, our own among them, which has no file by hash.
 BUNDLE=/etc/ssl/certs/ca-certificates.crt
 with_bundle() {
-	cat "$BUNDLE" "$SCRATCH/mock.cert" >"$SCRATCH/bundle"
+	cat "$BUNDLE" "$SCRATCH/mock/cert" >"$SCRATCH/bundle"
 	unshare -Urm sh -c 'mount --bind "$SCRATCH/bundle" "$0" && exec "$@"' "$BUNDLE" "$@"
 }
 

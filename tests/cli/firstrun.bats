@@ -35,7 +35,6 @@ teardown() {
 	return 0
 }
 
-none_left() { [ -z "$(leftovers)" ]; }
 stores_at_work() { leftovers | grep -c 'hpcrun-store$'; }
 pulls_run() { [ "$(stores_at_work)" -ge "$1" ]; }
 in_step() { # RANKS: look like the only node of a Slurm step

@@ -11,10 +11,10 @@ load ../lib/common
 setup_file() {
 	scratch_make
 	umask 022
-	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || return 0
+	need_mkstore
 	driver_make "$SCRATCH/driver"
 	tree_make "$SCRATCH/tree"
-	"$HPCRUN_BUILD/tests/lib/mkstore" "$HPCRUN_STORE" app:1 "$SCRATCH/tree" >/dev/null
+	"$MKSTORE" "$HPCRUN_STORE" app:1 "$SCRATCH/tree" >/dev/null
 }
 teardown_file() {
 	leftovers_end KILL
@@ -54,7 +54,6 @@ tree_make() {
 }
 
 setup() {
-	need_mkstore
 	umask 022
 	CDI=$BATS_TEST_TMPDIR/cdi LISTS=$BATS_TEST_TMPDIR/lists DRIVER=$SCRATCH/driver
 	mkdir "$CDI" "$LISTS"
@@ -470,7 +469,7 @@ newer_make() {
 	mkdir -p "$BATS_TEST_TMPDIR"/tree/bin "$BATS_TEST_TMPDIR"/tree/lib
 	cp /bin/busybox "$BATS_TEST_TMPDIR/tree/bin/echo"
 	echo 'as musl does' >"$BATS_TEST_TMPDIR/tree/lib/ld-musl-x86_64.so.1"
-	"$HPCRUN_BUILD/tests/lib/mkstore" "$BATS_TEST_TMPDIR/store" musl:1 "$BATS_TEST_TMPDIR/tree" >/dev/null
+	"$MKSTORE" "$BATS_TEST_TMPDIR/store" musl:1 "$BATS_TEST_TMPDIR/tree" >/dev/null
 	export HPCRUN_STORE=$BATS_TEST_TMPDIR/store
 	list_make
 	fail_with "the GPU driver's '.*libcuda.so.5.0' does not fit the image: .*musl" "$HPCRUN" run --gpu musl:1 echo fine
@@ -485,7 +484,7 @@ newer_make() {
 	echo 'int driver_version(void) { return 4; }' >"$BATS_TEST_TMPDIR/old.c"
 	cc -shared -fPIC -o "$BATS_TEST_TMPDIR/tree/usr/lib/libcuda.so.4.0" -Wl,-soname,libcuda.so.1 "$BATS_TEST_TMPDIR/old.c"
 	ln -s libcuda.so.4.0 "$BATS_TEST_TMPDIR/tree/usr/lib/libcuda.so.1"
-	"$HPCRUN_BUILD/tests/lib/mkstore" "$BATS_TEST_TMPDIR/store" old:1 "$BATS_TEST_TMPDIR/tree" >/dev/null
+	"$MKSTORE" "$BATS_TEST_TMPDIR/store" old:1 "$BATS_TEST_TMPDIR/tree" >/dev/null
 	export HPCRUN_STORE=$BATS_TEST_TMPDIR/store
 	run -0 "$HPCRUN" run old:1 ask
 	[ "$output" = other ]

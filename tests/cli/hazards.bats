@@ -11,7 +11,7 @@ setup_file() {
 	scratch_make
 	export HPCRUN_CONF=$SCRATCH/conf VERSION
 	echo 'session_linger = 1' >"$HPCRUN_CONF"
-	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || return 0
+	need_mkstore
 	VERSION=$("$HPCRUN" --version | awk '{ print $2 }')
 	mkdir -p "$SCRATCH/tree/etc"
 	busybox_root "$SCRATCH/tree" sh true false cat echo ls readlink sleep id grep env
@@ -19,7 +19,7 @@ setup_file() {
 	echo 'root:x:0:' >"$SCRATCH/tree/etc/group"
 	echo 'inside the image' >"$SCRATCH/tree/etc/where"
 	ln -s where "$SCRATCH/tree/etc/link"
-	"$HPCRUN_BUILD/tests/lib/mkstore" "$HPCRUN_STORE" app:1 "$SCRATCH/tree" >/dev/null
+	"$MKSTORE" "$HPCRUN_STORE" app:1 "$SCRATCH/tree" >/dev/null
 }
 teardown_file() {
 	leftovers_end KILL
@@ -27,7 +27,6 @@ teardown_file() {
 }
 
 setup() {
-	need_mkstore
 	# a directory of its own for the sockets of each test
 	export XDG_RUNTIME_DIR=$SCRATCH/run$BATS_TEST_NUMBER
 	mkdir -m 700 "$XDG_RUNTIME_DIR"
@@ -336,7 +335,7 @@ core_limit() { awk '/^Max core file size/ { print $5, $6 }' "/proc/$1/limits"; }
 	as_them() { setpriv --reuid 4000000000 --regid 4000000001 --groups "$1" --inh-caps=-all "${@:2}"; }
 	cd "$theirs"
 	as_them 0 cp -r "$SCRATCH/tree" tree
-	as_them 0 "$HPCRUN_BUILD/tests/lib/mkstore" "$HPCRUN_STORE" app:1 tree >/dev/null
+	as_them 0 "$MKSTORE" "$HPCRUN_STORE" app:1 tree >/dev/null
 	run -0 as_them "$(seq -s, 5001 5040)" "$HPCRUN" run app:1 sh -c 'id -u; id -g; grep -c :4000000000:4000000001: /etc/passwd
 		grep -c :4000000001: /etc/group; grep ^Groups /proc/self/status | tr " \t" "\n\n" | grep -c [0-9]'
 	[ "$output" = $'4000000000\n4000000001\n1\n1\n40' ]

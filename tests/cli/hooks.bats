@@ -10,11 +10,11 @@ load ../lib/common
 setup_file() {
 	scratch_make
 	umask 022
-	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || return 0
+	need_mkstore
 	mkdir -p "$SCRATCH"/tree/{etc,work}
 	busybox_root "$SCRATCH/tree" sh true cat readlink grep ls touch
 	echo 'inside the image' >"$SCRATCH/tree/etc/where"
-	"$HPCRUN_BUILD/tests/lib/mkstore" "$HPCRUN_STORE" app:1 "$SCRATCH/tree" >/dev/null
+	"$MKSTORE" "$HPCRUN_STORE" app:1 "$SCRATCH/tree" >/dev/null
 }
 teardown_file() {
 	leftovers_end KILL
@@ -22,7 +22,6 @@ teardown_file() {
 }
 
 setup() {
-	need_mkstore
 	umask 022
 	HOOKS=$BATS_TEST_TMPDIR/hooks.d LOG=$BATS_TEST_TMPDIR/log
 	mkdir "$HOOKS"
@@ -44,7 +43,6 @@ hook() {
 }
 # run a command in a container that shows this test's files
 own() { "$HPCRUN" run --bind "$BATS_TEST_TMPDIR" app:1 "$@"; }
-none_left() { [ -z "$(leftovers_with "HPCRUN_CONF=$HPCRUN_CONF")" ]; }
 has_ended() { ! grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null; } # a zombie has
 log_has() { grep -q "$1" "$LOG" 2>/dev/null; }
 
@@ -138,7 +136,7 @@ assert s["annotations"] == {"org.hpcrun.image": "app:1"}, s
 	# what was begun is ended: poststop runs all the same
 	wait_until 30 log_has stopped
 	[ "$(grep -c creating "$LOG")" = 0 ]
-	wait_until 30 none_left
+	wait_until 30 none_left "HPCRUN_CONF=$HPCRUN_CONF"
 }
 
 @test "hooks: in each stage a failure is one of the start, but in poststop" {
@@ -227,7 +225,7 @@ assert s["annotations"] == {"org.hpcrun.image": "app:1"}, s
 	echo 'not looked at' >"$HOOKS/README"
 	rm "$HOOKS/bad.json"
 	own true
-	wait_until 30 none_left # a run that still meets that session reads no configuration
+	wait_until 30 none_left "HPCRUN_CONF=$HPCRUN_CONF" # a run that still meets that session reads no configuration
 	echo "hooks_dir = $BATS_TEST_TMPDIR/nowhere" >>"$HPCRUN_CONF"
 	fail_with "cannot open directory '.*nowhere'" own true
 }

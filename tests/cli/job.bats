@@ -8,18 +8,13 @@ bats_require_minimum_version 1.5.0
 load ../lib/common
 
 setup_file() {
-	mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore
-	[ -x "$mkstore" ] || skip "no $mkstore"
-	export mkstore
+	need_mkstore
 	scratch_make
 	busybox_root "$SCRATCH/root" cat
 	mkdir "$SCRATCH/site"
-	web_store_start "$SCRATCH/site" "$SCRATCH/web"
+	site_start
 }
-teardown_file() {
-	web_store_stop "$SCRATCH/web"
-	scratch_remove
-}
+teardown_file() { site_end; }
 
 setup() {
 	need userns
@@ -30,12 +25,11 @@ setup() {
 	cd /
 }
 teardown() { wait_until 20 none_left; }
-none_left() { [ -z "$(leftovers)" ]; }
 
 # publish_as WORD STORE: the tag means an image that has the word in it.
 publish_as() {
 	echo "$1" >"$SCRATCH/root/word"
-	"$mkstore" "$2" lab/app:1 "$SCRATCH/root" >/dev/null
+	"$MKSTORE" "$2" lab/app:1 "$SCRATCH/root" >/dev/null
 }
 # node N [COMMAND...]: what the image is there, started by that command.
 node() {
@@ -69,7 +63,7 @@ node() {
 @test "job: also of a store behind a web server, if the user's own comes first" {
 	publish_as old "$SCRATCH/site"
 	HPCRUN_STORE="$HPCRUN_STORE http://127.0.0.1:$(cat "$SCRATCH/web/port")"
-	"$mkstore" "${HPCRUN_STORE%% *}" lab/other:1 "$SCRATCH/root" >/dev/null
+	"$MKSTORE" "${HPCRUN_STORE%% *}" lab/other:1 "$SCRATCH/root" >/dev/null
 	[ "$(node 0)" = old ]
 	publish_as new "$SCRATCH/site"
 	[ "$(node 1)" = old ]

@@ -29,7 +29,7 @@ tree() {
 	cp bin/app "$1/bin/app"
 }
 # image NAME: the tree of that name into the store
-image() { "$HPCRUN_BUILD/tests/lib/mkstore" "$HPCRUN_STORE" "$1:1" "$SCRATCH/$1" >/dev/null; }
+image() { "$MKSTORE" "$HPCRUN_STORE" "$1:1" "$SCRATCH/$1" >/dev/null; }
 
 make_host() {
 	lib host/libdep.so.1 libdep.so.1 'int puts(const char *); int say(void) { return puts(""); }
@@ -121,7 +121,7 @@ make_images() {
 setup_file() {
 	scratch_make
 	umask 022
-	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || return 0
+	need_mkstore
 	make_host
 	make_images
 }
@@ -131,7 +131,6 @@ teardown_file() {
 }
 
 setup() {
-	need_mkstore
 	export HPCRUN_CONF=$BATS_TEST_TMPDIR/conf
 	printf 'session_linger = 0\n' >"$HPCRUN_CONF"
 	unset HPCRUN_MPI

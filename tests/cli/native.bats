@@ -8,8 +8,7 @@ bats_require_minimum_version 1.5.0
 load ../lib/common
 
 setup_file() {
-	local mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore
-	[ -x "$mkstore" ] || skip "no $mkstore"
+	need_mkstore
 	scratch_make
 	mkdir -p "$SCRATCH/root/data" "$SCRATCH/root/etc"
 	busybox_root "$SCRATCH/root" sh cat chmod grep ls md5sum mv rm sleep stat true
@@ -21,7 +20,7 @@ setup_file() {
 	head -c 2000000 /dev/urandom >"$SCRATCH/root/data/name1"
 	ln "$SCRATCH/root/data/name1" "$SCRATCH/root/data/name2"
 	head -c 1000000 /dev/urandom >"$SCRATCH/root/data/small"
-	"$mkstore" "$SCRATCH/store" lab/large:1 "$SCRATCH/root" >/dev/null
+	"$MKSTORE" "$SCRATCH/store" lab/large:1 "$SCRATCH/root" >/dev/null
 	SUM=$(md5sum <"$SCRATCH/root/data/large")
 	export SUM
 	# a cache with the files, for those tests that do not look at how they come there
@@ -50,7 +49,6 @@ teardown() {
 	wait_until 20 none_left
 }
 
-none_left() { [ -z "$(leftovers)" ]; }
 # inside OPTION... COMMAND...: in the container; the session is shared by those with the same options.
 inside() { "$HPCRUN" run --no-home "${opts[@]}" lab/large:1 "$@"; }
 opts=()

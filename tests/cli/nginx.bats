@@ -9,8 +9,8 @@ bats_require_minimum_version 1.5.0
 load ../lib/common
 
 setup_file() {
-	local mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore i
-	[ -x "$mkstore" ] || skip "no $mkstore"
+	local i
+	need_mkstore
 	need nginx
 	scratch_make
 	mkdir -p "$SCRATCH/root/data" "$SCRATCH/nginx"
@@ -19,7 +19,7 @@ setup_file() {
 	for i in $(seq 100); do
 		head -c $((i * 90)) /dev/urandom >"$SCRATCH/root/data/f$i"
 	done
-	"$mkstore" "$SCRATCH/site" lab/web:1 "$SCRATCH/root" >/dev/null
+	"$MKSTORE" "$SCRATCH/site" lab/web:1 "$SCRATCH/root" >/dev/null
 	(cd "$SCRATCH/root" && find data -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum) >"$SCRATCH/sums"
 	authority_make
 	nginx_start
@@ -50,7 +50,6 @@ teardown() {
 }
 
 has_nginx() { command -v nginx >/dev/null || [ -x /usr/sbin/nginx ]; }
-none_left() { [ -z "$(leftovers)" ]; }
 conf() { printf '%s\n' 'session_linger = 0' 'prefetch = none' 'outage_wait = 20' "$@" >"$HPCRUN_CONF"; }
 
 # An authority of the site, and what it signed for 127.0.0.1.

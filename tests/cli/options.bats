@@ -12,12 +12,12 @@ setup_file() {
 	export HPCRUN_CONF=$SCRATCH/conf
 	echo 'session_linger = 1' >"$HPCRUN_CONF"
 	unset "${!APPTAINER@}" "${!SINGULARITY@}" "${!HPCRUNENV_@}"
-	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || return 0
+	need_mkstore
 	mkdir -p tree/etc tree/data
 	busybox_root tree sh true cat echo ls readlink sleep kill grep stat env id hostname touch rm mkdir awk ps mount wc test find
 	echo 'inside the image' >tree/etc/where
 	echo 'of the image' >tree/data/file
-	"$HPCRUN_BUILD/tests/lib/mkstore" "$HPCRUN_STORE" app:1 tree >/dev/null
+	"$MKSTORE" "$HPCRUN_STORE" app:1 tree >/dev/null
 	mkdir host other
 	echo 'of the host' >host/file
 	echo other >other/file
@@ -28,7 +28,6 @@ teardown_file() {
 	scratch_remove
 }
 setup() {
-	need_mkstore
 	cd "$SCRATCH" || return
 }
 
@@ -149,7 +148,6 @@ no_scratch() { [ -z "$(find "$TMPDIR" -maxdepth 1 -name 'hpcrun-*-scratch-*')" ]
 }
 
 there() { find "$TMPDIR" -name there 2>/dev/null | grep -q .; }
-none_left() { [ -z "$(leftovers)" ]; }
 
 # A session with --scratch is killed while a program runs; then others come.
 scratch_outlives_session() {

@@ -7,11 +7,10 @@
 # shellcheck disable=SC2016 # the words are for another shell
 
 bats_require_minimum_version 1.5.0
+load ../lib/common
 
 setup_file() {
-	. "$BATS_TEST_DIRNAME/../lib/common.bash"
-	mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore
-	[ -x "$mkstore" ] || skip "no $mkstore"
+	need_mkstore
 	scratch_make
 	mkdir -p "$SCRATCH/root/data"
 	busybox_root "$SCRATCH/root" sh cat cmp find md5sum sleep sort true xargs
@@ -21,48 +20,30 @@ setup_file() {
 	for i in $(seq 300); do
 		head -c $((i * 40)) /dev/urandom >"$SCRATCH/root/data/f$i"
 	done
-	"$mkstore" "$SCRATCH/site" lab/paged:1 "$SCRATCH/root" >/dev/null
-	web_store_start "$SCRATCH/site" "$SCRATCH/web"
+	"$MKSTORE" "$SCRATCH/site" lab/paged:1 "$SCRATCH/root" >/dev/null
+	site_start
 	(cd "$SCRATCH/root" && find data -type f -print0 | sort -z | xargs -0 md5sum) >"$SCRATCH/sums"
 	chmod 755 "$SCRATCH"
 }
 
-teardown_file() {
-	. "$BATS_TEST_DIRNAME/../lib/common.bash"
-	web_store_stop "$SCRATCH/web"
-	scratch_remove
-}
+teardown_file() { site_end; }
 
-setup() {
-	. "$BATS_TEST_DIRNAME/../lib/common.bash"
-	need userns
-	need fuse
-	HPCRUN_STORE=http://127.0.0.1:$(cat "$SCRATCH/web/port")
-	export HPCRUN_STORE HPCRUN_CACHE="$BATS_TEST_TMPDIR/cache" HPCRUN_CONF="$BATS_TEST_TMPDIR/conf"
-	conf 'outage_wait = 20'
-	fault
-	: >"$SCRATCH/web/log"
-	cd /
-}
+setup() { site_use 'outage_wait = 20'; }
 
 teardown() {
-	. "$BATS_TEST_DIRNAME/../lib/common.bash"
 	web_store_stop "$BATS_TEST_TMPDIR/web" # of a test that failed
-	fault
-	wait_until 10 no_leftovers
+	site_fault
+	wait_until 10 none_left
 }
 
 # Not under a server that still writes its trace.
 cache_remove() {
-	wait_until 10 no_leftovers
+	wait_until 10 none_left
 	rm -rf "$HPCRUN_CACHE${1:-}"
 }
 
-no_leftovers() { [ -z "$(leftovers)" ]; }
-
 # Every start is a new session: nothing lingers.
 conf() { printf '%s\n' 'session_linger = 0' "$@" >"$HPCRUN_CONF"; }
-fault() { printf '%s' "$*" >"$SCRATCH/web/fault"; }
 packs_asked() { grep -c '/packs/' "$SCRATCH/web/log" || :; }
 bytes_asked() {
 	sed -n 's/.*packs.*bytes=\([0-9]*\)-\([0-9]*\)$/\1 \2/p' "$SCRATCH/web/log" | awk '{ s += $2 - $1 + 1 } END { print s + 0 }'
@@ -98,7 +79,7 @@ read_all() {
 	: >"$SCRATCH/web/log"
 	read_all
 	[ "$(packs_asked)" -eq 0 ]
-	fault all reset
+	site_fault all reset
 	export SLURM_JOB_ID=1 SLURM_STEP_ID=2 SLURM_NODEID=0 SLURM_STEP_TASKS_PER_NODE=3
 	read_all 2>>"$err" &
 	first=$!
@@ -127,7 +108,7 @@ libraries_make() {
 touch_library() {
 	: >"$BATS_TEST_TMPDIR/web/log"
 	timeout 60 "$HPCRUN" --no-home lab/libraries:1 sh -c "sleep 1; $1; sleep 1"
-	wait_until 10 no_leftovers
+	wait_until 10 none_left
 	rm -rf "$HPCRUN_CACHE"
 	SCRATCH=$BATS_TEST_TMPDIR bytes_asked
 }
@@ -175,7 +156,7 @@ walk() {
 	cache_remove
 	there=$(packs_asked)
 	walk -r 170
-	wait_until 10 no_leftovers
+	wait_until 10 none_left
 	back=$(packs_asked)
 	web_store_stop "$SCRATCH/web"
 	echo "$there requests in order, $back against it"
@@ -205,7 +186,7 @@ walk() {
 	walk_start
 	walk '' 1
 	cache_remove /packs
-	fault whole
+	site_fault whole
 	for upstream in no yes; do
 		conf "upstream = $upstream"
 		timeout 60 "$HPCRUN" --no-home lab/walk:1 sh -c 'cat /data/1599/file; sleep 1' 2>"$BATS_TEST_TMPDIR/err" >&2 || :
@@ -218,7 +199,7 @@ walk() {
 @test "paging: a prefetch from a server that sends whole objects ends at the first it cannot use" { # E9
 	local refused upstream
 	walk_start
-	fault whole
+	site_fault whole
 	: >"$SCRATCH/web/log"
 	for upstream in no yes; do
 		conf "upstream = $upstream"
@@ -239,7 +220,7 @@ walk() {
 	local app="until [ -e $go ]; do sleep 0.1; done; for i in 9 7 5 3 1; do cat /data/f2\$i; done; cat /data/large"
 	touch "$go"
 	run_image sh -c "$app" >"$BATS_TEST_TMPDIR/first"
-	wait_until 10 no_leftovers
+	wait_until 10 none_left
 	[ "$(find "$HPCRUN_CACHE/stores" -path '*/traces/*' -type f | wc -l)" -eq 1 ]
 	cache_remove /packs
 	rm "$go"
@@ -248,7 +229,7 @@ walk() {
 	# random bytes do not compress: this much has been asked for before the program reads any of it
 	wait_until 20 asked_for 5000000
 	wait_until 20 quiet
-	fault all reset
+	site_fault all reset
 	touch "$go"
 	wait $!
 	cmp "$BATS_TEST_TMPDIR/first" "$BATS_TEST_TMPDIR/second"
@@ -264,9 +245,9 @@ walk() {
 	touch "$BATS_TEST_TMPDIR/go"
 	wait $!
 	: >"$SCRATCH/web/log"
-	fault all reset
+	site_fault all reset
 	read_all
-	fault
+	site_fault
 	cache_remove
 	conf 'prefetch = none'
 	run_image sleep 1
@@ -288,16 +269,16 @@ walk() {
 		cache_remove
 		conf 'outage_wait = 1'
 		run_image true
-		fault "$bad"
+		site_fault "$bad"
 		run ! run_image cat /data/large
-		fault
+		site_fault
 	done
 }
 
 @test "paging: a cache on the way that keeps wrong bytes is passed by" { # E13
 	run_image true
 	conf 'outage_wait = 10' 'prefetch = none' 'upstream = no'
-	fault stale
+	site_fault stale
 	run_image cat /data/large | cmp - "$SCRATCH/root/data/large"
 }
 
@@ -305,12 +286,12 @@ walk() {
 	local got=$BATS_TEST_TMPDIR/got
 	run_image true
 	conf 'outage_wait = 1' 'prefetch = none' 'upstream = no'
-	fault forge
+	site_fault forge
 	# those that a program waits for, and those that nobody does
 	run_image cat /data/large >"$got" && return 1
 	cmp -n "$(stat -c %s "$got")" "$got" "$SCRATCH/root/data/large"
 	run -125 "$HPCRUN" prefetch lab/paged:1
-	fault
+	site_fault
 	read_all
 }
 
@@ -339,7 +320,7 @@ with open(sys.argv[1], "r+b") as f:
 }
 
 @test "paging: a server whose dates, tags and sizes change with each reply is believed for its bytes" { # E12
-	fault moved
+	site_fault moved
 	read_all
 }
 
@@ -363,7 +344,7 @@ with open(sys.argv[1], "r+b") as f:
 }
 
 @test "paging: a server that ignores Range works" { # E9
-	fault whole
+	site_fault whole
 	read_all
 }
 
@@ -371,8 +352,8 @@ with open(sys.argv[1], "r+b") as f:
 	run_image true
 	for bad in 'status 503' 'status 429' reset short 'flip 2'; do # a wrong reply is asked for again twice, whatever the time
 		cache_remove
-		fault "$bad"
-		(sleep 1; fault) &
+		site_fault "$bad"
+		(sleep 1; site_fault) &
 		read_all || { echo "with fault $bad"; return 1; }
 		wait $!
 	done
@@ -382,7 +363,7 @@ with open(sys.argv[1], "r+b") as f:
 	local asked
 	run_image true
 	conf 'prefetch = none'
-	fault busy 4
+	site_fault busy 4
 	: >"$SCRATCH/web/log"
 	run_image cat /data/large /data/f300 /data/f1 >"$BATS_TEST_TMPDIR/got" 3>&- &
 	wait_until 10 grep -q /packs/ "$SCRATCH/web/log"
@@ -390,7 +371,7 @@ with open(sys.argv[1], "r+b") as f:
 	asked=$(packs_asked)
 	sleep 1.5 # three times what it would pause for
 	[ "$(packs_asked)" -eq "$asked" ]
-	fault
+	site_fault
 	wait $!
 	cat "$SCRATCH/root/data/"{large,f300,f1} | cmp - "$BATS_TEST_TMPDIR/got"
 }
@@ -398,7 +379,7 @@ with open(sys.argv[1], "r+b") as f:
 @test "paging: an outage ends as an input/output error, never as a missing or short file" { # E16
 	run_image true
 	conf 'outage_wait = 2'
-	fault status 503
+	site_fault status 503
 	SECONDS=0
 	run run_image sh -c 'cat /data/large >/dev/null'
 	[ "$status" -eq 1 ]
@@ -410,7 +391,7 @@ with open(sys.argv[1], "r+b") as f:
 @test "paging: a program that waits for data can be killed at once" { # E16
 	run_image true
 	conf 'outage_wait = 600'
-	fault status 503
+	site_fault status 503
 	"$HPCRUN" --no-home lab/paged:1 cat /data/large >/dev/null 2>&1 3>&- &
 	pid=$!
 	sleep 1.5
@@ -456,7 +437,7 @@ for name in sys.argv[1:]:
 	mkdir -p "$HPCRUN_CACHE"
 	mount -t tmpfs -o size=2m,mode=0700 tmpfs "$HPCRUN_CACHE"
 	read_all || { umount -l "$HPCRUN_CACHE"; return 1; }
-	wait_until 10 no_leftovers
+	wait_until 10 none_left
 	umount "$HPCRUN_CACHE"
 }
 
@@ -478,12 +459,12 @@ for name in sys.argv[1:]:
 	run_image true
 	record=$(echo "$HPCRUN_CACHE"/stores/*)/silent
 	python3 -c 'import struct, sys, time; sys.stdout.buffer.write(struct.pack("<8sQ", b"hpcrOUT1", int(time.time())))' >"$record"
-	fault all silent
+	site_fault all silent
 	SECONDS=0
 	HPCRUN_STORE="$web $SCRATCH/site" run -0 --separate-stderr run_image true
 	[[ "$stderr" == *"bytes came within 3 s; going on with the copy on this node" ]]
 	[ "$SECONDS" -lt 15 ] # of 20
-	fault
+	site_fault
 	run -0 --separate-stderr run_image true
 	[[ -z "$stderr" && ! -e "$record" ]]
 }

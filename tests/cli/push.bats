@@ -107,13 +107,12 @@ layers_of() { skopeo inspect --tls-verify=false "docker://$1" | jq -r '.Layers[]
 
 # ---- a registry that misbehaves
 
-mock_start() {
+# mocked [SCRIPT]: TO is an image there.
+mocked() {
 	MOCK=$BATS_TEST_TMPDIR/mock
 	mkdir -p "$MOCK"
 	echo "${1:-{\}}" >"$MOCK/script"
-	python3 "$TESTS_DIR/lib/mock_registry.py" "$MOCK" >"$MOCK/out" 2>&1 3>&- &
-	echo $! >"$MOCK/pid"
-	wait_until 20 test -e "$MOCK/env"
+	mock_start "$MOCK"
 	# shellcheck disable=SC1091
 	. "$MOCK/env"
 	TO=127.0.0.1:$PORT/lab/app:new
@@ -129,7 +128,7 @@ pushed() {
 logged() { jq -r "select($1) | .method" "$MOCK/log" | wc -l; }
 
 @test "push: pieces that are lost, in part or all but the reply, are sent again from where it broke" {
-	mock_start '{"rules": [
+	mocked '{"rules": [
 		{"method": "PATCH", "times": 1, "lose": 1000000},
 		{"method": "PATCH", "skip": 0, "times": 1, "status": 503},
 		{"method": "PATCH", "skip": 0, "times": 1, "forget": true},
@@ -141,7 +140,7 @@ logged() { jq -r "select($1) | .method" "$MOCK/log" | wc -l; }
 }
 
 @test "push: a token that may push is asked for" {
-	mock_start '{"auth": {"scheme": "Bearer", "user": "alice", "password": "s3cret", "scoped": true}}'
+	mocked '{"auth": {"scheme": "Bearer", "user": "alice", "password": "s3cret", "scoped": true}}'
 	export HOME=$BATS_TEST_TMPDIR/home
 	mkdir -p "$HOME/.docker"
 	fail_with 'hpcrun login' "$HPCRUN" push -q lab/small:1 "$TO"
@@ -152,7 +151,7 @@ logged() { jq -r "select($1) | .method" "$MOCK/log" | wc -l; }
 }
 
 @test "push: an upload is not sent to another host, nor without end" {
-	mock_start '{"rules": [{"method": "POST", "location": "http://elsewhere.example/upload"}]}'
+	mocked '{"rules": [{"method": "POST", "location": "http://elsewhere.example/upload"}]}'
 	fail_with "sent to 'elsewhere.example', which is refused" "$HPCRUN" push -q lab/small:1 "$TO"
 	echo '{"rules": [{"method": "POST", "redirect": "http://127.0.0.1:{cdn}/x"}]}' >"$MOCK/script"
 	fail_with 'redirects the upload of .*, which is not followed' "$HPCRUN" push -q lab/small:1 "$TO"
@@ -172,7 +171,7 @@ logged() { jq -r "select($1) | .method" "$MOCK/log" | wc -l; }
 	[ -z "$stderr" ]
 	need python3
 	# 20 MB that do not compress take long enough for a bar
-	mock_start
+	mocked
 	python3 - "$HPCRUN" push lab/tree:1 "$TO" >"$BATS_TEST_TMPDIR/seen" <<-'EOF2'
 		import fcntl, os, pty, struct, sys, termios
 		pid, fd = pty.fork()

@@ -262,10 +262,9 @@ all_up() { [ "$(cat "$BATS_TEST_TMPDIR"/[0-9]* | grep -c up)" = "$1" ]; }
 	echo 'session_linger = 3' >"$HPCRUN_CONF"
 	"$HPCRUN" "$IMAGE" true
 	[ -n "$(leftovers_with "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR")" ]
-	wait_until 20 none_left
+	wait_until 20 none_left "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR"
 	[ -z "$(find "$XDG_RUNTIME_DIR" -type s)" ]
 }
-none_left() { [ -z "$(leftovers_with "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR")" ]; }
 
 @test "run: goes on when its server is killed" { # G1
 	"$HPCRUN" "$IMAGE" sh -c 'sleep 3; cat /etc/passwd >/dev/null && ls /bin >/dev/null && echo well' >"$BATS_TEST_TMPDIR/out" 3>&- &

@@ -12,11 +12,11 @@ setup_file() {
 	export HPCRUN_CONF=$SCRATCH/conf REAL_LIBEXEC
 	echo 'session_linger = 1' >"$HPCRUN_CONF"
 	unset HPCRUN_LIBEXECDIR
-	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || return 0
+	need_mkstore
 	REAL_LIBEXEC=$(dirname "$HPCRUN")/../libexec/hpcrun
 	[ -x "$REAL_LIBEXEC/hpcrun-session" ] || REAL_LIBEXEC=$HPCRUN_BUILD
 	tree_make "$SCRATCH/tree"
-	"$HPCRUN_BUILD/tests/lib/mkstore" "$HPCRUN_STORE" app:1 "$SCRATCH/tree" >/dev/null
+	"$MKSTORE" "$HPCRUN_STORE" app:1 "$SCRATCH/tree" >/dev/null
 }
 teardown_file() {
 	leftovers_end KILL
@@ -24,7 +24,6 @@ teardown_file() {
 }
 
 setup() {
-	need_mkstore
 	cd "$SCRATCH" || return
 	export HPCRUN_LIBEXECDIR=$REAL_LIBEXEC
 }
@@ -52,7 +51,6 @@ tree_make() {
 own() { "$HPCRUN" run --bind "/usr:/session/$BATS_TEST_NUMBER${PART:-}" app:1 "$@"; }
 mnt_ns() { own readlink /proc/self/ns/mnt; }
 holders() { leftovers | sed -n 's/ .*hpcrun-session$//p'; }
-none_left() { [ -z "$(leftovers)" ]; }
 in_step() { # RANKS: look like the only node of a Slurm step
 	export SLURM_JOB_ID=7 SLURM_STEP_ID=$BATS_TEST_NUMBER SLURM_NODEID=0 SLURM_STEP_TASKS_PER_NODE=$1
 }
@@ -283,7 +281,7 @@ killed() { grep -q 'killed by SIGKILL' "$HPCRUN_LIBEXECDIR/trace"; }
 		head -c 500000 /dev/urandom >"$BATS_TEST_TMPDIR/tree/f$i" # smaller than what is mounted from the cache
 	done
 	HPCRUN_STORE=$BATS_TEST_TMPDIR/store
-	"$HPCRUN_BUILD/tests/lib/mkstore" "$HPCRUN_STORE" data:1 "$BATS_TEST_TMPDIR/tree" >/dev/null
+	"$MKSTORE" "$HPCRUN_STORE" data:1 "$BATS_TEST_TMPDIR/tree" >/dev/null
 	"$HPCRUN" run --bind /usr --bind /lib --bind /lib64 --bind "$TESTS_DIR/lib" --bind "$BATS_TEST_TMPDIR" --workdir / data:1 \
 		/usr/bin/python3 "$TESTS_DIR/lib/slow_reads.py" / "$BATS_TEST_TMPDIR/tree" "$BATS_TEST_TMPDIR/stop" \
 		>"$BATS_TEST_TMPDIR/slow" 3>&- &

@@ -53,7 +53,6 @@ teardown() {
 	leftovers_end KILL
 	wait_until 20 none_left
 }
-none_left() { [ -z "$(leftovers)" ]; }
 
 # bytes_asked: how many bytes all requests so far asked for.
 bytes_asked() { sed -n 's/.* bytes=\([0-9]*\)-\([0-9]*\)$/\1 \2/p' web/log | awk '{ n += $2 - $1 + 1 } END { print n + 0 }'; }

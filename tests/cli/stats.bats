@@ -9,44 +9,34 @@ bats_require_minimum_version 1.5.0
 load ../lib/common
 
 setup_file() {
-	local mkstore=${HPCRUN_BUILD:-}/tests/lib/mkstore
-	[ -x "$mkstore" ] || skip "no $mkstore"
+	need_mkstore
 	scratch_make
 	mkdir -p "$SCRATCH/root/data"
 	busybox_root "$SCRATCH/root" sh cat sleep true test
 	head -c 5000000 /dev/urandom >"$SCRATCH/root/data/large"
-	"$mkstore" "$SCRATCH/site" lab/app:1 "$SCRATCH/root" >/dev/null
-	web_store_start "$SCRATCH/site" "$SCRATCH/web"
+	"$MKSTORE" "$SCRATCH/site" lab/app:1 "$SCRATCH/root" >/dev/null
+	site_start
 }
-teardown_file() {
-	web_store_stop "$SCRATCH/web"
-	scratch_remove
-}
+teardown_file() { site_end; }
 
 setup() {
-	need userns
-	need fuse
-	URL=http://127.0.0.1:$(cat "$SCRATCH/web/port")
+	site_use
+	URL=$HPCRUN_STORE
 	DATA=/data/large
-	export HPCRUN_STORE=$URL HPCRUN_CACHE="$BATS_TEST_TMPDIR/cache" HPCRUN_CONF="$BATS_TEST_TMPDIR/conf"
 	export XDG_RUNTIME_DIR="$BATS_TEST_TMPDIR/run"
 	mkdir -m 700 "$XDG_RUNTIME_DIR"
 	conf
-	fault
-	cd /
 }
 teardown() {
 	local pid
-	fault
+	site_fault
 	for pid in $(jobs -p); do
 		kill "$pid" 2>/dev/null || :
 	done
 	wait_until 20 none_left
 }
 
-none_left() { [ -z "$(leftovers)" ]; }
 conf() { printf '%s\n' 'session_linger = 0' 'prefetch = none' 'upstream = no' "$@" >"$HPCRUN_CONF"; }
-fault() { printf '%s' "$*" >"$SCRATCH/web/fault"; }
 app() { timeout 60 "$HPCRUN" --no-home lab/app:1 "$@"; }
 # The same in the background; teardown ends it.
 start() {
@@ -244,14 +234,14 @@ assert any(n == "hpcrun_session_info" and "image=\"lab/app:1\"" in l for (n, l),
 			2>"$BATS_TEST_TMPDIR/$i" >/dev/null 3>&- &
 	done
 	wait_until 20 holds 's["ranks"]["running"] == 4'
-	fault status 503
+	site_fault status 503
 	: >"$BATS_TEST_TMPDIR/go"
 	said() { [ "$(cat "$BATS_TEST_TMPDIR"/[1-4] | grep -c "$1")" = 1 ]; }
 	wait_until 30 said "warning: waiting for up to 60 s for data: .*$URL"
 	holds 's["outages"]["now"]'
 	run -0 "$HPCRUN" stats
 	[[ $output == *" waiting "* ]]
-	fault
+	site_fault
 	wait
 	said "warning: '$URL' is back after "
 	said 'waiting for up to'
@@ -262,7 +252,7 @@ assert any(n == "hpcrun_session_info" and "image=\"lab/app:1\"" in l for (n, l),
 	conf 'outage_wait = 3'
 	app true
 	wait_until 20 none_left
-	fault status 503
+	site_fault status 503
 	run app cat /data/large
 	[ "$status" = 1 ]
 	grep -aq 'warning: waiting for up to 3 s' <<<"$output"

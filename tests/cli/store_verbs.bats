@@ -8,8 +8,8 @@ bats_require_minimum_version 1.5.0
 load ../lib/common
 
 setup_file() {
+	need_mkstore
 	scratch_make
-	export MKSTORE=${HPCRUN_BUILD:-}/tests/lib/mkstore
 	mkdir -p "$SCRATCH/a/bin" "$SCRATCH/b/bin"
 	cp /bin/ls "$SCRATCH/a/bin/ls"
 	cp /bin/cat "$SCRATCH/b/bin/cat"
@@ -17,7 +17,6 @@ setup_file() {
 teardown_file() { scratch_remove; }
 
 setup() {
-	[ -x "$MKSTORE" ] || skip 'HPCRUN_BUILD names no build tree with mkstore in it'
 	export HPCRUN_STORE=$BATS_TEST_TMPDIR/store
 }
 

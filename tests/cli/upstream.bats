@@ -34,7 +34,6 @@ teardown() {
 }
 
 helper_runs() { leftovers | grep -q '/hpcrun-store$'; }
-none_left() { [ -z "$(leftovers)" ]; }
 conf() { printf '%s\n' 'session_linger = 0' "$@" >"$HPCRUN_CONF"; }
 packs() { find "$BATS_TEST_TMPDIR/store/packs" -type f; }
 packs_of() { (cd "$1/packs" && find . -type f | sort); }

@@ -6,19 +6,12 @@
 # shellcheck disable=SC2030,SC2031 # each test is a subshell, and means to be one
 
 bats_require_minimum_version 1.5.0
+load ../lib/common
 
 setup_file() {
 	MOCK=$(mktemp -d)
 	export MOCK
-	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mock \
-		-addext subjectAltName=IP:127.0.0.1 -keyout "$MOCK/key" -out "$MOCK/cert" 2>/dev/null
-	/usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/mock_registry.py" "$MOCK" \
-		--cert "$MOCK/cert" --key "$MOCK/key" >"$MOCK/out" 2>&1 3>&- &
-	echo $! >"$MOCK/pid"
-	for _ in $(seq 100); do
-		[ -e "$MOCK/env" ] && break
-		sleep 0.1
-	done
+	mock_start "$MOCK"
 	# shellcheck source=/dev/null
 	. "$MOCK/env"
 	/usr/bin/python3 -c 'import sys, urllib.request as u
@@ -27,7 +20,7 @@ sys.stdout.buffer.write(u.urlopen(sys.argv[1]).read())' \
 }
 
 teardown_file() {
-	kill "$(cat "$MOCK/pid")"
+	mock_stop "$MOCK"
 	rm -rf "$MOCK"
 }
 

@@ -169,7 +169,10 @@ session_names() {
 }
 
 # session_files: what sessions have left in XDG_RUNTIME_DIR that is not kept on purpose.
-session_files() { find "$XDG_RUNTIME_DIR/hpcrun" ! -type d ! -path '*/stats/*' ! -name secret ! -name 'libs.[0-9][0-9]'; }
+session_files() { find "$XDG_RUNTIME_DIR/hpcrun" ! -type d ! -path '*/stats/*' ! -name secret ! -name 'libs.*'; }
+
+# none_left [NAME=VALUE]
+none_left() { [ -z "$(leftovers_with "${1:-HPCRUN_STORE=$HPCRUN_STORE}")" ]; }
 
 # wait_until SECONDS COMMAND...: until it succeeds.
 wait_until() {
@@ -212,6 +215,17 @@ web_store_stop() {
 	rm "$1/pid"
 }
 
+# mock_start DIR: the registry of tests/lib/mock_registry.py, which says what is in DIR; DIR/cert is for its TLS port.
+mock_start() {
+	mkdir -p "$1"
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mock -addext subjectAltName=IP:127.0.0.1 \
+		-keyout "$1/key" -out "$1/cert" 2>/dev/null
+	/usr/bin/python3 "$TESTS_DIR/lib/mock_registry.py" "$1" --cert "$1/cert" --key "$1/key" >"$1/out" 2>&1 3>&- &
+	echo $! >"$1/pid"
+	wait_until 20 test -e "$1/env" || { cat "$1/out" && return 1; }
+}
+mock_stop() { kill "$(cat "$1/pid")"; }
+
 # For bats files -------------------------------------------------------------------------------------------
 
 # leftovers_end SIGNAL: end them. Sessions outside Slurm linger for a moment; they must not outlive their store.
@@ -222,10 +236,31 @@ leftovers_end() {
 	done
 }
 
-# For setup(): images are made by mkstore, without a registry.
+# For setup() and setup_file(): images are made by MKSTORE, without a registry.
 need_mkstore() {
-	[ -x "${HPCRUN_BUILD:-}/tests/lib/mkstore" ] || skip "HPCRUN_BUILD names no build tree with mkstore in it"
+	export MKSTORE=${HPCRUN_BUILD:-}/tests/lib/mkstore
+	[ -x "$MKSTORE" ] || skip "HPCRUN_BUILD names no build tree with mkstore in it"
 }
+
+# A store of the site, SCRATCH/site, behind a web server: site_start in setup_file(), site_end in teardown_file(), and in
+# setup() site_use LINE..., for a cache and a configuration of the test's own, with these lines.
+site_start() { web_store_start "$SCRATCH/site" "$SCRATCH/web"; }
+site_use() {
+	need userns
+	need fuse
+	HPCRUN_STORE=http://127.0.0.1:$(cat "$SCRATCH/web/port")
+	export HPCRUN_STORE HPCRUN_CACHE="$BATS_TEST_TMPDIR/cache" HPCRUN_CONF="$BATS_TEST_TMPDIR/conf"
+	printf '%s\n' 'session_linger = 0' "$@" >"$HPCRUN_CONF"
+	site_fault
+	: >"$SCRATCH/web/log"
+	cd /
+}
+site_end() {
+	web_store_stop "$SCRATCH/web"
+	scratch_remove
+}
+# site_fault [WORD...]: what it does wrong from now on, as web_store.py says; nothing without a word.
+site_fault() { printf '%s' "$*" >"$SCRATCH/web/fault"; }
 
 # One scratch directory and one registry for the whole file; each test gets a store of its own on top.
 file_setup() {
