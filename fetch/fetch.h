@@ -340,6 +340,7 @@ struct fetch_web_part {
 	struct fetch_version *version;
 	uint64_t *whole; /* or NULL: gets the bytes of the whole object, if the reply says them */
 	bool fresh; /* proxies and caches on the way are asked not to answer from what they keep */
+	unsigned int stall_s; /* in place of the client's; 0: that */
 };
 
 /*

@@ -19,6 +19,7 @@
 /* What is wanted, and how much of it came. */
 struct wish {
 	bool ranged, fresh;
+	unsigned int stall_s;
 	uint64_t off;
 	uint8_t *buf; /* ranged: LEN bytes */
 	size_t len;
@@ -196,6 +197,7 @@ static int ask(struct fetch_client *c, struct fetch_url *u, struct wish *w, stru
 					.from = w->ranged ? w->off : 0,
 					.count = w->ranged ? w->len : 0,
 					.fresh = w->fresh,
+					.stall_s = w->stall_s,
 					.body = on_body,
 					.arg = w };
 
@@ -272,7 +274,8 @@ int fetch_web_range(struct fetch_client *c, const struct fetch_web_part *part, s
 			  .arg = part->arg,
 			  .version = part->version,
 			  .whole = part->whole,
-			  .fresh = part->fresh };
+			  .fresh = part->fresh,
+			  .stall_s = part->stall_s };
 
 	return part->len == 0 ? 0 : get(c, part->url, &w, e);
 }

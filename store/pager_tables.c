@@ -22,6 +22,7 @@
 #define TABLE_FRAME_HEAD 8
 #define WORTH_BYTES	 (4u << 20) /* a program that touches little asks for no table */
 #define WORTH_TIMES	 16	    /* so much more than its bytes must a table save */
+#define STALL_S		 3	    /* a prefetch ends behind its last table, if that comes soon */
 
 void store_pager_make_tables(struct store_pager *p)
 {
@@ -135,7 +136,8 @@ static int ask(struct table_wish *w, size_t o, struct store_pack_table *out, str
 					     .len = w->len,
 					     .buf = w->buf,
 					     .progress = on_progress,
-					     .arg = w };
+					     .arg = w,
+					     .stall_s = STALL_S };
 	struct fetch_digest got;
 	int r;
 

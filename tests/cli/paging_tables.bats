@@ -72,9 +72,10 @@ is_right() {
 	done
 	is_right
 	wait_until 10 none_left
-	rm -rf "$HPCRUN_CACHE"
 	site_fault table silent
 	SECONDS=0
+	brings_all
+	rm -rf "$HPCRUN_CACHE"
 	run_image cat /data/digits /data/random | cmp - <(cat "$SCRATCH/root/data/digits" "$SCRATCH/root/data/random")
 	[ "$SECONDS" -lt 15 ]
 }
