@@ -15,6 +15,7 @@
 #include "util/poison.h"
 
 #define TOGETHER_MAX (PAGER_BENCHES * PAGER_GROUP)
+#define LANES_FULL   2 /* frames for each lane: of fewer, as they differ in length, half idle */
 
 struct pager_lanes_job {
 	struct pager_lanes_job *next;
@@ -33,14 +34,14 @@ struct run {
 /* With the lock held: whether not to wait for more. LATE: some have waited long enough. */
 static bool enough(const struct store_pager *p, bool late)
 {
+	size_t lanes = store_sha256_lanes(), n = 0;
 	unsigned int jobs = 0;
-	size_t n = 0;
 
 	for (const struct pager_lanes_job *j = p->lanes; j; j = j->next) {
 		n += j->work->n;
 		jobs++;
 	}
-	return n >= store_sha256_lanes() / 2 ||
+	return lanes == 1 || n >= lanes * LANES_FULL ||
 	       ((late || jobs >= p->ahead) && !p->lanes_busy); /* what others compute ends soon */
 }
 

@@ -21,9 +21,9 @@
 					*/
 #define PAGER_BATCH_FIRST (512u << 10) /* the same before anything is known of the link */
 #define PAGER_BATCH_LEAST (256u << 10)
-#define PAGER_BATCH_FAST  (1u << 20) /* from here on the link is a fast one */
-#define PAGER_BENCHES	  8	     /* threads that decompress many chunks at the same time */
-#define PAGER_GROUP	  16 /* chunks that one of them opens before their digests are computed */
+#define PAGER_BATCH_FAST  (1u << 20)	  /* from here on the link is a fast one */
+#define PAGER_BENCHES	  8		  /* threads that decompress many chunks at the same time */
+#define PAGER_GROUP	  PAGER_BATCH_MAX /* chunks whose digests one of them computes together */
 #define PAGER_GROUP_BYTES (5u << 20)
 #define PAGER_GATHER_MS	  5 /* how long chunks wait for others to be hashed side by side with */
 

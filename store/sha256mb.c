@@ -25,6 +25,7 @@ static void one_by_one(const uint8_t *const *p, const size_t *len, size_t n,
 #define BLOCK	    64
 #define LANES_MAX   16
 #define LANES_WORTH 3
+#define SLICE	    256 /* messages that are ordered by length */
 
 static const uint32_t round_keys[64] = {
 	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
@@ -158,6 +159,7 @@ struct work {
 	struct lane lane[LANES_MAX];
 	const uint8_t *const *p;
 	const size_t *len;
+	uint8_t order[SLICE]; /* the longest first, so that the lanes end at about the same time */
 	size_t next, n;
 	struct fetch_digest *out;
 };
@@ -167,7 +169,7 @@ static const uint8_t idle_block[BLOCK];
 static void lane_begin(struct work *w, size_t j)
 {
 	struct lane *l = &w->lane[j];
-	size_t i = w->next++, rest = w->len[i] % BLOCK;
+	size_t i = w->order[w->next++], rest = w->len[i] % BLOCK;
 	uint64_t bits = (uint64_t)w->len[i] * 8;
 
 	memset(l, 0, sizeof(*l));
@@ -242,6 +244,17 @@ static void side_by_side(struct work *w, size_t lanes)
 	}
 }
 
+static void longest_first(struct work *w)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		size_t at = i;
+
+		for (; at > 0 && w->len[w->order[at - 1]] < w->len[i]; at--)
+			w->order[at] = w->order[at - 1];
+		w->order[at] = (uint8_t)i;
+	}
+}
+
 static bool has_sha_instructions(void)
 {
 	unsigned int a, b = 0, c, d;
@@ -262,13 +275,19 @@ void store_sha256_many(const uint8_t *const *p, const size_t *len, size_t n,
 		       struct fetch_digest *out)
 {
 	size_t lanes = store_sha256_lanes();
-	struct work w = { .p = p, .len = len, .n = n, .out = out };
 
 	/* all lanes take as long as one, which is libcrypto's time for two messages */
-	if (lanes == 1 || n < LANES_WORTH)
+	if (lanes == 1 || n < LANES_WORTH) {
 		one_by_one(p, len, n, out);
-	else
+		return;
+	}
+	for (size_t at = 0; at < n; at += SLICE) {
+		struct work w = { .p = p + at, .len = len + at, .out = out + at };
+
+		w.n = n - at < SLICE ? n - at : SLICE;
+		longest_first(&w);
 		side_by_side(&w, lanes);
+	}
 }
 
 #else
