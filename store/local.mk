@@ -38,6 +38,7 @@ libstore_a_SOURCES = \
 	store/import_stream.c store/import_stream.h \
 	store/import_source.c store/import_source.h \
 	store/import_work.c store/import_work.h \
+	store/in_order.c store/in_order.h \
 	store/index.c store/index.h \
 	store/index_build.c store/index_format.h \
 	store/inflate.c store/inflate.h \

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <zstd.h>
 
@@ -29,6 +30,7 @@
 #define MARK_GUESSED	2
 #define MARK_LIKELY	4
 #define MARK_TOLD	8 /* by a trace: that it is touched says nothing of what else is */
+#define LATER_WAITING	3 /* requests that wait for the link, beside those of the cores */
 #define LIKELY_MAX	(64u << 20) /* bytes that were likely, and not touched so far */
 #define OTHERS_POLL_MS	2	    /* how often to look whether another process has its chunk */
 #define OTHERS_WAIT_MS	10000	    /* at most; less where outages are to be waited for less */
@@ -70,6 +72,17 @@ static unsigned int ahead_most(const struct store_pager *p)
 	return (p->o.threads + 1) / (p->batch_bytes < PAGER_BATCH_FAST ? 4 : 2);
 }
 
+/*
+ * How many when it is not for soon, which there may be plenty of: as many as keep the link busy
+ * while each core opens what has come. Each more takes its part of the link from what is wanted.
+ */
+static unsigned int later_most(const struct store_pager *p)
+{
+	unsigned int most = ahead_most(p), busy = p->cores + LATER_WAITING;
+
+	return busy < most ? busy : most;
+}
+
 /* The next chunk to fetch, or NONE. */
 static uint32_t take_first(struct store_pager *p)
 {
@@ -83,6 +96,8 @@ static uint32_t take_first(struct store_pager *p)
 	while ((chunk = pop(&p->soon)) != NONE)
 		if (p->state[chunk] == PAGER_LATER)
 			return chunk;
+	if (p->chunks && p->ahead >= later_most(p))
+		return NONE;
 	while ((chunk = pop(&p->later)) != NONE)
 		if (p->state[chunk] == PAGER_LATER)
 			return chunk;
@@ -494,9 +509,11 @@ static void settle(struct store_pager *p)
 	}
 }
 
-void store_pager_fill(struct store_pager *p)
+void store_pager_fill(struct store_pager *p, const uint32_t *first, size_t n)
 {
 	settle(p);
+	for (size_t i = 0; i < n; i++)
+		store_pager_later(p, first[i]);
 	for (uint32_t i = 0; i < store_index_chunks(p->o.ix); i++)
 		store_pager_later(p, p->in_order[i]);
 }
@@ -617,6 +634,13 @@ static void init_monotonic(pthread_cond_t *cond)
 	pthread_condattr_destroy(&attr);
 }
 
+static unsigned int cores(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n > 0 ? (unsigned int)n : 1;
+}
+
 struct store_pager *store_pager_new(const struct store_pager_options *o)
 {
 	struct store_pager *p = hr_xmalloc(sizeof(*p));
@@ -640,6 +664,7 @@ struct store_pager *store_pager_new(const struct store_pager_options *o)
 	pthread_cond_init(&p->bench_free, NULL);
 	store_pager_make_benches(p);
 	p->n_chunks = (uint32_t)n;
+	p->cores = cores();
 	find_neighbours(p, (uint32_t)n);
 	store_pager_make_tables(p);
 	open_packs(p);

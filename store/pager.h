@@ -95,8 +95,8 @@ void store_pager_foreseen(void *arg, const uint32_t *chunk, size_t n, size_t n_s
  * cache for it.
  */
 bool store_pager_bring(void *arg, uint32_t chunk, uint8_t *out) HR_MUST_USE;
-/* The same for all chunks of the image, pack after pack. */
-void store_pager_fill(struct store_pager *p);
+/* The same for all chunks of the image: N of them first, then pack after pack. */
+void store_pager_fill(struct store_pager *p, const uint32_t *first, size_t n);
 /* The chunks of the image as they lie in its packs, borrowed; returns how many. */
 uint32_t store_pager_order(struct store_pager *p, uint32_t **order);
 /* Whether a chunk is in the cache. */

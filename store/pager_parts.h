@@ -57,6 +57,7 @@ struct store_pager {
 	uint32_t *in_order;		 /* the chunks as they lie in the packs */
 	uint32_t *neighbour;		 /* by chunk: whose frame follows in the pack, or NONE */
 	uint32_t n_chunks;
+	unsigned int cores;
 
 	pthread_mutex_t lock; /* of all below; never held over I/O */
 	pthread_cond_t wake;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "store/in_order.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/limit.h"
@@ -15,9 +16,12 @@
 #include "util/poison.h"
 
 #define TRACE_LIMIT (64u << 20) /* bytes */
-#define LOOK_MS	    500
-#define SAVE_EVERY                                                                                 \
-	20 /* looks: a job step may end by SIGKILL, so the trace is not left to the end */
+#define LOOK_MS	    50		/* while chunks are touched for the first time, and */
+#define IDLE_MS	    500		/* when none were for so many looks: */
+#define IDLE_LOOKS  20
+#define SAVE_MS	    10000 /* a job step may end by SIGKILL: the trace is not left to the end */
+#define FEW_CHUNKS  64	  /* a program that touches no more is not looked at closely */
+#define AHEAD_MAX   (64u << 20) /* compressed bytes before who reads in order */
 #define FILL_TENTHS                                                                                \
 	3 /* of the bytes touched: paging one by one is dearer than reading everything */
 
@@ -26,6 +30,10 @@ struct store_prefetch {
 	struct fetch_digest name;
 	pthread_mutex_t lock; /* of the file of the trace, and of saved */
 	uint32_t saved;	      /* chunks in it */
+	/* the thread's own from here on */
+	struct store_in_order *in_order; /* NULL: little was touched so far */
+	uint32_t *touched;		 /* room for all chunks */
+	uint32_t looked;		 /* chunks of the trace that it has looked at */
 };
 
 /* The trace of an earlier run, from this node or else from the store. */
@@ -92,27 +100,75 @@ static void save(struct store_prefetch *p)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* Fetch what comes next when the image is read in order. Returns whether chunks were touched. */
+static bool look(struct store_prefetch *p)
+{
+	const uint32_t *next;
+	uint32_t n;
+	size_t n_next;
+
+	if (!p->in_order) {
+		if (store_trace_count(p->o.trace) < FEW_CHUNKS)
+			return false;
+		p->in_order = store_in_order_new(p->o.ix, p->o.loc);
+		p->touched =
+			hr_xmalloc(((size_t)store_index_chunks(p->o.ix) + 1) * sizeof(*p->touched));
+	}
+	n = store_trace_since(p->o.trace, p->looked, p->touched);
+	if (n == 0)
+		return false;
+	p->looked += n;
+	store_in_order_touched(p->in_order, p->touched, n);
+	n_next = store_in_order_next(p->in_order, AHEAD_MAX, &next);
+	if (n_next > 0)
+		store_pager_foreseen(p->o.pager, next, n_next, 0, true);
+	return true;
+}
+
+/* All of the image, what its reader comes to next first. */
+static void fill(struct store_prefetch *p)
+{
+	const uint32_t *next = NULL;
+	size_t n = p->in_order ? store_in_order_all(p->in_order, &next) : 0;
+
+	store_pager_fill(p->o.pager, next, n);
+}
+
+static void pause_ms(unsigned int ms)
+{
+	const struct timespec t = { ms / 1000, (long)(ms % 1000) * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
 static void *thread_main(void *arg)
 {
-	const struct timespec pause = { 0, LOOK_MS * 1000000L };
 	struct store_prefetch *p = arg;
 	bool filled = p->o.mode == HR_PREFETCH_NONE;
 	struct hr_err e = { 0 }; /* what killed servers left is removed another time */
+	unsigned int idle = 0, unsaved_ms = 0;
 	uint64_t removed = 0;
 
 	if (store_tmp_clean(p->o.copy, false, &removed, &e) < 0)
 		hr_debug("%s", e.text);
 	if (p->o.mode != HR_PREFETCH_NONE)
 		replay(p);
-	for (unsigned int look = 1;; look++) {
+	for (;;) {
+		unsigned int ms;
+
+		idle = !filled && look(p) ? 0 : idle + 1;
 		if (!filled &&
 		    (p->o.mode == HR_PREFETCH_ALL || store_trace_has(p->o.trace, FILL_TENTHS))) {
-			store_pager_fill(p->o.pager);
+			fill(p);
 			filled = true;
 		}
-		if (look % SAVE_EVERY == 0)
+		ms = idle < IDLE_LOOKS ? LOOK_MS : IDLE_MS;
+		pause_ms(ms);
+		unsaved_ms += ms;
+		if (unsaved_ms >= SAVE_MS) {
 			save(p);
-		nanosleep(&pause, NULL);
+			unsaved_ms = 0;
+		}
 	}
 	return NULL;
 }

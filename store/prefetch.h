@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What is fetched before a program asks for it: the chunks that an earlier run of the same program
- * touched, in the order of their first touch; then, if the site wants it or when a run has touched
- * three tenths of the image, the rest. Also keeps what this run touches, for the next one.
+ * touched, in the order of their first touch; what comes next in the tree, when it is read in
+ * order; then, if the site wants it or when a run has touched three tenths of the image, the rest.
+ * Also keeps what this run touches, for the next one.
  *
  * For: hpcrun-serve-net; store_prefetch_order() also for hpcrun prefetch. A thread of its own does
  * all of it; what it cannot do is a line at debug level. Sequence: store_prefetch_start(); at the
@@ -20,6 +21,7 @@
 
 struct store_prefetch_options {
 	const struct store_index *ix; /* borrowed for ever, like all below */
+	const struct store_loc *loc;
 	struct store_pager *pager;
 	struct store_trace *trace; /* of this run */
 	struct fetch_client *client;

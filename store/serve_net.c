@@ -105,6 +105,7 @@ static int start_prefetch(struct serve *s, const struct serve_web *w, const char
 {
 	const struct store_prefetch_options o = {
 		.ix = s->ix,
+		.loc = store_image_loc(s->img),
 		.pager = pager,
 		.trace = trace,
 		.client = n->client,

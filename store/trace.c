@@ -78,6 +78,18 @@ uint32_t store_trace_count(struct store_trace *t)
 	return n;
 }
 
+uint32_t store_trace_since(struct store_trace *t, uint32_t from, uint32_t *out)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&t->lock);
+	n = from < t->n ? t->n - from : 0;
+	if (n > 0)
+		memcpy(out, t->order + from, n * sizeof(*out));
+	pthread_mutex_unlock(&t->lock);
+	return n;
+}
+
 bool store_trace_has(struct store_trace *t, unsigned int tenths)
 {
 	bool has;

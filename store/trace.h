@@ -28,6 +28,9 @@ void store_trace_free(struct store_trace *t);
 void store_trace_touch(struct store_trace *t, uint32_t chunk);
 /* How many chunks were touched. */
 uint32_t store_trace_count(struct store_trace *t);
+/* Those from number FROM on, in the order of their touch, into OUT, which has room for all chunks
+ * of the image; returns how many. */
+uint32_t store_trace_since(struct store_trace *t, uint32_t from, uint32_t *out);
 /* Whether these are more than TENTHS tenths of the image, by the bytes of the chunks. */
 bool store_trace_has(struct store_trace *t, unsigned int tenths);
 /* Append the trace as a file. */

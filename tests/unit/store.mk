@@ -85,6 +85,11 @@ tests_unit_test_store_sqfs_meta_SOURCES = tests/unit/test_store_sqfs_meta.c stor
 	store/sqfs_table.c
 tests_unit_test_store_sqfs_meta_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_sqfs_meta_LDADD = $(STORE_TEST_LIBS) $(DL_LIBS)
+check_PROGRAMS += tests/unit/test_store_in_order
+TESTS += tests/unit/test_store_in_order
+tests_unit_test_store_in_order_SOURCES = tests/unit/test_store_in_order.c tests/unit/index_sample.c
+tests_unit_test_store_in_order_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_in_order_LDADD = $(STORE_TEST_LIBS)
 check_PROGRAMS += tests/unit/test_store_trace
 TESTS += tests/unit/test_store_trace
 tests_unit_test_store_trace_SOURCES = tests/unit/test_store_trace.c

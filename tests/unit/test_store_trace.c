@@ -62,6 +62,24 @@ static void write_trace(struct hr_buf *b)
 	store_trace_free(t);
 }
 
+static void what_was_touched_since_then_is_told(void **state)
+{
+	struct store_trace *t = store_trace_new(ix);
+	uint32_t got[CHUNKS] = { 0 };
+
+	(void)state;
+	assert_int_equal(store_trace_since(t, 0, got), 0);
+	store_trace_touch(t, 3);
+	store_trace_touch(t, 1);
+	store_trace_touch(t, 4);
+	assert_int_equal(store_trace_since(t, 1, got), 2);
+	assert_int_equal(got[0], 1);
+	assert_int_equal(got[1], 4);
+	assert_int_equal(store_trace_since(t, 3, got), 0);
+	assert_int_equal(store_trace_since(t, 9, got), 0);
+	store_trace_free(t);
+}
+
 /* One of the five chunks is larger than the others together. */
 static void how_much_of_an_image_was_touched_is_told_by_bytes(void **state)
 {
@@ -139,6 +157,7 @@ static void each_program_has_a_trace_of_its_own(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_touched_since_then_is_told),
 		cmocka_unit_test(how_much_of_an_image_was_touched_is_told_by_bytes),
 		cmocka_unit_test(first_touches_come_back_in_order),
 		cmocka_unit_test(what_is_no_trace_is_refused),
