@@ -25,7 +25,9 @@
 #define FUNCTION_MAX  (16u << 10)  /* of one: what it refers to is looked for up to here */
 #define FUNCTION_FEW  (1u << 10)   /* most are shorter */
 #define PLACES	      16384	   /* that the constructors of a library refer to */
-#define AROUND	      (64u << 10)  /* a fault makes the kernel read so much on both sides */
+/* A fault makes the kernel read so much on both sides; or, of code, twice as much behind:
+ * Linux 6.18, do_sync_mmap_readahead(). */
+#define AROUND (64u << 10)
 
 #define INIT_FILE   "__init__.py"
 #define MODULES_DIR "__pycache__" /* PEP 3147 */
@@ -206,6 +208,15 @@ static struct store_elf_part around(const struct store_inode *file, struct store
 					 before + part.len + (behind < AROUND ? behind : AROUND) };
 }
 
+/* The same for a place in it. */
+static struct store_elf_part around_place(const struct store_inode *file,
+					  const struct store_elf *elf, uint64_t off)
+{
+	uint64_t left = store_elf_in_code(elf, off) ? elf->code.off + elf->code.len - off : 1;
+
+	return around(file, (struct store_elf_part) { off, left < AROUND ? left : AROUND });
+}
+
 static bool open_file(const struct store_foresee *f, uint32_t ino, struct store_inode *file)
 {
 	return store_index_inode(f->ix, ino, file) && S_ISREG(file->mode);
@@ -377,7 +388,7 @@ static size_t read_function(struct store_foresee *f, const struct store_inode *f
 	return store_elf_function_len(elf, off, code, n);
 }
 
-/* What the N functions that begin at the places AT refer to. */
+/* Of the N functions that begin at the places AT: these, and what they refer to. */
 static void find_refs(struct store_foresee *f, const struct store_inode *file,
 		      const struct store_elf *elf, const uint64_t *at, size_t n, struct places *out)
 {
@@ -392,6 +403,7 @@ static void find_refs(struct store_foresee *f, const struct store_inode *file,
 
 		if (len == 0 && next > off)
 			return;
+		note_place(out, off);
 		store_elf_refs(elf, off, code, len, &to);
 		if (tail == 0)
 			continue;
@@ -408,16 +420,19 @@ static int by_place(const void *a, const void *b)
 }
 
 /* What the kernel reads when the N places AT are touched. */
-static void add_around(const struct store_foresee *f, struct list *l,
-		       const struct store_inode *file, uint64_t *at, size_t n)
+static void add_places(const struct store_foresee *f, struct list *l,
+		       const struct store_inode *file, const struct store_elf *elf, uint64_t *at,
+		       size_t n)
 {
 	uint64_t done = 0;
 
 	qsort(at, n, sizeof(*at), by_place);
 	for (size_t i = 0; i < n; i++) {
-		struct store_elf_part part = around(file, (struct store_elf_part) { at[i], 1 });
+		struct store_elf_part part = around_place(file, elf, at[i]);
 		uint64_t end = part.off + part.len;
 
+		if (end <= done)
+			continue;
 		if (part.off < done)
 			part.off = done;
 		part.len = end - part.off;
@@ -445,7 +460,7 @@ static void look_at_constructors(struct store_foresee *f, const struct item *ite
 		return;
 	n = store_elf_functions(item->elf, list, (size_t)init.len, at);
 	find_refs(f, &file, item->elf, at, n, places);
-	add_around(f, &l, &file, places->at, places->n);
+	add_places(f, &l, &file, item->elf, places->at, places->n);
 	fetch(f, &l, 0, true);
 }
 
