@@ -281,6 +281,7 @@ static void look_at_headers(struct store_foresee *f, uint32_t ino)
 	hr_autofree struct store_elf *elf = hr_xmalloc(sizeof(*elf));
 	uint8_t head[STORE_ELF_HEAD];
 	struct list l = { .n = 0 };
+	struct store_elf_part end;
 	struct store_inode file;
 	size_t n;
 
@@ -291,10 +292,12 @@ static void look_at_headers(struct store_foresee *f, uint32_t ino)
 		return;
 	/* when it maps a library, a loader clears what lies behind its data */
 	add(f, &l, &file, elf->dynamic);
-	add(f, &l, &file, around(&file, end_of(elf->data)));
+	end = around(&file, end_of(elf->data));
+	add(f, &l, &file, end);
 	add(f, &l, &file, first_of(elf->tables, TABLES_BYTES));
 	n = l.n;
-	add(f, &l, &file, around(&file, elf->relro));
+	/* what was read with that makes no fault */
+	add(f, &l, &file, elf->relro.off < end.off ? around(&file, elf->relro) : elf->relro);
 	add(f, &l, &file, first_of(elf->code, CODE_BYTES));
 	add(f, &l, &file, end_of(elf->code));
 	fetch(f, &l, n, true);
