@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the pager fetches on speculation, beside a trace and without one. No thread of it runs: a
+/* What the pager fetches on speculation, beside a trace and without one, and when it is to fetch
+ * all. No thread of it runs: a
  * chunk that is to be fetched stays PAGER_LATER. */
 #include "config.h"
 
@@ -21,7 +22,7 @@
 #include "util/poison.h"
 
 #define CHUNKS 12
-#define LEN    1000u
+#define LEN    STORE_CACHE_MOVE_MIN
 
 static char dir[64];
 static struct store_cache *cache;
@@ -158,6 +159,28 @@ static void not_as_the_trace_says(void **state)
 	assert_true(fetched(p, 11, false));
 }
 
+/* A large file was evicted, the pack whose chunk lay in it was not. */
+static void all_is_what_the_cache_does_not_have(void **state)
+{
+	static const uint8_t content[LEN];
+	const struct store_loc_pack name = store_loc_pack(&loc, 0);
+	const struct store_cache_at gone = { { { 'f' } }, 0 };
+	struct store_pager *p = new_pager();
+	struct store_cache_pack *pack;
+	struct hr_err e = { 0 };
+
+	(void)state;
+	if (store_cache_pack_open(cache, &name.name, name.frames, &pack, &e) < 0 ||
+	    store_cache_put(pack, 3, 3 * LEN, content, LEN, &e) < 0 ||
+	    store_cache_refer(pack, 4, 4 * LEN, &gone, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_true(store_pager_has(p, 4)); /* nobody looked */
+	store_pager_fill(p);
+	for (uint32_t i = 0; i < CHUNKS; i++)
+		assert_int_equal(p->state[i], i == 3 ? PAGER_IDLE : PAGER_LATER);
+	store_cache_pack_close(pack);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +188,7 @@ int main(void)
 		cmocka_unit_test(as_the_trace_says),
 		cmocka_unit_test(touched_before_it_is_told),
 		cmocka_unit_test(not_as_the_trace_says),
+		cmocka_unit_test(all_is_what_the_cache_does_not_have),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
