@@ -60,6 +60,12 @@ tests_unit_test_store_native_pour_LDADD = $(NATIVE_TEST_LIBS)
 tests_unit_test_store_native_list_SOURCES = tests/unit/test_store_native_list.c $(INDEX_SAMPLE)
 tests_unit_test_store_native_list_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_native_list_LDADD = $(NATIVE_TEST_LIBS)
+check_PROGRAMS += tests/unit/test_store_serve_native
+TESTS += tests/unit/test_store_serve_native
+tests_unit_test_store_serve_native_SOURCES = tests/unit/test_store_serve_native.c store/serve_native.c \
+	$(INDEX_SAMPLE) $(TREE_REMOVE)
+tests_unit_test_store_serve_native_CFLAGS = $(SERVE_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_serve_native_LDADD = $(NATIVE_TEST_LIBS) -lpthread
 
 # what programs will read
 check_PROGRAMS += tests/unit/test_store_elf tests/unit/test_store_elf_code tests/unit/test_store_foresee \
