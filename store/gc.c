@@ -106,7 +106,7 @@ static int mark_recent(struct marking *m, uint64_t *spared, struct hr_err *e)
 	return 0;
 }
 
-static int mark_packs_of(struct marks *m, int fd, uint64_t size, struct hr_err *e)
+static int mark_packs_in(struct marks *m, int fd, uint64_t size, struct hr_err *e)
 {
 	static const char what[] = "location file";
 	uint8_t header[STORE_LOC_HEADER_BYTES], row[STORE_LOC_PACK_BYTES];
@@ -127,26 +127,41 @@ static int mark_packs_of(struct marks *m, int fd, uint64_t size, struct hr_err *
 	return 0;
 }
 
-/* Mark the packs that the location files of a set of indexes name. */
+/* Those that the location file of one index names. */
+static int mark_packs_of(const struct store *st, enum store_kind kind, const struct fetch_digest *d,
+			 struct marks *m, struct hr_err *e)
+{
+	char path[STORE_OBJECT_PATH];
+	uint64_t size;
+	hr_autofd int fd = store_object_open(st, kind, d, &size, e);
+
+	if (fd < 0 && e->kind == HR_NOTFOUND) {
+		hr_err_clear(e); /* damage, but it reaches nothing */
+		return 0;
+	}
+	if (fd < 0)
+		return -1;
+	if (mark_packs_in(m, fd, size, e) == 0)
+		return 0;
+	if (e->sys != ESTALE)
+		hr_hint(e, "pull its image again with --force");
+	return hr_wrap(e, "'%s/%s'", st->path, store_object_path(kind, d, path));
+}
+
+/* Mark the packs that the location files of a set of indexes name. Another host that repairs an
+ * image replaces these files. */
 static int mark_packs(const struct store *st, enum store_kind kind,
 		      const struct store_digest_set *of, struct marks *m, struct hr_err *e)
 {
 	for (size_t i = 0; i < of->n; i++) {
-		char path[STORE_OBJECT_PATH];
-		uint64_t size;
-		hr_autofd int fd = store_object_open(st, kind, &of->v[i], &size, e);
+		unsigned int stale = 0;
+		int r;
 
-		store_object_path(kind, &of->v[i], path);
-		if (fd < 0 && e->kind == HR_NOTFOUND) {
-			hr_err_clear(e); /* damage, but it reaches nothing */
-			continue;
-		}
-		if (fd < 0)
+		do
+			r = mark_packs_of(st, kind, &of->v[i], m, e);
+		while (r < 0 && hr_io_stale(&stale, e));
+		if (r < 0)
 			return -1;
-		if (mark_packs_of(m, fd, size, e) < 0) {
-			hr_hint(e, "pull its image again with --force");
-			return hr_wrap(e, "'%s/%s'", st->path, path);
-		}
 	}
 	return 0;
 }

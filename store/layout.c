@@ -389,8 +389,8 @@ bool store_object_exists(const struct store *st, enum store_kind kind, const str
 	       S_ISREG(sb.st_mode);
 }
 
-int store_object_read(const struct store *st, enum store_kind kind, const struct fetch_digest *d,
-		      uint64_t limit, struct hr_buf *b, struct hr_err *e)
+static int read_object(const struct store *st, enum store_kind kind, const struct fetch_digest *d,
+		       uint64_t limit, struct hr_buf *b, struct hr_err *e)
 {
 	char path[STORE_OBJECT_PATH];
 	uint64_t size;
@@ -401,6 +401,18 @@ int store_object_read(const struct store *st, enum store_kind kind, const struct
 	if (size <= limit)
 		hr_buf_reserve(b, size + 65536);
 	return hr_fd_read(fd, limit, store_object_path(kind, d, path), b, e);
+}
+
+int store_object_read(const struct store *st, enum store_kind kind, const struct fetch_digest *d,
+		      uint64_t limit, struct hr_buf *b, struct hr_err *e)
+{
+	unsigned int stale = 0;
+	size_t before = b->len;
+	int r;
+
+	while ((r = read_object(st, kind, d, limit, b, e)) < 0 && hr_io_stale(&stale, e))
+		b->len = before;
+	return r;
 }
 
 int store_object_write(const struct store *st, enum store_kind kind, const struct fetch_digest *d,

@@ -233,8 +233,8 @@ static int read_table(int fd, uint64_t size, const char *path, struct hr_buf *b,
 	return 0;
 }
 
-int store_pack_table_read(const struct store *st, const struct fetch_digest *name, struct hr_buf *b,
-			  struct store_pack_table *out, struct hr_err *e)
+static int read_pack_table(const struct store *st, const struct fetch_digest *name,
+			   struct hr_buf *b, struct store_pack_table *out, struct hr_err *e)
 {
 	char path[STORE_OBJECT_PATH];
 	struct fetch_digest got;
@@ -254,4 +254,16 @@ int store_pack_table_read(const struct store *st, const struct fetch_digest *nam
 	if (store_pack_table_parse(b->p, b->len, size, out, e) < 0)
 		return hr_wrap(e, "'%s/%s'", st->path, path);
 	return 0;
+}
+
+int store_pack_table_read(const struct store *st, const struct fetch_digest *name, struct hr_buf *b,
+			  struct store_pack_table *out, struct hr_err *e)
+{
+	unsigned int stale = 0;
+	int r;
+
+	do
+		r = read_pack_table(st, name, b, out, e);
+	while (r < 0 && hr_io_stale(&stale, e));
+	return r;
 }

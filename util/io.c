@@ -16,6 +16,8 @@
 #include "util/mem.h"
 #include "util/poison.h"
 
+#define STALE_TIMES 3 /* a busy name can be replaced again before it is read */
+
 int hr_pread_all(int fd, void *buf, size_t len, uint64_t off, const char *what, struct hr_err *e)
 {
 	uint8_t *p = buf;
@@ -98,7 +100,16 @@ int hr_fd_read(int fd, uint64_t limit, const char *what, struct hr_buf *b, struc
 	}
 }
 
-int hr_file_read(int dirfd, const char *name, uint64_t limit, struct hr_buf *b, struct hr_err *e)
+bool hr_io_stale(unsigned int *times, struct hr_err *e)
+{
+	if (e->sys != ESTALE || ++*times > STALE_TIMES)
+		return false;
+	hr_err_clear(e);
+	return true;
+}
+
+static int read_named(int dirfd, const char *name, uint64_t limit, struct hr_buf *b,
+		      struct hr_err *e)
 {
 	hr_autofd int fd =
 		openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -117,6 +128,17 @@ int hr_file_read(int dirfd, const char *name, uint64_t limit, struct hr_buf *b, 
 	if ((uint64_t)st.st_size <= limit)
 		hr_buf_reserve(b, (size_t)st.st_size + 65536);
 	return hr_fd_read(fd, limit, name, b, e);
+}
+
+int hr_file_read(int dirfd, const char *name, uint64_t limit, struct hr_buf *b, struct hr_err *e)
+{
+	unsigned int stale = 0;
+	size_t before = b->len;
+	int r;
+
+	while ((r = read_named(dirfd, name, limit, b, e)) < 0 && hr_io_stale(&stale, e))
+		b->len = before;
+	return r;
 }
 
 static int replace_with(int dirfd, const char *tmp, const char *name, const void *p, size_t len,

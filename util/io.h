@@ -28,7 +28,14 @@ int hr_pwrite_all(int fd, const void *buf, size_t len, uint64_t off, const char 
 		  struct hr_err *e) HR_MUST_USE;
 
 /*
- * Append all of a file to B; DIRFD may be AT_FDCWD.
+ * Whether a file that was opened and could not be read, as *E says, is to be opened once more:
+ * another host has replaced or removed it meanwhile (ESTALE of NFS and its like). *E is empty then.
+ * *TIMES, 0 at first, counts; a file that is stale each time is given up.
+ */
+bool hr_io_stale(unsigned int *times, struct hr_err *e);
+
+/*
+ * Append all of a file to B; DIRFD may be AT_FDCWD. One that is replaced meanwhile is read anew.
  *
  * Bounds:  more than LIMIT bytes is HR_CORRUPT. Only regular files; symlinks in the last part of
  *          NAME are not followed. The open never blocks on a FIFO.

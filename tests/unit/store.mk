@@ -70,6 +70,13 @@ tests_unit_test_store_refill_SOURCES = tests/unit/test_store_refill.c $(CHUNK_RI
 tests_unit_test_store_refill_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_refill_LDADD = $(STORE_TEST_LIBS)
 
+# a store whose files others replace
+check_PROGRAMS += tests/unit/test_store_stale
+TESTS += tests/unit/test_store_stale
+tests_unit_test_store_stale_SOURCES = tests/unit/test_store_stale.c $(CHUNK_RIG)
+tests_unit_test_store_stale_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_stale_LDADD = $(STORE_TEST_LIBS)
+
 # image files of others
 check_PROGRAMS += tests/unit/test_store_sif tests/unit/test_store_sqfs
 TESTS += tests/unit/test_store_sif tests/unit/test_store_sqfs
