@@ -261,29 +261,39 @@ static int is_fresh(const struct store *st, struct hr_err *e)
 	return 1;
 }
 
+/* 1 when the file was read, 0 when it is not there. */
+static int read_format(const struct store *st, struct hr_buf *line, struct hr_err *e)
+{
+	if (hr_file_read(st->fd, FORMAT_FILE, 256, line, e) == 0)
+		return 1;
+	if (e->kind != HR_NOTFOUND)
+		return -1;
+	hr_err_clear(e);
+	return 0;
+}
+
 static int check_format(struct store *st, enum store_mode mode, struct hr_err *e)
 {
 	hr_autobuf struct hr_buf line = { 0 };
-	struct hr_err missing = { 0 };
-	int fresh;
+	int fresh, there = read_format(st, &line, e);
 
-	if (hr_file_read(st->fd, FORMAT_FILE, 256, &line, &missing) < 0) {
-		if (missing.kind != HR_NOTFOUND) {
-			*e = missing;
-			return -1;
-		}
+	if (there == 0) {
 		fresh = is_fresh(st, e);
 		if (fresh < 0)
 			return -1;
 		/* a writer may have got no further */
 		if (fresh && mode == STORE_READ)
 			return hr_fail(e, HR_NOTFOUND, 0, "the directory is empty");
-		if (!fresh)
-			return hr_fail(e, HR_CORRUPT, 0,
-				       "it is no store: the file '" FORMAT_FILE "' is missing");
-		return hr_file_replace(st->fd, FORMAT_FILE, FORMAT_LINE, strlen(FORMAT_LINE), 0644,
-				       e);
+		if (fresh)
+			return hr_file_replace(st->fd, FORMAT_FILE, FORMAT_LINE,
+					       strlen(FORMAT_LINE), 0644, e);
+		there = read_format(st, &line, e); /* another writer may have made it meanwhile */
 	}
+	if (there < 0)
+		return -1;
+	if (there == 0)
+		return hr_fail(e, HR_CORRUPT, 0,
+			       "it is no store: the file '" FORMAT_FILE "' is missing");
 	if (line.len == strlen(FORMAT_LINE) && memcmp(line.p, FORMAT_LINE, line.len) == 0)
 		return 0;
 	hr_fail(e, HR_CORRUPT, 0, "its format is not '" STORE_FORMAT "'");

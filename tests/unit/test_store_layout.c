@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -42,6 +43,49 @@ static void assert_open(const char *path, enum store_mode mode, const char *mess
 
 	if ((r < 0) != (message != NULL) || (message && !strstr(e.text, message)))
 		fail_msg("%d '%s', expected '%s'", r, e.text, message ? message : "");
+}
+
+/* ---- the first one ---- */
+
+static const char *made_by_another; /* a store, when our next look into its directory begins */
+
+/* In place of the C library's. */
+int openat(int dirfd, const char *name, int flags, ...)
+{
+	const char *path = made_by_another;
+	mode_t mode = 0;
+	va_list ap;
+
+	if (flags & O_CREAT) {
+		va_start(ap, flags);
+		mode = va_arg(ap, mode_t);
+		va_end(ap);
+	}
+	if (path && strcmp(name, ".") == 0) {
+		HR_CLEANUP(store_closep) struct store *st = NULL;
+
+		made_by_another = NULL;
+		MUST(store_open(path, STORE_WRITE, NULL, &st, &err));
+		MUST(store_object_write(st, STORE_DOC, &(struct fetch_digest) { { 1 } }, "x", 1,
+					&err));
+	}
+	return (int)syscall(SYS_openat, dirfd, name, flags, mode);
+}
+
+static void who_is_slower_to_make_it_opens_it(void **state)
+{
+	static const enum store_mode modes[] = { STORE_WRITE, STORE_READ };
+	const struct store *st = *state;
+
+	for (size_t i = 0; i < HR_COUNT(modes); i++) {
+		char path[256];
+
+		snprintf(path, sizeof(path), "%s/new%zu", st->path, i);
+		assert_int_equal(mkdir(path, 0755), 0);
+		made_by_another = path;
+		assert_open(path, modes[i], NULL);
+		assert_null(made_by_another);
+	}
 }
 
 /* ---- whose ---- */
@@ -300,6 +344,8 @@ static void a_document_is_found_in_its_repository(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(who_is_slower_to_make_it_opens_it, store_rig_setup,
+						store_rig_teardown),
 		cmocka_unit_test_setup_teardown(what_others_can_write_is_refused, store_rig_setup,
 						store_rig_teardown),
 		cmocka_unit_test_setup_teardown(others_are_trusted_by_name_alone, store_rig_setup,
