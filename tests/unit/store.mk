@@ -70,9 +70,12 @@ tests_unit_test_store_refill_SOURCES = tests/unit/test_store_refill.c $(CHUNK_RI
 tests_unit_test_store_refill_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_refill_LDADD = $(STORE_TEST_LIBS)
 
-# a store whose files others replace
-check_PROGRAMS += tests/unit/test_store_stale
-TESTS += tests/unit/test_store_stale
+# a store whose files others replace, or write as well
+check_PROGRAMS += tests/unit/test_store_stale tests/unit/test_store_writers
+TESTS += tests/unit/test_store_stale tests/unit/test_store_writers
+tests_unit_test_store_writers_SOURCES = tests/unit/test_store_writers.c $(STORE_RIG)
+tests_unit_test_store_writers_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_writers_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_stale_SOURCES = tests/unit/test_store_stale.c $(CHUNK_RIG)
 tests_unit_test_store_stale_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_stale_LDADD = $(STORE_TEST_LIBS)
