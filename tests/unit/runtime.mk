@@ -113,8 +113,11 @@ tests_unit_test_runtime_walk_SOURCES = tests/unit/test_runtime_walk.c
 tests_unit_test_runtime_walk_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_runtime_walk_LDADD = libruntime.a libutil.a $(CMOCKA_LIBS)
 
-check_PROGRAMS += tests/unit/test_runtime_name
-TESTS += tests/unit/test_runtime_name
+check_PROGRAMS += tests/unit/test_runtime_name tests/unit/test_runtime_place
+TESTS += tests/unit/test_runtime_name tests/unit/test_runtime_place
+tests_unit_test_runtime_place_SOURCES = tests/unit/test_runtime_place.c
+tests_unit_test_runtime_place_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_runtime_place_LDADD = libruntime.a libutil.a $(CMOCKA_LIBS)
 tests_unit_test_runtime_name_SOURCES = tests/unit/test_runtime_name.c
 tests_unit_test_runtime_name_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_runtime_name_LDADD = libruntime.a libutil.a $(CMOCKA_LIBS)

@@ -261,6 +261,25 @@ static void locations_that_cannot_be_read_stop_it_and_compact(void **state)
 	}
 }
 
+/* Damage as well, but there is nothing to be read wrong: what it alone reached cannot be read. */
+static void a_missing_location_file_reaches_nothing(void **state)
+{
+	struct store *st = *state;
+	const struct store_gc_options o = { 0 };
+	struct fetch_digest layer = dg('l', 2), index = dg('i', 1);
+	struct store_gc_result r;
+
+	MUST(store_object_remove(st, STORE_INDEX_LOC, &index, &err));
+	MUST(store_gc(st, &o, &r, &err));
+	assert_string_equal(there(st, STORE_PACK, 'p'), "1234");
+	MUST(store_object_remove(st, STORE_LAYER_LOC, &layer, &err));
+	MUST(store_gc(st, &o, &r, &err));
+	assert_int_equal(r.packs, 1);
+	assert_string_equal(there(st, STORE_PACK, 'p'), "134");
+	assert_string_equal(there(st, STORE_LAYER, 'l'), "1234");
+	assert_string_equal(there(st, STORE_IMAGE, 'm'), "13");
+}
+
 /* A list that ends early would let gc remove what the rest of it reaches. */
 static void what_cannot_be_listed_stops_it(void **state)
 {
@@ -450,6 +469,8 @@ int main(int argc, char **argv)
 						setup, store_rig_teardown),
 		cmocka_unit_test_setup_teardown(locations_that_cannot_be_read_stop_it_and_compact,
 						setup, store_rig_teardown),
+		cmocka_unit_test_setup_teardown(a_missing_location_file_reaches_nothing, setup,
+						store_rig_teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_listed_stops_it, setup,
 						store_rig_teardown),
 		cmocka_unit_test_setup_teardown(a_lease_of_whom_nothing_is_known_is_held, setup,
