@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -23,9 +24,11 @@
 #include "store/tree_tar.h"
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/log.h"
 #include "util/poison.h"
 
 #define COPY_BYTES (1u << 20)
+#define SAID_BYTES 512 /* of what mksquashfs says, the end */
 
 extern char **environ;
 
@@ -121,8 +124,14 @@ static int make_tar(struct job *j, struct hr_err *e)
 
 /* ---- squashfs, by mksquashfs of squashfs-tools ---- */
 
-static int spawn_mksquashfs(const char *out, int in, pid_t *pid, struct hr_err *e)
+/* ROOT is given as options, for of a tar stream the root is passed over. */
+static int spawn_mksquashfs(const char *out, const struct store_inode *root, int in, int said,
+			    pid_t *pid, struct hr_err *e)
 {
+	hr_autofree char *mode = hr_xasprintf("%o", root->mode & 07777u),
+			 *uid = hr_xasprintf("%" PRIu32, root->uid),
+			 *gid = hr_xasprintf("%" PRIu32, root->gid);
+
 	char *argv[] = { (char[]) { "mksquashfs" },
 			 (char[]) { "-" },
 			 (char *)(uintptr_t)out,
@@ -133,13 +142,20 @@ static int spawn_mksquashfs(const char *out, int in, pid_t *pid, struct hr_err *
 			 (char[]) { "zstd" },
 			 (char[]) { "-Xcompression-level" },
 			 (char[]) { "3" },
+			 (char[]) { "-root-mode" },
+			 mode,
+			 (char[]) { "-root-uid" },
+			 uid,
+			 (char[]) { "-root-gid" },
+			 gid,
 			 NULL };
 	posix_spawn_file_actions_t actions;
 	int r;
 
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, said, STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, said, STDERR_FILENO);
 	r = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	if (r == 0)
@@ -148,16 +164,49 @@ static int spawn_mksquashfs(const char *out, int in, pid_t *pid, struct hr_err *
 	return hr_fail(e, HR_SYS, r, "cannot start 'mksquashfs', which makes squashfs files");
 }
 
+/*
+ * It failed, and SAID is what it wrote: the last lines are why. It complains of each name that is
+ * not plain ASCII, too, which is no news.
+ */
+static int mksquashfs_failed(int said, struct hr_err *e)
+{
+	hr_autobuf struct hr_buf why = { 0 };
+	char tail[SAID_BYTES] = "", *rest = tail;
+	struct stat st = { .st_size = 0 };
+	struct hr_err unread = { 0 }; /* then why is not known */
+	size_t n;
+
+	if (fstat(said, &st) < 0)
+		hr_debug("what mksquashfs said cannot be read: %s", strerror(errno));
+	n = st.st_size < SAID_BYTES ? (size_t)st.st_size : SAID_BYTES - 1;
+	if (hr_pread_all(said, tail, n, (uint64_t)st.st_size - n, "a memory file", &unread) < 0)
+		hr_debug("%s", unread.text);
+	for (char *line; (line = strsep(&rest, "\n"));) {
+		if (line[0] == '\0' || strstr(line, ", ignoring"))
+			continue;
+		hr_buf_str(&why, ": ");
+		hr_buf_untrusted(&why, line, strlen(line));
+	}
+	return hr_fail(e, HR_SYS, 0, "mksquashfs failed%s",
+		       why.len > 0 ? (const char *)why.p : ", and did not say why");
+}
+
 static int make_sqfs_at(struct job *j, const char *path, struct hr_err *e)
 {
+	hr_autofd int said = memfd_create("mksquashfs", MFD_CLOEXEC);
 	struct hr_err unread = { 0 };
+	struct store_inode root;
 	int pipes[2], status, r;
 	pid_t pid;
 
+	if (!store_index_inode(j->image.ix, 0, &root))
+		return hr_fail(e, HR_CORRUPT, 0, "the root of the image is damaged");
+	if (said < 0)
+		return hr_fail(e, HR_SYS, errno, "cannot make a memory file");
 	if (pipe2(pipes, O_CLOEXEC) < 0)
 		return hr_fail(e, HR_SYS, errno, "cannot make a pipe");
 	hr_strv_add(&j->written, path);
-	r = spawn_mksquashfs(path, pipes[0], &pid, e);
+	r = spawn_mksquashfs(path, &root, pipes[0], said, &pid, e);
 	close(pipes[0]);
 	if (r == 0) {
 		struct target t = { .fd = pipes[1], .name = "the pipe to mksquashfs" };
@@ -177,7 +226,7 @@ static int make_sqfs_at(struct job *j, const char *path, struct hr_err *e)
 		return -1;
 	}
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || unread.kind != HR_OK)
-		return hr_fail(e, HR_SYS, 0, "mksquashfs failed; it has said why");
+		return mksquashfs_failed(said, e);
 	return 0;
 }
 

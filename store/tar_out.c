@@ -40,7 +40,6 @@ int tar_out_open(struct tar_out *t, fetch_sink *sink, void *arg, struct hr_err *
 	t->entry = archive_entry_new();
 	HR_BUG_ON(!t->a || !t->entry); /* out of memory */
 	if (archive_write_set_format_pax_restricted(t->a) != ARCHIVE_OK ||
-	    archive_write_set_options(t->a, "hdrcharset=BINARY") != ARCHIVE_OK ||
 	    archive_write_set_bytes_per_block(t->a, 256 << 10) != ARCHIVE_OK ||
 	    archive_write_set_bytes_in_last_block(t->a, 1) != ARCHIVE_OK ||
 	    archive_write_open(t->a, t, NULL, on_write, NULL) != ARCHIVE_OK)

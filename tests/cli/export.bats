@@ -18,6 +18,7 @@ setup_file() {
 	ln -s ../seq data/deep/link
 	chmod 640 data/empty
 	cd .. || return
+	chmod 750 rootfs
 	tree_of rootfs >want
 	"$HPCRUN" import rootfs lab/tree:1
 }
@@ -31,7 +32,8 @@ tree_of() {
 is_rootfs() { diff want <(tree_of "$1"); }
 
 @test "export: a tar file that tar unpacks" {
-	"$HPCRUN" export --json lab/tree:1 out.tar >"$BATS_TEST_TMPDIR/json"
+	"$HPCRUN" export --json lab/tree:1 out.tar >"$BATS_TEST_TMPDIR/json" 2>err
+	[ ! -s err ]
 	jq -e --argjson bytes "$(stat -c %s out.tar)" \
 		'. == {image: "lab/tree:1", file: "out.tar", format: "tar", bytes: $bytes, digest: null}' "$BATS_TEST_TMPDIR/json"
 	mkdir "$BATS_TEST_TMPDIR/x" && tar -C "$BATS_TEST_TMPDIR/x" -xpf out.tar
@@ -39,7 +41,9 @@ is_rootfs() { diff want <(tree_of "$1"); }
 }
 
 @test "export: a squashfs that unsquashfs unpacks, and that is run in place" {
-	"$HPCRUN" export lab/tree:1 out.sqfs
+	run -0 "$HPCRUN" export lab/tree:1 out.sqfs
+	[ -z "$output" ]
+	unsquashfs -lln out.sqfs | grep -E "^drwxr-x--- $(id -u)/$(id -g) .* squashfs-root$"
 	unsquashfs -q -n -d "$BATS_TEST_TMPDIR/x" out.sqfs >/dev/null
 	is_rootfs "$BATS_TEST_TMPDIR/x"
 	run -0 "$HPCRUN" ./out.sqfs busybox wc -l /data/again
