@@ -552,7 +552,9 @@ static const struct outcome {
 	  "a site's own authority is named by 'ca_file' in hpcrun.conf; a clock that is wrong by "
 	  "months breaks certificates, too" },
 	{ CURLE_SSL_CACERT_BADFILE, FETCH_AGAIN_NEVER, "see 'ca_file' in hpcrun.conf" },
-	{ CURLE_OPERATION_TIMEDOUT, FETCH_AGAIN_BROKEN, NULL },
+	{ CURLE_OPERATION_TIMEDOUT, FETCH_AGAIN_BROKEN,
+	  "is the server up, and does a firewall let this machine reach it, or a proxy "
+	  "(https_proxy)?" },
 	{ CURLE_PARTIAL_FILE, FETCH_AGAIN_BROKEN, NULL },
 	{ CURLE_RECV_ERROR, FETCH_AGAIN_BROKEN, NULL },
 	{ CURLE_SEND_ERROR, FETCH_AGAIN_BROKEN, NULL },

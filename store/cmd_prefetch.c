@@ -3,6 +3,7 @@
  * large files of any image of a store. */
 #include "config.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +94,14 @@ static void show_progress(const struct job *j)
 		store_size_text(total, b));
 }
 
+static void hint_room(const struct job *j, struct hr_err *e)
+{
+	hr_autofree char *dir = store_cache_place(j->args->cache, &j->conf);
+
+	hr_hint(e, "'hpcrun cache --clear' empties '%s'; or name another directory with --cache",
+		dir);
+}
+
 /* What a chunk of the list could not be had for, if any is missing still. */
 static int judge(const struct job *j, const struct hr_err *failure, struct hr_err *e)
 {
@@ -108,6 +117,8 @@ static int judge(const struct job *j, const struct hr_err *failure, struct hr_er
 		e->kind = HR_CORRUPT; /* the image record promised it */
 	if (e->kind == HR_OK)
 		(void)hr_fail(e, HR_SYS, 0, "the cache cannot be written to");
+	if (e->sys == ENOSPC || e->sys == EDQUOT)
+		hint_room(j, e);
 	return hr_wrap(e, "%" PRIu32 " of %" PRIu32 " chunks are not in the cache", missing, j->n);
 }
 
@@ -253,6 +264,8 @@ static void moved(void *arg, uint32_t chunk, uint32_t bytes, const struct store_
 static void warn(void *arg, const char *text)
 {
 	(void)arg;
+	if (isatty(STDERR_FILENO)) /* in place of the bar */
+		fprintf(stderr, PROGRESS_CLEAR);
 	hr_warn("%s", text);
 }
 

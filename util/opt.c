@@ -282,6 +282,14 @@ int hr_opt_words(const char *program, const struct hr_cmd *cmd, void *args, int 
 	return 0;
 }
 
+static void fail_surplus(const char *program, const struct hr_cmd *cmd, const char *word,
+			 struct hr_err *e)
+{
+	hr_fail(e, HR_USAGE, 0, "%s %s: surplus operand '%s'", program, cmd->name, word);
+	if (hr_opt_long(cmd, word, strlen(word)))
+		hr_hint(e, "did you mean '--%s'?", word);
+}
+
 /* 1: help was asked for, and printed. The N operands stand at the front of ARGV afterwards. */
 static int parse(const char *program, const struct hr_cmd *cmd, void *args, int argc, char **argv,
 		 int *n, struct hr_err *e)
@@ -296,8 +304,7 @@ static int parse(const char *program, const struct hr_cmd *cmd, void *args, int 
 		if (*n < cmd->min_operands)
 			hr_fail(e, HR_USAGE, 0, "%s %s: too few operands", program, cmd->name);
 		else
-			hr_fail(e, HR_USAGE, 0, "%s %s: surplus operand '%s'", program, cmd->name,
-				argv[cmd->max_operands]);
+			fail_surplus(program, cmd, argv[cmd->max_operands], e);
 		hr_opt_hint_usage(program, cmd, e);
 		return -1;
 	}

@@ -513,6 +513,8 @@ without_cache() {
 			"$HPCRUN" prefetch lab/fault:1
 		[[ $output == *'No space left on device'* ]]
 	done
+	run -125 unshare -Urm bash -c 'mount -t tmpfs -o size=1m,mode=700 x "$HPCRUN_CACHE" && exec "$@"' - "$HPCRUN" prefetch lab/fault:1
+	[[ $output == *"'hpcrun cache --clear' empties '$HPCRUN_CACHE'"* ]]
 }
 
 @test "faults: a process that is stopped with a chunk claimed holds up nobody for ever" { # F13 G2

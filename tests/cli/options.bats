@@ -69,6 +69,7 @@ setup() {
 	fail_with "file, line 2: .*unknown option '--bnid'" "$HPCRUN" run --options file app:1 true
 	run ! "$HPCRUN" run --options file app:1 true
 	[[ $output == *"did you mean '--bind'?"* ]]
+	fail_with "hint: did you mean '--clear'" "$HPCRUN" cache clear
 	printf 'app:1 true\n' >file
 	fail_with "file, line 1: .*neither an option" "$HPCRUN" run --options file app:1 true
 	fail_with "cannot .*no-such-file" "$HPCRUN" run --options no-such-file app:1 true
