@@ -19,14 +19,31 @@
 #include "util/opt.h"
 #include "util/poison.h"
 
+/* With these another group of verbs begins. */
+static bool begins_group(const char *verb)
+{
+	static const char *const first[] = { "pull", "images", "prefetch", "mpi-check", "login" };
+
+	for (size_t i = 0; i < HR_COUNT(first); i++)
+		if (strcmp(first[i], verb) == 0)
+			return true;
+	return false;
+}
+
 static int print_help(void)
 {
 	printf("usage: hpcrun [OPTION]... IMAGE [COMMAND [ARG]...]\n"
 	       "       hpcrun VERB [OPTION]... [OPERAND]...\n\n"
-	       "Run programs inside container images, without privilege.\n\nverbs:\n");
+	       "Run programs inside container images, without privilege.\n\n"
+	       "examples:\n"
+	       "  hpcrun debian:12 cat /etc/os-release\n"
+	       "  hpcrun --bind /scratch ./app.sif solve /scratch/input\n"
+	       "  srun -N 16 hpcrun --gpu registry.example/lab/app:1.0 train\n\n"
+	       "verbs:\n");
 	for (const struct rt_verb *v = rt_verbs; v->name; v++)
-		printf("  %-10s %s\n", v->name, v->summary);
-	printf("\n'hpcrun help VERB' explains one, 'hpcrun help run' the first form.\n"
+		printf("%s  %-10s  %s\n", begins_group(v->name) ? "\n" : "", v->name, v->summary);
+	printf("\n'hpcrun help VERB' explains one, 'hpcrun help run' the first form, and\n"
+	       "'man hpcrun-guide' how to begin. 'hpcrun doctor' checks this machine.\n"
 	       "'hpcrun --version' prints the version.\n");
 	return 0;
 }
@@ -163,7 +180,8 @@ int main(int argc, char **argv)
 	if (refuse_privilege(&e) == 0 && open_standard_streams(&e) == 0) {
 		if (argc < 2) {
 			hr_fail(&e, HR_USAGE, 0, "no image and no verb given");
-			hr_hint(&e, "'hpcrun --help' lists the verbs");
+			hr_hint(&e, "'hpcrun debian:12 cat /etc/os-release' runs a program in an "
+				    "image; 'hpcrun --help' lists the verbs");
 		} else {
 			r = dispatch(argc, argv, &e);
 		}
