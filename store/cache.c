@@ -63,7 +63,11 @@ static int check_own(int fd, const char *dir, struct hr_err *e)
 			"the cache '%s' belongs to uid %u with mode %04o, expected uid %u and 0700",
 			dir, (unsigned int)st.st_uid, (unsigned int)(st.st_mode & 07777),
 			(unsigned int)geteuid());
-		hr_hint(e, "name another directory with --cache or HPCRUN_CACHE");
+		if (st.st_uid == geteuid())
+			hr_hint(e, "'chmod 700' lets nobody else into it; or name another "
+				   "directory with --cache or HPCRUN_CACHE");
+		else
+			hr_hint(e, "name another directory with --cache or HPCRUN_CACHE");
 		return -1;
 	}
 	return 0;
