@@ -275,6 +275,10 @@ static void free_net(struct net *n)
 static int sync_copy(const struct serve_web *w, const char *url, const struct store_name *name,
 		     struct net *n, struct hr_err *e)
 {
+	/* by the index that the programs' files have their numbers of; and without a wait, should
+	 * the store be silent */
+	if (w->goes_on && store_web_is_sound(n->copy, name))
+		return 0;
 	if (sync_name(n, url, name, e) == 0)
 		return 0;
 	if (w->goes_on && e->kind == HR_NOTFOUND && store_web_has(n->copy, name)) {

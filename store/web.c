@@ -218,15 +218,34 @@ static bool is_usable(const struct store *copy, const struct fetch_digest *index
 	return fetch_digest_equal(&got, index);
 }
 
-bool store_web_has(const struct store *copy, const struct store_name *name)
+/* What COPY has the index of the image by. */
+static bool find_index(const struct store *copy, const struct store_name *name,
+		       struct fetch_digest *index)
 {
 	HR_CLEANUP(store_image_record_release) struct store_image_record record = { 0 };
 	struct fetch_digest manifest = name->manifest;
 	struct hr_err e = { 0 }; /* incomplete, for whatever reason */
 
-	return (name->by_digest || store_ref_resolve(copy, &name->ref, &manifest, &e) == 0) &&
-	       store_image_record_read(copy, &manifest, &record, &e) == 0 &&
-	       (is_sound(copy, &record.index) || is_usable(copy, &record.index));
+	if ((!name->by_digest && store_ref_resolve(copy, &name->ref, &manifest, &e) < 0) ||
+	    store_image_record_read(copy, &manifest, &record, &e) < 0)
+		return false;
+	*index = record.index;
+	return true;
+}
+
+bool store_web_is_sound(const struct store *copy, const struct store_name *name)
+{
+	struct fetch_digest index;
+
+	return find_index(copy, name, &index) && is_sound(copy, &index);
+}
+
+bool store_web_has(const struct store *copy, const struct store_name *name)
+{
+	struct fetch_digest index;
+
+	return find_index(copy, name, &index) &&
+	       (is_sound(copy, &index) || is_usable(copy, &index));
 }
 
 /* One that was silent a moment ago is given little time, until it answers. */

@@ -62,5 +62,7 @@ int store_web_sync(const struct store_web *w, const struct store_name *name,
 
 /* Whether COPY alone can show the image. */
 bool store_web_has(const struct store *copy, const struct store_name *name);
+/* And with locations that nobody has found to be wrong. */
+bool store_web_is_sound(const struct store *copy, const struct store_name *name);
 
 #endif

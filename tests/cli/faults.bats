@@ -203,11 +203,13 @@ right_with_failing() {
 	pid=$!
 	wait_until 20 test -s "$BATS_TEST_TMPDIR/got"
 	rm -r "$BATS_TEST_TMPDIR/site/"{refs,images,index,meta}
+	: >"$BATS_TEST_TMPDIR/web/log"
 	kill -9 "$(leftovers | sed -n 's/ .*hpcrun-serve.*//p')"
 	touch "$go"
 	wait "$pid"
 	tail -n +2 "$BATS_TEST_TMPDIR/got" | cmp "$SCRATCH/want" -
 	wait_until 20 none_left
+	run ! grep -E ' /(refs|images|index|meta)/' "$BATS_TEST_TMPDIR/web/log" # what it took over is here
 	fail_with "image 'lab/fault:1' is not in the store '$HPCRUN_STORE'" run_image sh -c :
 }
 
