@@ -650,6 +650,7 @@ struct store_pager *store_pager_new(const struct store_pager_options *o)
 	p->seen = hr_xmalloc((o->origins->n + 1) * sizeof(struct hr_stats_origin *));
 	for (size_t i = 0; i < o->origins->n; i++)
 		p->seen[i] = hr_stats_origin(o->stats, o->origins->v[i]);
+	p->mute_ms = hr_xmalloc((o->origins->n + 1) * sizeof(*p->mute_ms));
 	p->packs = hr_xmalloc(((size_t)o->loc->n_packs + 1) * sizeof(struct store_cache_pack *));
 	p->neighbour = hr_xmalloc((n + 1) * sizeof(*p->neighbour));
 	p->state = hr_xmalloc(n + 1);

@@ -23,6 +23,8 @@
 #define PAUSE_FIRST_MS	100
 #define PAUSE_CAP_MS	5000
 #define OUTAGE_SPEAK_MS 2000 /* shorter failures are not worth a line */
+#define MUTE_LEAST_MS	1000
+#define MUTE_LIFE_MS	60000
 
 uint64_t store_pager_now_ms(void)
 {
@@ -578,50 +580,109 @@ static size_t ask_origin(struct pager_thread *t, const char *origin, struct hr_s
 	return a.next - first;
 }
 
+/*
+ * Whether to ask origin O before those that are mute: it answers, or it is time that one request
+ * finds out whether it does again.
+ */
+static bool comes_first(struct store_pager *p, size_t o)
+{
+	uint64_t now = store_pager_now_ms();
+	bool first;
+
+	pthread_mutex_lock(&p->lock);
+	first = p->mute_ms[o] == 0 || now - p->mute_ms[o] >= MUTE_LIFE_MS;
+	if (first && p->mute_ms[o] != 0)
+		p->mute_ms[o] = now; /* the others do not wait for it meanwhile */
+	pthread_mutex_unlock(&p->lock);
+	return first;
+}
+
+/* One that refuses connections, or says that it is busy, costs nothing. */
+static void note_mute(struct store_pager *p, size_t o, const struct hr_err *e, uint64_t begun)
+{
+	bool mute = e->kind == HR_NET && store_pager_now_ms() - begun >= MUTE_LEAST_MS;
+
+	pthread_mutex_lock(&p->lock);
+	if (mute)
+		p->mute_ms[o] = store_pager_now_ms();
+	else if (e->kind != HR_NET)
+		p->mute_ms[o] = 0;
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* What origins are asked for in turn; DONE chunks of B are right. */
+struct quest {
+	const struct pager_batch *b;
+	size_t done;
+	bool wrong;  /* bytes came, but wrong ones */
+	bool silent; /* an origin, this time */
+	struct hr_err e;
+};
+
+static void ask_one(struct pager_thread *t, size_t o, struct quest *q)
+{
+	struct store_pager *p = t->p;
+	uint64_t begun = store_pager_now_ms();
+
+	hr_err_clear(&q->e);
+	q->done += ask_origin(t, p->o.origins->v[o], p->seen[o], q->b, q->done, q->wrong, &q->e);
+	note_mute(p, o, &q->e, begun);
+	q->wrong = q->wrong || q->e.kind == HR_CORRUPT;
+	if (q->e.kind == HR_NET)
+		q->silent = true;
+	else
+		outage_ends(p, p->o.origins->v[o]);
+	if (q->e.kind != HR_OK)
+		hr_debug("%s", q->e.text);
+}
+
+/* All origins in their order, those that are mute last. */
+static void ask_all(struct pager_thread *t, struct quest *q)
+{
+	size_t n = t->p->o.origins->n;
+	hr_autofree bool *later = hr_xmalloc((n + 1) * sizeof(*later));
+
+	q->silent = false;
+	for (size_t o = 0; o < n && q->done < q->b->n; o++) {
+		later[o] = !comes_first(t->p, o);
+		if (!later[o])
+			ask_one(t, o, q);
+	}
+	for (size_t o = 0; o < n && q->done < q->b->n; o++)
+		if (later[o])
+			ask_one(t, o, q);
+}
+
 void store_pager_fetch(struct pager_thread *t, const struct pager_batch *b)
 {
 	struct store_pager *p = t->p;
 	uint64_t begun = store_pager_now_ms(), pause = PAUSE_FIRST_MS;
 	unsigned int refusals = 0;
-	bool wrong = false; /* bytes came, but wrong ones */
-	struct hr_err e = { 0 };
-	size_t done = 0;
+	struct quest q = { .b = b };
 
 	for (;;) {
-		bool silent = false;
-
-		for (size_t o = 0; o < p->o.origins->n && done < b->n; o++) {
-			hr_err_clear(&e);
-			done += ask_origin(t, p->o.origins->v[o], p->seen[o], b, done, wrong, &e);
-			wrong = wrong || e.kind == HR_CORRUPT;
-			if (e.kind == HR_NET)
-				silent = true;
-			else
-				outage_ends(p, p->o.origins->v[o]);
-			if (e.kind != HR_OK)
-				hr_debug("%s", e.text);
-		}
-		if (done == b->n)
+		ask_all(t, &q);
+		if (q.done == b->n)
 			return;
-		if (!silent && ++refusals == REFUSALS_MAX)
+		if (!q.silent && ++refusals == REFUSALS_MAX)
 			break;
 		if (store_pager_now_ms() - begun >= p->o.outage_s * 1000) {
 			outage_given_up(p);
 			break;
 		}
-		if (silent && store_pager_now_ms() - begun >= OUTAGE_SPEAK_MS)
-			outage_begins(p, &e);
+		if (q.silent && store_pager_now_ms() - begun >= OUTAGE_SPEAK_MS)
+			outage_begins(p, &q.e);
 		store_pager_pause(pause / 2 + (uint64_t)random() % (pause / 2 + 1));
 		pause = 2 * pause < PAUSE_CAP_MS ? 2 * pause : PAUSE_CAP_MS;
 	}
 	if (refusals == REFUSALS_MAX && p->o.copy && !p->o.object)
 		store_web_forget_loc(p->o.copy, p->o.ix);
 	if (refusals == REFUSALS_MAX && !p->o.upstream)
-		store_pager_refused(p, &e);
-	for (; done < b->n; done++) {
+		store_pager_refused(p, &q.e);
+	for (; q.done < b->n; q.done++) {
 		if (p->o.upstream)
-			store_upstream_ask(p->o.upstream, b->chunk[done], &e);
+			store_upstream_ask(p->o.upstream, b->chunk[q.done], &q.e);
 		else
-			store_pager_land(p, b->chunk[done], NULL, 0, &e);
+			store_pager_land(p, b->chunk[q.done], NULL, 0, &q.e);
 	}
 }

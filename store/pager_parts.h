@@ -81,6 +81,7 @@ struct store_pager {
 	struct hr_err failure; /* the first */
 	uint64_t out_since_ms; /* 0: no outage was reported */
 	bool out_given_up;
+	uint64_t *mute_ms; /* by origin: when it let a request wait in vain; 0: it answers */
 	bool refusal_told;
 	bool no_cache_told;
 	struct pager_lanes_job *lanes; /* that wait to be computed, of pager_lanes.c */

@@ -469,6 +469,25 @@ for name in sys.argv[1:]:
 	[[ -z "$stderr" && ! -e "$record" ]]
 }
 
+@test "paging: a mirror that lets requests hang is asked last, not first each time" {
+	local mirror=$BATS_TEST_TMPDIR/mirror
+	# as one that hangs does, only sooner
+	timeout 60 python3 -c 'import socket, time
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+while True:
+    c = s.accept()[0]
+    print("asked", flush=True)
+    time.sleep(1.1)
+    c.close()' >"$mirror" 3>&- &
+	wait_until 10 test -s "$mirror"
+	conf 'prefetch = none' "mirror = http://127.0.0.1:$(head -n 1 "$mirror")"
+	run_image sh -c 'for i in 300 200 100 1; do cat /data/f$i; done; cat /data/large' >/dev/null
+	kill $!
+	grep -c asked "$mirror"
+	[ "$(grep -c asked "$mirror")" -le 2 ]
+}
+
 @test "paging: a store that does not answer is passed by, and named in one line" {
 	local url=$HPCRUN_STORE others
 	for others in "$url" "http://127.0.0.1:2 $SCRATCH/site"; do
