@@ -107,6 +107,7 @@ is_right() {
 	"$MKSTORE" "$BATS_TEST_TMPDIR/site" lab/digits:1 "$SCRATCH/root" 1 wrong
 	web_store_start "$BATS_TEST_TMPDIR/site" "$BATS_TEST_TMPDIR/web"
 	HPCRUN_STORE=http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/web/port")
+	export HPCRUN_STORE
 	run -125 "$HPCRUN" prefetch lab/digits:1
 	[[ $output =~ ([0-9]+)' of '([0-9]+)' chunks are not in the cache' ]]
 	[ "${BASH_REMATCH[1]}" -lt "${BASH_REMATCH[2]}" ]

@@ -251,7 +251,7 @@ site_use() {
 	HPCRUN_STORE=http://127.0.0.1:$(cat "$SCRATCH/web/port")
 	export HPCRUN_STORE HPCRUN_CACHE="$BATS_TEST_TMPDIR/cache" HPCRUN_CONF="$BATS_TEST_TMPDIR/conf"
 	printf '%s\n' 'session_linger = 0' "$@" >"$HPCRUN_CONF"
-	site_fault
+	site_fault ''
 	: >"$SCRATCH/web/log"
 	cd /
 }
