@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "store/elf_code.h"
+#include "store/foresee_python.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -29,10 +30,6 @@
  * Linux 6.18, do_sync_mmap_readahead(). */
 #define AROUND (64u << 10)
 
-#define INIT_FILE   "__init__.py"
-#define MODULES_DIR "__pycache__" /* PEP 3147 */
-#define MODULE_END  ".pyc"
-
 /* Where most systems keep theirs, until the program has looked somewhere. */
 static const char *const library_dirs[] = { "lib/x86_64-linux-gnu",
 					    "usr/lib/x86_64-linux-gnu",
@@ -45,7 +42,7 @@ static const char *const library_dirs[] = { "lib/x86_64-linux-gnu",
 
 /* What is to be looked at: of an ELF file first the headers, then the dynamic section; when nothing
  * else is, what the constructors refer to. */
-enum what { HEADERS, DYNAMIC, MODULES, CONSTRUCTORS };
+enum what { HEADERS, DYNAMIC, CONSTRUCTORS };
 
 struct item {
 	enum what what;
@@ -63,6 +60,7 @@ struct queue {
 struct store_foresee {
 	const struct store_index *ix;
 	struct store_foresee_source from;
+	struct store_foresee_python *python; /* or NULL */
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t wake;
@@ -129,33 +127,13 @@ static void add_dir(struct store_foresee *f, uint32_t dir)
 	pthread_mutex_unlock(&f->lock);
 }
 
-static bool has_suffix(const char *name, const char *end)
-{
-	size_t n = strlen(name), k = strlen(end);
-
-	return n >= k && strcmp(name + n - k, end) == 0;
-}
-
-/* A module in DIR, which is one of MODULES_DIR: who has listed its package does not look that up.
- */
-static void found_module(struct store_foresee *f, uint32_t dir)
-{
-	struct store_inode inode;
-
-	if (store_index_inode(f->ix, dir, &inode) && S_ISDIR(inode.mode))
-		push_once(f, MODULES, inode.parent);
-}
-
 void store_foresee_found(struct store_foresee *f, uint32_t dir, const char *name)
 {
 	if (!f)
 		return;
-	if (strcmp(name, MODULES_DIR) == 0)
-		push_once(f, MODULES, dir);
-	else if (has_suffix(name, MODULE_END))
-		found_module(f, dir);
-	else if (strstr(name, ".so"))
+	if (strstr(name, ".so"))
 		add_dir(f, dir);
+	store_foresee_python_found(f->python, dir, name);
 }
 
 /* ---- reading and fetching ---- */
@@ -467,45 +445,6 @@ static void look_at_constructors(struct store_foresee *f, const struct item *ite
 	fetch(f, &l, 0, true);
 }
 
-/* ---- packages of Python ---- */
-
-/* Compiled modules of directory DIR. */
-static void add_modules(const struct store_foresee *f, uint32_t dir, struct list *l)
-{
-	struct store_inode modules, file;
-	struct store_entry entry;
-	uint32_t ino;
-
-	if (!store_index_find_in(f->ix, dir, MODULES_DIR, &ino, &modules))
-		return;
-	for (uint32_t i = 0; store_index_entry(f->ix, &modules, i, &entry); i++)
-		if (open_file(f, entry.ino, &file))
-			add(f, l, &file, (struct store_elf_part) { 0, file.size });
-}
-
-/*
- * Who imports one module of a package imports others, and of a package also packages in it. A
- * directory of packages has no such file: of those in it few are imported.
- */
-static void look_at_package(struct store_foresee *f, uint32_t ino)
-{
-	struct list l = { .n = 0 };
-	struct store_inode dir, other;
-	struct store_entry entry;
-	uint32_t number;
-
-	add_modules(f, ino, &l);
-	fetch(f, &l, l.n, true);
-	l.n = 0;
-	if (!store_index_inode(f->ix, ino, &dir) ||
-	    store_index_lookup(f->ix, &dir, INIT_FILE, strlen(INIT_FILE), &number) != 1)
-		return;
-	for (uint32_t i = 0; store_index_entry(f->ix, &dir, i, &entry); i++)
-		if (store_index_inode(f->ix, entry.ino, &other) && S_ISDIR(other.mode))
-			add_modules(f, entry.ino, &l);
-	fetch(f, &l, 0, false);
-}
-
 /* ---- the thread ---- */
 
 static void *run(void *arg)
@@ -526,9 +465,6 @@ static void *run(void *arg)
 			break;
 		case DYNAMIC:
 			look_at_dynamic(f, item.ino, &item.elf);
-			break;
-		case MODULES:
-			look_at_package(f, item.ino);
 			break;
 		case CONSTRUCTORS:
 			look_at_constructors(f, &item);
@@ -565,5 +501,6 @@ struct store_foresee *store_foresee_start(const struct store_index *ix,
 		return NULL;
 	}
 	pthread_detach(thread);
+	f->python = store_foresee_python_start(ix, from, f);
 	return f;
 }

@@ -22,6 +22,7 @@ libstore_a_SOURCES = \
 	store/elf_code.c store/elf_code.h \
 	store/file_image.c store/file_image.h \
 	store/foresee.c store/foresee.h \
+	store/foresee_python.c store/foresee_python.h \
 	store/gc.c store/gc.h \
 	store/frame.c store/frame.h \
 	store/gzip_out.c store/gzip_out.h \
@@ -70,6 +71,7 @@ libstore_a_SOURCES = \
 	store/prefetch.c store/prefetch.h \
 	store/prefetch_files.c store/prefetch_files.h \
 	store/process.c store/process.h \
+	store/python.c store/python.h \
 	store/record.c store/record.h \
 	store/refill.c store/refill.h \
 	store/repack.c store/repack.h \

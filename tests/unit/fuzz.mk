@@ -97,3 +97,9 @@ tests_fuzz_fuzz_loaded_SOURCES = tests/fuzz/fuzz_loaded.c $(FUZZ_REPLAY)
 tests_fuzz_fuzz_loaded_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/loaded"'
 tests_fuzz_fuzz_loaded_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_loaded_LDADD = libstore.a libutil.a
+check_PROGRAMS += tests/fuzz/fuzz_python
+TESTS += tests/fuzz/fuzz_python
+tests_fuzz_fuzz_python_SOURCES = tests/fuzz/fuzz_python.c $(FUZZ_REPLAY)
+tests_fuzz_fuzz_python_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"$(srcdir)/tests/fuzz/corpus/python"'
+tests_fuzz_fuzz_python_CFLAGS = $(AM_CFLAGS)
+tests_fuzz_fuzz_python_LDADD = libstore.a libutil.a

@@ -68,6 +68,15 @@ tests_unit_test_store_serve_native_CFLAGS = $(SERVE_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_serve_native_LDADD = $(NATIVE_TEST_LIBS) -lpthread
 
 # what programs will read
+check_PROGRAMS += tests/unit/test_store_python tests/unit/test_store_foresee_python
+TESTS += tests/unit/test_store_python tests/unit/test_store_foresee_python
+tests_unit_test_store_python_SOURCES = tests/unit/test_store_python.c
+tests_unit_test_store_python_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"$(srcdir)/tests/fuzz/corpus/python"'
+tests_unit_test_store_python_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_python_LDADD = libstore.a libutil.a $(CMOCKA_LIBS)
+tests_unit_test_store_foresee_python_SOURCES = tests/unit/test_store_foresee_python.c
+tests_unit_test_store_foresee_python_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_foresee_python_LDADD = libstore.a libutil.a $(CMOCKA_LIBS) -lpthread
 check_PROGRAMS += tests/unit/test_store_elf tests/unit/test_store_elf_code tests/unit/test_store_foresee \
 	tests/unit/test_store_pager_lanes tests/unit/test_store_pager_told
 TESTS += tests/unit/test_store_elf tests/unit/test_store_elf_code tests/unit/test_store_foresee \
