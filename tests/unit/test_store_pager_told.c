@@ -175,7 +175,7 @@ static void all_is_what_the_cache_does_not_have(void **state)
 	    store_cache_refer(pack, 4, 4 * LEN, &gone, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_true(store_pager_has(p, 4)); /* nobody looked */
-	store_pager_fill(p);
+	store_pager_fill(p, NULL, 0);
 	for (uint32_t i = 0; i < CHUNKS; i++)
 		assert_int_equal(p->state[i], i == 3 ? PAGER_IDLE : PAGER_LATER);
 	store_cache_pack_close(pack);
