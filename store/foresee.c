@@ -10,6 +10,7 @@
 
 #include "store/elf_code.h"
 #include "store/foresee_python.h"
+#include "store/foresee_view.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -18,7 +19,6 @@
 #define DIRS	      32   /* in which libraries are looked for */
 #define QUEUE	      4096 /* what comes while it is full is not foreseen */
 #define NAME_BYTES    256
-#define LIST_CHUNKS   1024	   /* asked for together */
 #define PROGRAM_BYTES (8u << 20)   /* of the program: what is used of it is spread over it */
 #define TABLES_BYTES  (1u << 20)   /* of a segment that may hold more than tables */
 #define CODE_BYTES    (256u << 10) /* where constructors lie, and what they begin with */
@@ -58,8 +58,7 @@ struct queue {
 };
 
 struct store_foresee {
-	const struct store_index *ix;
-	struct store_foresee_source from;
+	struct store_foresee_view view;	     /* bytes are read by the thread alone */
 	struct store_foresee_python *python; /* or NULL */
 
 	pthread_mutex_t lock; /* of what follows */
@@ -68,10 +67,6 @@ struct store_foresee {
 	uint8_t *known; /* by inode: was in the queue */
 	uint32_t dirs[DIRS];
 	size_t n_dirs;
-
-	/* the thread's own */
-	uint8_t *plain; /* of chunk HELD, or STORE_HOLE */
-	uint32_t held;
 };
 
 /* ---- asked from outside ---- */
@@ -100,7 +95,7 @@ static void push_once(struct store_foresee *f, enum what what, uint32_t ino)
 {
 	const struct item item = { .what = what, .ino = ino };
 
-	if (!f || ino >= store_index_inodes(f->ix))
+	if (!f || ino >= store_index_inodes(f->view.ix))
 		return;
 	pthread_mutex_lock(&f->lock);
 	if (!f->known[ino])
@@ -117,7 +112,7 @@ static void add_dir(struct store_foresee *f, uint32_t dir)
 {
 	size_t i = 0;
 
-	if (dir >= store_index_inodes(f->ix))
+	if (dir >= store_index_inodes(f->view.ix))
 		return;
 	pthread_mutex_lock(&f->lock);
 	while (i < f->n_dirs && f->dirs[i] != dir)
@@ -138,30 +133,10 @@ void store_foresee_found(struct store_foresee *f, uint32_t dir, const char *name
 
 /* ---- reading and fetching ---- */
 
-/* Chunks that are asked for together. */
-struct list {
-	uint32_t chunk[LIST_CHUNKS];
-	size_t n;
-};
-
-static void add(const struct store_foresee *f, struct list *l, const struct store_inode *file,
-		struct store_elf_part part)
+static void add(const struct store_foresee *f, struct store_foresee_list *l,
+		const struct store_inode *file, struct store_elf_part part)
 {
-	struct store_piece at;
-
-	for (uint64_t off = part.off, end = off + part.len; off < end && l->n < LIST_CHUNKS;
-	     off += at.len) {
-		if (!store_index_piece(f->ix, file, off, &at))
-			return;
-		/* small files beside each other share one */
-		if (at.chunk != STORE_HOLE && (l->n == 0 || l->chunk[l->n - 1] != at.chunk))
-			l->chunk[l->n++] = at.chunk;
-	}
-}
-
-static void fetch(const struct store_foresee *f, const struct list *l, size_t n_soon, bool sure)
-{
-	f->from.fetch(f->from.arg, l->chunk, l->n, n_soon, sure);
+	store_foresee_add(&f->view, l, file, part.off, part.len);
 }
 
 static struct store_elf_part first_of(struct store_elf_part part, uint64_t len)
@@ -197,47 +172,22 @@ static struct store_elf_part around_place(const struct store_inode *file,
 
 static bool open_file(const struct store_foresee *f, uint32_t ino, struct store_inode *file)
 {
-	return store_index_inode(f->ix, ino, file) && S_ISREG(file->mode);
-}
-
-/* Bytes of a file, waiting for them; false when they cannot be had. The thread alone. */
-static bool read_part(struct store_foresee *f, const struct store_inode *file, uint64_t off,
-		      uint8_t *out, size_t len)
-{
-	while (len > 0) {
-		struct store_piece at;
-		size_t part;
-
-		if (!store_index_piece(f->ix, file, off, &at) || at.chunk == STORE_HOLE)
-			return false;
-		if (f->held != at.chunk) {
-			f->held = STORE_HOLE;
-			if (!f->from.bring(f->from.arg, at.chunk, f->plain))
-				return false;
-			f->held = at.chunk;
-		}
-		part = at.len < len ? (size_t)at.len : len;
-		memcpy(out, f->plain + at.off, part);
-		out += part;
-		off += part;
-		len -= part;
-	}
-	return true;
+	return store_index_inode(f->view.ix, ino, file) && S_ISREG(file->mode);
 }
 
 /* ---- programs and libraries ---- */
 
 void store_foresee_program(struct store_foresee *f, const char *program)
 {
-	struct list l = { .n = 0 };
+	struct store_foresee_list l = { .n = 0 };
 	struct store_inode file;
 	uint32_t ino;
 
-	if (!f || !store_index_find_program(f->ix, program, &ino, &file))
+	if (!f || !store_index_find_program(f->view.ix, program, &ino, &file))
 		return;
 	add(f, &l, &file, (struct store_elf_part) { 0, 1 });
 	add(f, &l, &file, first_of((struct store_elf_part) { 0, file.size }, PROGRAM_BYTES));
-	fetch(f, &l, 1, true);
+	store_foresee_fetch(&f->view, &l, 1);
 	store_foresee_loaded(f, ino);
 }
 
@@ -258,7 +208,7 @@ static void look_at_headers(struct store_foresee *f, uint32_t ino)
 {
 	hr_autofree struct store_elf *elf = hr_xmalloc(sizeof(*elf));
 	uint8_t head[STORE_ELF_HEAD];
-	struct list l = { .n = 0 };
+	struct store_foresee_list l = { .n = 0 };
 	struct store_elf_part end;
 	struct store_inode file;
 	size_t n;
@@ -266,7 +216,8 @@ static void look_at_headers(struct store_foresee *f, uint32_t ino)
 	if (!open_file(f, ino, &file))
 		return;
 	n = file.size < sizeof(head) ? (size_t)file.size : sizeof(head);
-	if (!read_part(f, &file, 0, head, n) || !store_elf_parse(head, n, file.size, elf))
+	if (!store_foresee_read(&f->view, &file, 0, head, n) ||
+	    !store_elf_parse(head, n, file.size, elf))
 		return;
 	/* when it maps a library, a loader clears what lies behind its data */
 	add(f, &l, &file, elf->dynamic);
@@ -278,13 +229,13 @@ static void look_at_headers(struct store_foresee *f, uint32_t ino)
 	add(f, &l, &file, elf->relro.off < end.off ? around(&file, elf->relro) : elf->relro);
 	add(f, &l, &file, first_of(elf->code, CODE_BYTES));
 	add(f, &l, &file, end_of(elf->code));
-	fetch(f, &l, n, true);
+	store_foresee_fetch(&f->view, &l, n);
 	if (elf->dynamic.len > 0)
 		look_on(f, &f->now, &(struct item) { .what = DYNAMIC, .ino = ino }, &elf);
 }
 
 /* A library by its name, in the directories where others were found: the beginning goes to L. */
-static void find_library(struct store_foresee *f, const char *name, struct list *l)
+static void find_library(struct store_foresee *f, const char *name, struct store_foresee_list *l)
 {
 	uint32_t dirs[DIRS], ino;
 	struct store_inode file;
@@ -295,7 +246,8 @@ static void find_library(struct store_foresee *f, const char *name, struct list 
 	memcpy(dirs, f->dirs, n * sizeof(dirs[0]));
 	pthread_mutex_unlock(&f->lock);
 	for (size_t i = 0; i < n; i++) {
-		if (!store_index_find_in(f->ix, dirs[i], name, &ino, &file) || !S_ISREG(file.mode))
+		if (!store_index_find_in(f->view.ix, dirs[i], name, &ino, &file) ||
+		    !S_ISREG(file.mode))
 			continue;
 		add(f, l, &file, (struct store_elf_part) { 0, 1 });
 		store_foresee_loaded(f, ino);
@@ -308,12 +260,13 @@ static void look_at_dynamic(struct store_foresee *f, uint32_t ino, struct store_
 {
 	struct store_elf_part part = first_of((*elf)->dynamic, STORE_ELF_DYNAMIC);
 	hr_autofree uint8_t *section = hr_xmalloc((size_t)part.len);
-	struct list l = { .n = 0 };
+	struct store_foresee_list l = { .n = 0 };
 	struct store_elf_dynamic d;
 	struct store_inode file;
 	size_t n;
 
-	if (!open_file(f, ino, &file) || !read_part(f, &file, part.off, section, (size_t)part.len))
+	if (!open_file(f, ino, &file) ||
+	    !store_foresee_read(&f->view, &file, part.off, section, (size_t)part.len))
 		return;
 	store_elf_dynamic_parse(*elf, section, (size_t)part.len, &d);
 	for (size_t i = 0; i < d.n_needed; i++) {
@@ -321,7 +274,7 @@ static void look_at_dynamic(struct store_foresee *f, uint32_t ino, struct store_
 		char name[NAME_BYTES];
 		size_t len = left < sizeof(name) ? (size_t)left : sizeof(name);
 
-		if (read_part(f, &file, d.needed[i], (uint8_t *)name, len) &&
+		if (store_foresee_read(&f->view, &file, d.needed[i], (uint8_t *)name, len) &&
 		    memchr(name, '\0', len) && name[0] != '\0' && !strchr(name, '/'))
 			find_library(f, name, &l);
 	}
@@ -329,7 +282,7 @@ static void look_at_dynamic(struct store_foresee *f, uint32_t ino, struct store_
 	add(f, &l, &file, d.strings);
 	for (size_t i = 0; i < HR_COUNT(d.tables); i++)
 		add(f, &l, &file, d.tables[i]);
-	fetch(f, &l, n, true);
+	store_foresee_fetch(&f->view, &l, n);
 	if (d.init.len > 0 && (*elf)->code.len > CODE_BYTES)
 		look_on(f, &f->last,
 			&(struct item) { .what = CONSTRUCTORS, .ino = ino, .init = d.init }, elf);
@@ -359,12 +312,12 @@ static size_t read_function(struct store_foresee *f, const struct store_inode *f
 	size_t n = max < FUNCTION_MAX ? (size_t)max : FUNCTION_MAX,
 	       few = n < FUNCTION_FEW ? n : FUNCTION_FEW, len;
 
-	if (!read_part(f, file, off, code, few))
+	if (!store_foresee_read(&f->view, file, off, code, few))
 		return 0;
 	len = store_elf_function_len(elf, off, code, few);
 	if (len < few || few == n)
 		return len;
-	if (!read_part(f, file, off + few, code + few, n - few))
+	if (!store_foresee_read(&f->view, file, off + few, code + few, n - few))
 		return few;
 	return store_elf_function_len(elf, off, code, n);
 }
@@ -401,7 +354,7 @@ static int by_place(const void *a, const void *b)
 }
 
 /* What the kernel reads when the N places AT are touched. */
-static void add_places(const struct store_foresee *f, struct list *l,
+static void add_places(const struct store_foresee *f, struct store_foresee_list *l,
 		       const struct store_inode *file, const struct store_elf *elf, uint64_t *at,
 		       size_t n)
 {
@@ -432,17 +385,17 @@ static void look_at_constructors(struct store_foresee *f, const struct item *ite
 	hr_autofree uint64_t *at = hr_xmalloc((size_t)init.len + sizeof(*at));
 	hr_autofree uint8_t *list = hr_xmalloc((size_t)init.len);
 	hr_autofree struct places *places = hr_xmalloc(sizeof(*places));
-	struct list l = { .n = 0 };
+	struct store_foresee_list l = { .n = 0 };
 	struct store_inode file;
 	size_t n;
 
 	if (!open_file(f, item->ino, &file) ||
-	    !read_part(f, &file, init.off, list, (size_t)init.len))
+	    !store_foresee_read(&f->view, &file, init.off, list, (size_t)init.len))
 		return;
 	n = store_elf_functions(item->elf, list, (size_t)init.len, at);
 	find_refs(f, &file, item->elf, at, n, places);
 	add_places(f, &l, &file, item->elf, places->at, places->n);
-	fetch(f, &l, 0, true);
+	store_foresee_fetch(&f->view, &l, 0);
 }
 
 /* ---- the thread ---- */
@@ -483,11 +436,8 @@ struct store_foresee *store_foresee_start(const struct store_index *ix,
 	pthread_t thread;
 	uint32_t ino;
 
-	f->ix = ix;
-	f->from = *from;
+	store_foresee_view_init(&f->view, ix, from);
 	f->known = hr_xmalloc(store_index_inodes(ix));
-	f->plain = hr_xmalloc(STORE_CHUNK_MAX);
-	f->held = STORE_HOLE;
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->wake, NULL);
 	for (size_t i = 0; i < HR_COUNT(library_dirs); i++)
@@ -496,7 +446,7 @@ struct store_foresee *store_foresee_start(const struct store_index *ix,
 	if (pthread_create(&thread, NULL, run, f) != 0) {
 		hr_debug("nothing is foreseen: there is no thread for it");
 		free(f->known);
-		free(f->plain);
+		store_foresee_view_release(&f->view);
 		free(f);
 		return NULL;
 	}

@@ -23,9 +23,9 @@
 struct store_foresee;
 
 struct store_foresee_source {
-	/* Fetch N chunks together, the first N_SOON before others. SURE: almost certain to be
-	 * wanted; else about one in three will not. */
-	void (*fetch)(void *arg, const uint32_t *chunk, size_t n, size_t n_soon, bool sure);
+	/* Fetch N chunks together, which are almost certain to be wanted, the first N_SOON before
+	 * others. */
+	void (*fetch)(void *arg, const uint32_t *chunk, size_t n, size_t n_soon);
 	/* A chunk, waiting for it; OUT has room for STORE_CHUNK_MAX. False when it cannot be had.
 	 */
 	bool (*bring)(void *arg, uint32_t chunk, uint8_t *out);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "store/foresee_view.h"
 #include "store/python.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -17,7 +18,6 @@
 
 #define QUEUE	   8192 /* modules that were not looked at; what comes while it is full is not */
 #define TOPS	   16	/* directories in which modules are looked for */
-#define CHUNKS	   1024 /* asked for together */
 #define DEPTH	   64	/* of packages in packages */
 #define PATH_BYTES (2 * STORE_NAME_MAX + 64)
 #define NONE	   0xffffffffu /* no directory */
@@ -39,8 +39,7 @@ struct module {
 };
 
 struct store_foresee_python {
-	const struct store_index *ix;
-	struct store_foresee_source from;
+	struct store_foresee_view view; /* bytes are read by the thread alone */
 	struct store_foresee *libraries;
 
 	pthread_mutex_t lock; /* of what follows */
@@ -52,8 +51,6 @@ struct store_foresee_python {
 	/* the thread's own */
 	uint32_t tops[TOPS];
 	size_t n_tops;
-	uint8_t *plain; /* of chunk HELD, or STORE_HOLE */
-	uint32_t held;
 	uint8_t *file; /* STORE_PYTHON_MAX bytes */
 };
 
@@ -104,62 +101,26 @@ void store_foresee_python_found(struct store_foresee_python *p, uint32_t dir, co
 	struct store_entry entry;
 	uint32_t i;
 
-	if (!p || !has_end(name, MODULE_END) || !store_index_inode(p->ix, dir, &cache) ||
-	    !S_ISDIR(cache.mode) || !first_from(p->ix, &cache, name, strlen(name), &i) ||
-	    !store_index_entry(p->ix, &cache, i, &entry) || strcmp(entry.name.p, name) != 0 ||
-	    !store_index_inode(p->ix, entry.ino, &file) || !S_ISREG(file.mode))
+	if (!p || !has_end(name, MODULE_END) || !store_index_inode(p->view.ix, dir, &cache) ||
+	    !S_ISDIR(cache.mode) || !first_from(p->view.ix, &cache, name, strlen(name), &i) ||
+	    !store_index_entry(p->view.ix, &cache, i, &entry) || strcmp(entry.name.p, name) != 0 ||
+	    !store_index_inode(p->view.ix, entry.ino, &file) || !S_ISREG(file.mode))
 		return;
 	push(p, &(struct module) { entry.ino, cache.parent, strchr(entry.name.p, '.') });
 }
 
 /* ---- reading and fetching ---- */
 
-/* Chunks that are asked for together. */
-struct list {
-	uint32_t chunk[CHUNKS];
-	size_t n;
-};
-
-/* The first LEN bytes of a file. */
-static void add(const struct store_foresee_python *p, struct list *l,
-		const struct store_inode *file, uint64_t len)
+static void fetch(const struct store_foresee_python *p, const struct store_foresee_list *l)
 {
-	struct store_piece at;
-
-	for (uint64_t off = 0; off < len && l->n < CHUNKS; off += at.len) {
-		if (!store_index_piece(p->ix, file, off, &at))
-			return;
-		/* small files beside each other share one */
-		if (at.chunk != STORE_HOLE && (l->n == 0 || l->chunk[l->n - 1] != at.chunk))
-			l->chunk[l->n++] = at.chunk;
-	}
-}
-
-static void fetch(const struct store_foresee_python *p, const struct list *l)
-{
-	if (l->n > 0)
-		p->from.fetch(p->from.arg, l->chunk, l->n, l->n, true);
+	store_foresee_fetch(&p->view, l, l->n);
 }
 
 /* All of a file, waiting for it; false when it cannot be had. */
 static bool read_file(struct store_foresee_python *p, const struct store_inode *file)
 {
-	struct store_piece at;
-
-	if (file->size > STORE_PYTHON_MAX)
-		return false;
-	for (uint64_t off = 0; off < file->size; off += at.len) {
-		if (!store_index_piece(p->ix, file, off, &at) || at.chunk == STORE_HOLE)
-			return false;
-		if (p->held != at.chunk) {
-			p->held = STORE_HOLE;
-			if (!p->from.bring(p->from.arg, at.chunk, p->plain))
-				return false;
-			p->held = at.chunk;
-		}
-		memcpy(p->file + off, p->plain + at.off, (size_t)at.len);
-	}
-	return true;
+	return file->size <= STORE_PYTHON_MAX &&
+	       store_foresee_read(&p->view, file, 0, p->file, (size_t)file->size);
 }
 
 /* ---- where modules are ---- */
@@ -170,8 +131,9 @@ static uint32_t find_dir(const struct store_foresee_python *p, uint32_t dir, con
 	struct store_inode inode;
 	uint32_t ino;
 
-	return store_index_find_in(p->ix, dir, name, &ino, &inode) && S_ISDIR(inode.mode) ? ino
-											  : NONE;
+	return store_index_find_in(p->view.ix, dir, name, &ino, &inode) && S_ISDIR(inode.mode)
+		       ? ino
+		       : NONE;
 }
 
 /* False: it is known, or there is no room. */
@@ -189,16 +151,16 @@ static bool add_top(struct store_foresee_python *p, uint32_t dir)
 /* The compiled modules of DIR. */
 static void fetch_all(const struct store_foresee_python *p, uint32_t dir)
 {
-	struct list l = { .n = 0 };
+	struct store_foresee_list l = { .n = 0 };
 	struct store_inode cache, file;
 	struct store_entry entry;
 	uint32_t ino;
 
-	if (!store_index_find_in(p->ix, dir, CACHE, &ino, &cache))
+	if (!store_index_find_in(p->view.ix, dir, CACHE, &ino, &cache))
 		return;
-	for (uint32_t i = 0; store_index_entry(p->ix, &cache, i, &entry); i++)
-		if (store_index_inode(p->ix, entry.ino, &file) && S_ISREG(file.mode))
-			add(p, &l, &file, file.size);
+	for (uint32_t i = 0; store_index_entry(p->view.ix, &cache, i, &entry); i++)
+		if (store_index_inode(p->view.ix, entry.ino, &file) && S_ISREG(file.mode))
+			store_foresee_add(&p->view, &l, &file, 0, file.size);
 	fetch(p, &l);
 }
 
@@ -208,7 +170,7 @@ static uint32_t over(const struct store_foresee_python *p, uint32_t dir, uint32_
 	struct store_inode inode;
 
 	for (uint32_t i = 0; i < levels && i < DEPTH && dir != 0; i++)
-		dir = store_index_inode(p->ix, dir, &inode) ? inode.parent : 0;
+		dir = store_index_inode(p->view.ix, dir, &inode) ? inode.parent : 0;
 	return dir;
 }
 
@@ -224,7 +186,8 @@ static void learn_tops(struct store_foresee_python *p, const struct module *m)
 
 	snprintf(path, sizeof(path), CACHE "/" INIT "%s", m->end);
 	for (unsigned int i = 0;
-	     i < DEPTH && dir != 0 && store_index_find_in(p->ix, dir, path, &other, &inode); i++)
+	     i < DEPTH && dir != 0 && store_index_find_in(p->view.ix, dir, path, &other, &inode);
+	     i++)
 		dir = over(p, dir, 1);
 	if (!add_top(p, dir))
 		return;
@@ -241,7 +204,7 @@ static void learn_tops(struct store_foresee_python *p, const struct module *m)
 struct look {
 	struct store_foresee_python *p;
 	const struct module *m;
-	struct list list;
+	struct store_foresee_list list;
 	uint32_t package; /* what the statement that is looked at imports from, or NONE */
 };
 
@@ -251,9 +214,9 @@ static bool take_module(struct look *k, uint32_t dir, const char *path, uint32_t
 	struct store_inode file;
 	uint32_t ino;
 
-	if (!store_index_find_in(k->p->ix, dir, path, &ino, &file) || !S_ISREG(file.mode))
+	if (!store_index_find_in(k->p->view.ix, dir, path, &ino, &file) || !S_ISREG(file.mode))
 		return false;
-	add(k->p, &k->list, &file, file.size);
+	store_foresee_add(&k->p->view, &k->list, &file, 0, file.size);
 	push(k->p, &(struct module) { ino, source_dir, k->m->end });
 	return true;
 }
@@ -261,7 +224,7 @@ static bool take_module(struct look *k, uint32_t dir, const char *path, uint32_t
 /* The module that is the library NAME.so in DIR, or one with words in between. */
 static bool take_library(struct look *k, uint32_t dir, const char *name)
 {
-	const struct store_index *ix = k->p->ix;
+	const struct store_index *ix = k->p->view.ix;
 	size_t len = strlen(name);
 	struct store_inode in, file;
 	struct store_entry entry;
@@ -274,7 +237,7 @@ static bool take_library(struct look *k, uint32_t dir, const char *name)
 		if (entry.name.p[len] != '.' || !has_end(entry.name.p, LIBRARY_END) ||
 		    !store_index_find_in(ix, dir, entry.name.p, &ino, &file) || !S_ISREG(file.mode))
 			continue;
-		add(k->p, &k->list, &file, 1);
+		store_foresee_add(&k->p->view, &k->list, &file, 0, 1);
 		store_foresee_loaded(k->p->libraries, ino);
 		return true;
 	}
@@ -352,7 +315,7 @@ static void look_at(struct store_foresee_python *p, const struct module *m)
 	struct store_inode file;
 
 	learn_tops(p, m);
-	if (!store_index_inode(p->ix, m->ino, &file) || !read_file(p, &file))
+	if (!store_index_inode(p->view.ix, m->ino, &file) || !read_file(p, &file))
 		return;
 	if (!store_python_imports(p->file, (size_t)file.size, note_import, &k))
 		fetch_all(p, m->dir); /* who imports one of them imports others */
@@ -387,19 +350,16 @@ struct store_foresee_python *store_foresee_python_start(const struct store_index
 	struct store_foresee_python *p = hr_xmalloc(sizeof(*p));
 	pthread_t thread;
 
-	p->ix = ix;
-	p->from = *from;
+	store_foresee_view_init(&p->view, ix, from);
 	p->libraries = libraries;
 	p->known = hr_xmalloc(store_index_inodes(ix));
-	p->plain = hr_xmalloc(STORE_CHUNK_MAX);
 	p->file = hr_xmalloc(STORE_PYTHON_MAX);
-	p->held = STORE_HOLE;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
 	if (pthread_create(&thread, NULL, run, p) != 0) {
 		hr_debug("no modules of Python are foreseen: there is no thread for it");
 		free(p->known);
-		free(p->plain);
+		store_foresee_view_release(&p->view);
 		free(p->file);
 		free(p);
 		return NULL;

@@ -23,6 +23,7 @@ libstore_a_SOURCES = \
 	store/file_image.c store/file_image.h \
 	store/foresee.c store/foresee.h \
 	store/foresee_python.c store/foresee_python.h \
+	store/foresee_view.c store/foresee_view.h \
 	store/gc.c store/gc.h \
 	store/frame.c store/frame.h \
 	store/gzip_out.c store/gzip_out.h \

@@ -462,7 +462,7 @@ static bool expect(struct store_pager *p, uint32_t chunk)
 	return true;
 }
 
-void store_pager_foreseen(void *arg, const uint32_t *chunk, size_t n, size_t n_soon, bool sure)
+void store_pager_foreseen(void *arg, const uint32_t *chunk, size_t n, size_t n_soon)
 {
 	struct store_pager *p = arg;
 
@@ -470,7 +470,7 @@ void store_pager_foreseen(void *arg, const uint32_t *chunk, size_t n, size_t n_s
 	for (size_t i = 0; p->o.guess && i < n; i++) {
 		bool later = p->state[chunk[i]] == PAGER_LATER; /* perhaps too late */
 
-		if (!(later && i < n_soon) && !(sure ? expect(p, chunk[i]) : guess(p, chunk[i])))
+		if (!(later && i < n_soon) && !expect(p, chunk[i]))
 			continue;
 		p->state[chunk[i]] = PAGER_LATER;
 		push(i < n_soon ? &p->soon : &p->later, chunk[i]);
@@ -485,7 +485,7 @@ bool store_pager_bring(void *arg, uint32_t chunk, uint8_t *out)
 	struct store_chunk want;
 	struct hr_err e = { 0 };
 
-	store_pager_foreseen(p, &chunk, 1, 1, true);
+	store_pager_foreseen(p, &chunk, 1, 1);
 	pthread_mutex_lock(&p->lock);
 	while (p->state[chunk] != PAGER_IDLE)
 		pthread_cond_wait(&p->landed, &p->lock);

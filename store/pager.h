@@ -84,11 +84,10 @@ void store_pager_no_cache(struct store_pager *p, const struct hr_err *why);
  */
 void store_pager_later(struct store_pager *p, uint32_t chunk);
 /*
- * Fetch N chunks into the cache that are foreseen to be wanted, the first N_SOON before others.
- * SURE: almost certainly; once much of what came so has not been touched, no more does. Else they
- * are guesses as those beside wanted chunks. ARG is a pager.
+ * Fetch N chunks into the cache that are almost certain to be wanted, the first N_SOON before
+ * others; once much of what came so has not been touched, no more does. ARG is a pager.
  */
-void store_pager_foreseen(void *arg, const uint32_t *chunk, size_t n, size_t n_soon, bool sure);
+void store_pager_foreseen(void *arg, const uint32_t *chunk, size_t n, size_t n_soon);
 /*
  * A chunk, which is fetched if it is not in the cache; OUT has room for STORE_CHUNK_MAX bytes. Not
  * a touch of the program. ARG is a pager. Returns: false when it cannot be had, or there is no

@@ -121,7 +121,7 @@ static bool look(struct store_prefetch *p)
 	store_in_order_touched(p->in_order, p->touched, n);
 	n_next = store_in_order_next(p->in_order, AHEAD_MAX, &next);
 	if (n_next > 0)
-		store_pager_foreseen(p->o.pager, next, n_next, 0, true);
+		store_pager_foreseen(p->o.pager, next, n_next, 0);
 	return true;
 }
 

@@ -112,10 +112,10 @@ static struct hr_buf bytes;
 
 /* ---- the source ---- */
 
-static void fetch(void *arg, const uint32_t *chunk, size_t n, size_t n_soon, bool sure)
+static void fetch(void *arg, const uint32_t *chunk, size_t n, size_t n_soon)
 {
 	(void)arg;
-	HR_BUG_ON(n_soon > n || !sure);
+	HR_BUG_ON(n_soon > n);
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < n; i++)
 		asked[chunk[i]] = true;
