@@ -52,7 +52,9 @@ enum slot_state { SLOT_READ, SLOT_WANTED, SLOT_OVER };
 struct slot {
 	atomic_uint_least32_t ino;  /* of the index, plus 1; 0: free */
 	atomic_uint_least64_t read; /* bytes */
-	enum slot_state state;	    /* the thread's own */
+	/* the thread's own */
+	enum slot_state state;
+	struct store_cache_file *mounted; /* kept open, so that nobody evicts it */
 };
 
 struct serve_native {
@@ -169,7 +171,7 @@ static void flush(struct serve_native *n)
 	n->batch.len = 0;
 }
 
-/* A file is there: remember it, have it mounted, and keep it open, so that nobody evicts it. */
+/* A file is there: remember it, have it mounted, and keep it open. */
 static void announce(struct serve_native *n, uint32_t ino, uint64_t bytes, const char *path,
 		     struct store_cache_file *f)
 {
@@ -183,6 +185,7 @@ static void announce(struct serve_native *n, uint32_t ino, uint64_t bytes, const
 		store_cache_file_close(f);
 		return;
 	}
+	slot_of(n, ino, false)->mounted = f;
 	store_cache_file_identity(f, &r.dev, &r.ino);
 	hr_native_add(&n->batch, &r);
 	hr_stats_add(&n->s->stats->natives, 1);
