@@ -31,11 +31,11 @@ tar_image() {
 	skopeo copy -q --dest-tls-verify=false "oci:$BATS_TEST_TMPDIR/oci:$2" "docker://$REGISTRY/test/tar:$2"
 }
 
-# some_files DIRECTORY: 3000 small files that do not compress, and a larger one; the same in each run, for where chunks
+# some_files DIRECTORY: 1500 small files that do not compress, and a larger one; the same in each run, for where chunks
 # are cut depends on what files hold
 some_files() {
 	mkdir -p "$1"
-	bytes 24000000 1 | split -b 8000 -a 4 - "$1/f"
+	bytes 12000000 1 | split -b 8000 -a 4 - "$1/f"
 	bytes 3000000 2 >"$1/large"
 }
 bytes() { head -c "$1" /dev/zero | openssl enc -aes-128-ctr -K "$2" -iv 0 2>/dev/null; }
