@@ -12,24 +12,16 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/io.h"
 #include "util/mem.h"
 #include "util/poison.h"
 
 #define OUTPUT_MAX (1u << 20)
 #define TICK_MS	   20
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static bool is_program(const char *path)
 {
@@ -137,7 +129,7 @@ static int drain(int fd, struct hr_buf *b, const char *path, struct hr_err *e)
 static int wait_for(pid_t pid, int fd, const char *path, unsigned int timeout_ms, struct hr_buf *b,
 		    int *status, struct hr_err *e)
 {
-	uint64_t end = now_ms() + timeout_ms;
+	uint64_t end = hr_now_ms() + timeout_ms;
 	int closed = 0;
 
 	for (;;) {
@@ -154,7 +146,7 @@ static int wait_for(pid_t pid, int fd, const char *path, unsigned int timeout_ms
 			hr_fail(e, HR_SYS, errno, "cannot wait for '%s'", path);
 			break;
 		}
-		if (now_ms() >= end) {
+		if (hr_now_ms() >= end) {
 			hr_fail(e, HR_DENIED, 0, "'%s' gives no answer within %u s", path,
 				timeout_ms / 1000);
 			break;

@@ -15,10 +15,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/limit.h"
 #include "util/poison.h"
 
@@ -29,14 +29,6 @@ struct tail {
 	char text[TAIL_MAX + 1];
 	size_t len;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void default_signals(void)
 {
@@ -104,7 +96,7 @@ static bool watch(int pidfd, int out, uint64_t deadline, struct tail *t)
 	struct pollfd p[] = { { .fd = pidfd, .events = POLLIN }, { .fd = out, .events = POLLIN } };
 
 	for (;;) {
-		uint64_t now = now_ms();
+		uint64_t now = hr_now_ms();
 
 		if (p[1].revents && !read_output(out, t))
 			p[1].fd = -1;
@@ -153,7 +145,7 @@ static int wait_for(const struct rt_child *c, pid_t pid, int out, struct hr_err 
 	int status = 0, err = errno;
 
 	if (pidfd >= 0)
-		in_time = watch(pidfd, out, now_ms() + c->timeout_s * 1000, &t);
+		in_time = watch(pidfd, out, hr_now_ms() + c->timeout_s * 1000, &t);
 	if (!in_time) {
 		kill(-pid, SIGKILL); /* ESRCH before its setsid; then itself */
 		kill(pid, SIGKILL);

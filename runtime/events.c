@@ -24,26 +24,14 @@
 #include "runtime/session.h"
 #include "runtime/steps.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/io.h"
 #include "util/poison.h"
-
-uint64_t rt_session_now_us(void)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-uint64_t rt_session_now_ms(void)
-{
-	return rt_session_now_us() / 1000;
-}
 
 void rt_session_enter_phase(struct rt_session *s, enum rt_phase phase)
 {
 	s->phase = phase;
-	s->since_ms = rt_session_now_ms();
+	s->since_ms = hr_now_ms();
 }
 
 static void kill_child(pid_t pid)
@@ -74,7 +62,7 @@ void rt_session_fail(struct rt_session *s, const struct hr_err *cause)
 
 static void note_time(struct rt_session *s, const char *what)
 {
-	uint64_t at = rt_session_now_us() - s->born_us;
+	uint64_t at = hr_now_us() - s->born_us;
 
 	rt_clients_note(&s->clients, HR_LOG_DEBUG, "session: at %" PRIu64 " us: %s", at, what);
 	rt_stats_step(&s->stats, what, at, 0);
@@ -82,7 +70,7 @@ static void note_time(struct rt_session *s, const char *what)
 
 static void note_step(struct rt_session *s, const char *step, uint32_t us)
 {
-	uint64_t at = rt_session_now_us() - s->born_us;
+	uint64_t at = hr_now_us() - s->born_us;
 
 	rt_clients_note(&s->clients, HR_LOG_DEBUG,
 			"session: at %" PRIu64 " us: step '%s' took %u us", at, step, us);
@@ -330,7 +318,7 @@ static void handle_builder(struct rt_session *s, struct rt_progress *p, int fds[
 		for (int *fd = fds + 2; s->spaces_n < RT_SPACES_MAX && *fd >= 0; fd++)
 			s->spaces[s->spaces_n++] = hr_steal_fd(fd);
 		note_time(s, "the container is ready");
-		rt_stats_ready(&s->stats, rt_session_now_us() - s->born_us);
+		rt_stats_ready(&s->stats, hr_now_us() - s->born_us);
 		rt_session_enter_phase(s, RT_READY);
 		mount_natives(s, s->native_fd);
 		hr_fd_cleanup(&s->native_fd);
@@ -373,7 +361,7 @@ static bool may_restart(struct rt_session *s)
 {
 	if (s->phase == RT_STARTING && s->restarts.n >= RT_RESTARTS_STARTING)
 		return false;
-	return !rt_often(&s->restarts, RT_RESTARTS, RT_RESTART_WINDOW_MS, rt_session_now_ms());
+	return !rt_often(&s->restarts, RT_RESTARTS, RT_RESTART_WINDOW_MS, hr_now_ms());
 }
 
 /*
@@ -391,7 +379,7 @@ static bool restart_server(struct rt_session *s)
 /* A request that a server does not end with is sent to the next one again; and then no more. */
 void rt_session_on_beat(struct rt_session *s)
 {
-	uint64_t now = rt_session_now_ms();
+	uint64_t now = hr_now_ms();
 	const char *what = "the server of the image hangs in a request: another takes its place";
 
 	if (s->server.pid < 0 || now < s->beat_at_ms)

@@ -6,6 +6,7 @@
 
 #include "runtime/plan.h"
 #include "runtime/session.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/poison.h"
 
@@ -14,7 +15,7 @@
 static void enter(struct rt_session *s, enum rt_pull_phase phase)
 {
 	s->pull = phase;
-	s->pull_since_ms = rt_session_now_ms();
+	s->pull_since_ms = hr_now_ms();
 }
 
 int rt_session_on_missing(struct rt_session *s, const struct hr_err *why, struct hr_err *e)
@@ -48,9 +49,8 @@ static void look_at_rank(struct rt_session *s)
 
 	switch (s->clients.pull_end) {
 	case RT_PULL_DONE:
-		rt_stats_step(&s->stats, "a rank has pulled the image",
-			      rt_session_now_us() - s->born_us,
-			      (rt_session_now_ms() - s->pull_since_ms) * 1000);
+		rt_stats_step(&s->stats, "a rank has pulled the image", hr_now_us() - s->born_us,
+			      (hr_now_ms() - s->pull_since_ms) * 1000);
 		enter(s, PULL_OVER);
 		return;
 	case RT_PULL_FAILED:
@@ -62,7 +62,7 @@ static void look_at_rank(struct rt_session *s)
 	case RT_PULL_GOES_ON:
 		break;
 	}
-	if (s->pull_told || rt_session_now_ms() - s->pull_since_ms < TELL_MS)
+	if (s->pull_told || hr_now_ms() - s->pull_since_ms < TELL_MS)
 		return;
 	snprintf(text, sizeof(text), "waiting for another process of yours, which pulls '%.200s'",
 		 s->args->image);

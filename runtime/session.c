@@ -25,6 +25,7 @@
 #include "runtime/steps.h"
 #include "runtime/tasks.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/io.h"
 #include "util/limit.h"
 #include "util/log.h"
@@ -66,8 +67,8 @@ static void init(struct rt_session *s, const struct rt_session_args *args)
 {
 	memset(s, 0, sizeof(*s));
 	s->args = args;
-	s->born_us = rt_session_now_us();
-	s->since_ms = s->idle_since_ms = rt_session_now_ms();
+	s->born_us = hr_now_us();
+	s->since_ms = s->idle_since_ms = hr_now_ms();
 	s->listen_fd = (int)args->listen_fd;
 	s->dir_fd = (int)args->dir_fd;
 	s->init = s->init_sock = s->overlay_fd = -1;
@@ -287,7 +288,7 @@ void rt_session_give_up(struct rt_session *s, const struct hr_err *cause)
 /* The task that the last look found left may have come, and no other be left. */
 static void look_soon(struct rt_session *s)
 {
-	uint64_t soon = rt_session_now_ms() + LOOK_MIN_MS;
+	uint64_t soon = hr_now_ms() + LOOK_MIN_MS;
 
 	s->look_pause_ms = LOOK_MIN_MS;
 	if (s->look_at_ms > soon)
@@ -317,7 +318,7 @@ static void answer(struct rt_session *s)
 	if (s->clients.n > 0)
 		s->idle_since_ms = 0;
 	else if (s->idle_since_ms == 0) {
-		s->idle_since_ms = rt_session_now_ms();
+		s->idle_since_ms = hr_now_ms();
 		s->look_at_ms = s->look_pause_ms = 0;
 	}
 }
@@ -357,7 +358,7 @@ static bool is_to_look(const struct rt_session *s)
  */
 static void look_at_tasks(struct rt_session *s)
 {
-	uint64_t now = rt_session_now_ms(), most = s->idle_since_ms ? LOOK_IDLE_MS : LOOK_MAX_MS;
+	uint64_t now = hr_now_ms(), most = s->idle_since_ms ? LOOK_IDLE_MS : LOOK_MAX_MS;
 	pid_t left;
 
 	if (!is_to_look(s) || now < s->look_at_ms)
@@ -420,7 +421,7 @@ static bool is_over(const struct rt_session *s, uint64_t now)
 
 static int timeout_ms(const struct rt_session *s)
 {
-	uint64_t patience = patience_ms(s), now = rt_session_now_ms();
+	uint64_t patience = patience_ms(s), now = hr_now_ms();
 	int t = TICK_MS;
 
 	if (s->phase == RT_READY && s->clients.n > 0)
@@ -457,8 +458,8 @@ static bool may_leave(struct rt_session *s)
 	if (s->server.pid < 0 || (over && leaves_first(s)))
 		return true;
 	if (!over)
-		s->since_ms = rt_session_now_ms(); /* programs are left that we do not see */
-	else if (rt_session_now_ms() - s->since_ms > SERVER_END_MS)
+		s->since_ms = hr_now_ms(); /* programs are left that we do not see */
+	else if (hr_now_ms() - s->since_ms > SERVER_END_MS)
 		kill(s->server.pid, SIGKILL);
 	return false;
 }
@@ -508,7 +509,7 @@ static int wait_events(struct rt_session *s, struct pollfd **set, size_t *n, str
 
 static void handle_events(struct rt_session *s, const struct pollfd *set, size_t n, size_t clients)
 {
-	uint64_t now = rt_session_now_ms();
+	uint64_t now = hr_now_ms();
 
 	/* backwards: a client that is dropped has its place taken by the last one */
 	for (size_t i = clients; i > 0; i--) {
@@ -554,7 +555,7 @@ static int loop(struct rt_session *s, struct hr_err *e)
 		answer(s);
 		rt_session_lend(s); /* at once: a program may end within a millisecond */
 		count_ranks(s);
-		if (!is_over(s, rt_session_now_ms()))
+		if (!is_over(s, hr_now_ms()))
 			look_at_tasks(s);
 		if (s->phase == RT_READY && !swept) {
 			rt_stats_sweep(s->dir_fd); /* the ranks have what they wait for */
@@ -562,7 +563,7 @@ static int loop(struct rt_session *s, struct hr_err *e)
 				rt_memo_keep(&s->memo, s->dir_fd);
 			swept = true;
 		}
-		if (s->phase != RT_LEAVING && is_over(s, rt_session_now_ms()))
+		if (s->phase != RT_LEAVING && is_over(s, hr_now_ms()))
 			let_go(s);
 	}
 	return 0;

@@ -134,7 +134,5 @@ bool rt_session_reach(struct rt_session *s);
 /* Start a server, the first one or a successor. Errors: HR_SYS. */
 int rt_session_serve(struct rt_session *s, struct hr_err *e) HR_MUST_USE;
 void rt_session_enter_phase(struct rt_session *s, enum rt_phase phase);
-uint64_t rt_session_now_us(void);
-uint64_t rt_session_now_ms(void);
 
 #endif

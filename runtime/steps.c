@@ -13,7 +13,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime/hostlibs.h"
@@ -23,6 +22,7 @@
 #include "runtime/params.h"
 #include "runtime/path.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -464,23 +464,15 @@ static const struct rt_step {
 	{ "startContainer hooks", run_start_hooks },	  /* last: as the programs will see it */
 };
 
-static uint64_t now_us(void)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 static int run_steps(struct build *b, struct hr_err *e)
 {
 	for (size_t i = 0; i < HR_COUNT(steps); i++) {
 		struct rt_progress p = { .type = BUILD_STEP };
-		uint64_t start = now_us();
+		uint64_t start = hr_now_us();
 
 		if (steps[i].run(b, e) < 0)
 			return hr_wrap(e, "step '%s'", steps[i].name);
-		p.us = (uint32_t)(now_us() - start);
+		p.us = (uint32_t)(hr_now_us() - start);
 		memcpy(p.step, steps[i].name, strlen(steps[i].name) + 1);
 		if (rt_msg_send(SOCK_FD, &p, sizeof(p), NULL, 0, e) < 0)
 			return -1;

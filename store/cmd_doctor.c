@@ -9,13 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "store/cache_place.h"
 #include "store/cmd.h"
 #include "store/size.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/finding.h"
 #include "util/io.h"
 #include "util/poison.h"
@@ -36,14 +36,6 @@ static const struct hr_opt doctor_opts[] = {
 	HR_OPT_U64(0, "failed", "N", struct doctor_args, failed, 0, 1000, "failures until now"),
 	HR_OPT_END
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* ---- the node cache ---- */
 
@@ -129,7 +121,7 @@ static void check_url(struct hr_findings *f, struct fetch_client *c, const char 
 	hr_autobuf struct hr_buf b = { 0 };
 	struct hr_err e = { 0 };
 	bool ranges = false;
-	uint64_t start = now_ms(), took;
+	uint64_t start = hr_now_ms(), took;
 
 	if (fetch_web_read(c, object, FORMAT_LIMIT, &b, &e) < 0) {
 		if (e.kind == HR_NOTFOUND)
@@ -138,7 +130,7 @@ static void check_url(struct hr_findings *f, struct fetch_client *c, const char 
 		hr_finding_err(f, "store", HR_RESULT_FAIL, &e);
 		return;
 	}
-	took = now_ms() - start;
+	took = hr_now_ms() - start;
 	if (fetch_web_has_ranges(c, object, &ranges, &e) < 0)
 		hr_finding_err(f, "store", HR_RESULT_FAIL, &e);
 	else if (!ranges)

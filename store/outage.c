@@ -10,6 +10,7 @@
 #include "store/image.h"
 #include "store/job.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/io.h"
 #include "util/le.h"
 #include "util/log.h"
@@ -105,14 +106,6 @@ bool store_outage_lately(const struct store *copy)
 	return at <= now_s() && now_s() - at < NOTE_LIFE_S; /* a clock that was set back: no */
 }
 
-uint64_t store_outage_clock(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 void store_outage_note(const struct store *copy, const struct hr_err *failure, uint64_t begun)
 {
 	hr_autobuf struct hr_buf b = { 0 };
@@ -122,7 +115,7 @@ void store_outage_note(const struct store *copy, const struct hr_err *failure, u
 		(void)unlinkat(copy->fd, NOTE_NAME, 0); /* mostly it is not there */
 		return;
 	}
-	if (store_outage_clock() - begun < NOTE_LEAST_MS)
+	if (hr_now_ms() - begun < NOTE_LEAST_MS)
 		return;
 	hr_buf_str(&b, NOTE_MAGIC);
 	hr_buf_le(&b, now_s(), 8);

@@ -75,11 +75,10 @@ int store_outage_settle(const struct store_outage *o, const struct store_paths *
 bool store_outage_lately(const struct store *copy);
 
 /*
- * What came of asking it, NULL: an answer. BEGUN is store_outage_clock() of before, for only
+ * What came of asking it, NULL: an answer. BEGUN is hr_now_ms() of before, for only
  * silence that takes time is worth a note.
  */
 void store_outage_note(const struct store *copy, const struct hr_err *failure, uint64_t begun);
-uint64_t store_outage_clock(void);
 
 void store_outage_release(struct store_outage *o);
 

@@ -15,6 +15,7 @@
 #include "store/frame.h"
 #include "store/layout.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/limit.h"
 #include "util/log.h"
 #include "util/poison.h"
@@ -242,12 +243,12 @@ static void fetch_claimed(struct pager_thread *t, struct pager_batch *run)
 static void wait_for_other(struct pager_thread *t, uint32_t chunk, const struct store_loc_chunk *at)
 {
 	struct pager_batch alone = { .chunk = { chunk }, .at = { *at }, .n = 1 };
-	uint64_t begun = store_pager_now_ms(), most = t->p->o.outage_s * 1000;
+	uint64_t begun = hr_now_ms(), most = t->p->o.outage_s * 1000;
 
 	if (most > OTHERS_WAIT_MS)
 		most = OTHERS_WAIT_MS;
 	while (!store_pager_land_cached(t, chunk, at)) {
-		if (claim(t->p, at) || store_pager_now_ms() - begun > most) {
+		if (claim(t->p, at) || hr_now_ms() - begun > most) {
 			if (store_pager_land_cached(t, chunk, at))
 				unclaim(t->p, at);
 			else
@@ -264,8 +265,7 @@ static bool was_refused(struct store_pager *p, uint32_t chunk)
 	bool refused;
 
 	pthread_mutex_lock(&p->lock);
-	refused = p->refused_ms[chunk] != 0 &&
-		  store_pager_now_ms() - p->refused_ms[chunk] < REFUSED_MS;
+	refused = p->refused_ms[chunk] != 0 && hr_now_ms() - p->refused_ms[chunk] < REFUSED_MS;
 	pthread_mutex_unlock(&p->lock);
 	return refused;
 }

@@ -15,6 +15,7 @@
 #include "store/sha256mb.h"
 #include "store/web.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/poison.h"
 
@@ -25,14 +26,6 @@
 #define OUTAGE_SPEAK_MS 2000 /* shorter failures are not worth a line */
 #define MUTE_LEAST_MS	1000
 #define MUTE_LIFE_MS	60000
-
-uint64_t store_pager_now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 void store_pager_pause(uint64_t ms)
 {
@@ -95,7 +88,7 @@ void store_pager_land(struct store_pager *p, uint32_t chunk, const uint8_t *plai
 	if (!wanted)
 		become_idle(p, chunk);
 	if (e)
-		p->refused_ms[chunk] = store_pager_now_ms();
+		p->refused_ms[chunk] = hr_now_ms();
 	pthread_mutex_unlock(&p->lock);
 	if (!wanted)
 		return;
@@ -403,9 +396,9 @@ static int on_progress(void *arg, size_t got, struct hr_err *e)
 	bool all = a->from + got >= last->frame_off + last->frame_len;
 
 	if (a->begun_ms == 0)
-		a->begun_ms = store_pager_now_ms();
+		a->begun_ms = hr_now_ms();
 	if (all && a->arrived_ms == 0)
-		a->arrived_ms = store_pager_now_ms();
+		a->arrived_ms = hr_now_ms();
 	for (;;) {
 		size_t end = a->next;
 		bool waited_for = false;
@@ -462,7 +455,7 @@ static void outage_begins(struct store_pager *p, const struct hr_err *e)
 	pthread_mutex_lock(&p->lock);
 	first = p->out_since_ms == 0;
 	if (first)
-		p->out_since_ms = store_pager_now_ms();
+		p->out_since_ms = hr_now_ms();
 	pthread_mutex_unlock(&p->lock);
 	if (!first)
 		return;
@@ -482,7 +475,7 @@ static void outage_ends(struct store_pager *p, const char *origin)
 	pthread_mutex_unlock(&p->lock);
 	if (since == 0)
 		return;
-	ms = store_pager_now_ms() - since;
+	ms = hr_now_ms() - since;
 	hr_stats_add(&p->o.stats->outage_us, ms * 1000);
 	p->o.stats->outage_now = 0;
 	tell(p, "'%s' is back after %" PRIu64 " s", origin, (ms + 500) / 1000);
@@ -586,7 +579,7 @@ static size_t ask_origin(struct pager_thread *t, const char *origin, struct hr_s
  */
 static bool comes_first(struct store_pager *p, size_t o)
 {
-	uint64_t now = store_pager_now_ms();
+	uint64_t now = hr_now_ms();
 	bool first;
 
 	pthread_mutex_lock(&p->lock);
@@ -600,11 +593,11 @@ static bool comes_first(struct store_pager *p, size_t o)
 /* One that refuses connections, or says that it is busy, costs nothing. */
 static void note_mute(struct store_pager *p, size_t o, const struct hr_err *e, uint64_t begun)
 {
-	bool mute = e->kind == HR_NET && store_pager_now_ms() - begun >= MUTE_LEAST_MS;
+	bool mute = e->kind == HR_NET && hr_now_ms() - begun >= MUTE_LEAST_MS;
 
 	pthread_mutex_lock(&p->lock);
 	if (mute)
-		p->mute_ms[o] = store_pager_now_ms();
+		p->mute_ms[o] = hr_now_ms();
 	else if (e->kind != HR_NET)
 		p->mute_ms[o] = 0;
 	pthread_mutex_unlock(&p->lock);
@@ -622,7 +615,7 @@ struct quest {
 static void ask_one(struct pager_thread *t, size_t o, struct quest *q)
 {
 	struct store_pager *p = t->p;
-	uint64_t begun = store_pager_now_ms();
+	uint64_t begun = hr_now_ms();
 
 	hr_err_clear(&q->e);
 	q->done += ask_origin(t, p->o.origins->v[o], p->seen[o], q->b, q->done, q->wrong, &q->e);
@@ -656,7 +649,7 @@ static void ask_all(struct pager_thread *t, struct quest *q)
 void store_pager_fetch(struct pager_thread *t, const struct pager_batch *b)
 {
 	struct store_pager *p = t->p;
-	uint64_t begun = store_pager_now_ms(), pause = PAUSE_FIRST_MS;
+	uint64_t begun = hr_now_ms(), pause = PAUSE_FIRST_MS;
 	unsigned int refusals = 0;
 	struct quest q = { .b = b };
 
@@ -666,11 +659,11 @@ void store_pager_fetch(struct pager_thread *t, const struct pager_batch *b)
 			return;
 		if (!q.silent && ++refusals == REFUSALS_MAX)
 			break;
-		if (store_pager_now_ms() - begun >= p->o.outage_s * 1000) {
+		if (hr_now_ms() - begun >= p->o.outage_s * 1000) {
 			outage_given_up(p);
 			break;
 		}
-		if (q.silent && store_pager_now_ms() - begun >= OUTAGE_SPEAK_MS)
+		if (q.silent && hr_now_ms() - begun >= OUTAGE_SPEAK_MS)
 			outage_begins(p, &q.e);
 		store_pager_pause(pause / 2 + (uint64_t)random() % (pause / 2 + 1));
 		pause = 2 * pause < PAUSE_CAP_MS ? 2 * pause : PAUSE_CAP_MS;

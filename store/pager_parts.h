@@ -110,7 +110,6 @@ struct pager_thread {
 char *store_pager_url(const struct store_pager *p, const char *origin,
 		      const struct store_loc_chunk *at);
 
-uint64_t store_pager_now_ms(void);
 void store_pager_pause(uint64_t ms);
 
 /* The pack of a chunk in the node cache, or NULL. */

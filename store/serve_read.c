@@ -19,11 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "store/foresee.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/io.h"
 #include "util/poison.h"
 
@@ -95,14 +95,6 @@ static void watch_remove(struct read_op *op)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 static void count(const struct read_op *op)
 {
 	struct hr_stats *stats = op->s->stats;
@@ -119,7 +111,7 @@ static void count(const struct read_op *op)
 	}
 	if (!waited)
 		return;
-	us = now_us() - op->begun_us;
+	us = hr_now_us() - op->begun_us;
 	hr_stats_add(&stats->waits, 1);
 	hr_stats_add(&stats->wait_us, us);
 	hr_stats_max(&stats->wait_longest_us, us);
@@ -337,7 +329,7 @@ static void start(struct serve *s, fuse_req_t req, uint32_t node, const struct s
 	op->n = n;
 	op->node = node;
 	op->headers = off == 0 && len <= HEADERS_READ;
-	op->begun_us = now_us();
+	op->begun_us = hr_now_us();
 	atomic_init(&op->missing, 1);
 	(void)cut(s, file, off, len, op->pieces);
 	for (size_t i = 0; i < n; i++)

@@ -10,6 +10,7 @@
 #include "store/outage.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/io.h"
 #include "util/le.h"
 #include "util/log.h"
@@ -157,7 +158,7 @@ static int find_version(struct store_url_image *u, const struct store_url_option
 	hr_autofree char *line = NULL;
 	struct fetch_version last = { 0 };
 	uint8_t head[HEAD_BYTES];
-	uint64_t begun = store_outage_clock();
+	uint64_t begun = hr_now_ms();
 	int r;
 
 	load_kept(u, &last, &parts);

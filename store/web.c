@@ -13,6 +13,7 @@
 #include "store/meta.h"
 #include "store/record.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/poison.h"
@@ -23,7 +24,7 @@
 static int ask(const struct store_web *w, const char *object, uint64_t limit, struct hr_buf *b,
 	       struct hr_err *e)
 {
-	uint64_t begun = store_outage_clock();
+	uint64_t begun = hr_now_ms();
 	int r = fetch_web_read(w->client, object, limit, b, e);
 
 	store_outage_note(w->copy, r < 0 ? e : NULL, begun);

@@ -19,6 +19,7 @@
 #include "tests/unit/store_rig.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/io.h"
 #include "util/poison.h"
 
@@ -29,7 +30,7 @@ static const struct hr_err silence = { .kind = HR_NET }, not_there = { .kind = H
 /* As of an answer that was waited for MS. */
 static void note(const struct store *st, const struct hr_err *failure, uint64_t ms)
 {
-	store_outage_note(st, failure, store_outage_clock() - ms);
+	store_outage_note(st, failure, hr_now_ms() - ms);
 }
 
 static void silence_is_remembered_until_an_answer(void **state)
